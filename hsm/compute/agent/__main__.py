@@ -1,0 +1,61 @@
+"""`python -m hsm.compute.agent SWEEP HOME [--poll S] [--ready FD]`: run the agent of one source of one sweep."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import socket
+import sys
+from typing import Optional, Tuple
+
+from hsm.compute.agent.host import Host
+from hsm.compute.agent.service import LINGER_S, Agent, Paths
+from hsm.wire.files import Files
+from hsm.wire.runtime import socket_path
+
+ALREADY_RUNNING = 75
+
+
+def main() -> int:
+    """Run an agent until it has nothing left to do; 75 when another one runs already."""
+    parser = argparse.ArgumentParser(prog="hsm-agent")
+    parser.add_argument("sweep")
+    parser.add_argument("home")
+    parser.add_argument("--poll", type=float, default=None, help="look at the inbox every so many seconds")
+    parser.add_argument("--linger", type=float, default=LINGER_S, help="leave after idling so long unattended")
+    parser.add_argument("--ready", type=int, default=None, help="descriptor to close when the agent can be reached")
+    arguments = parser.parse_args()
+    paths = Paths(os.path.abspath(arguments.sweep), os.path.abspath(arguments.home))
+    for directory in (paths.inbox, paths.records):
+        os.makedirs(directory, exist_ok=True)
+    lock = os.open(os.path.join(paths.home, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return ALREADY_RUNNING
+    server, address = _serve(paths) if arguments.poll is None else (None, "")
+    agent = Agent(paths, Host(), Files(), poll_s=arguments.poll, linger_s=arguments.linger)
+    agent.open(server, address)
+    if arguments.ready is not None:
+        os.close(arguments.ready)
+    agent.run()
+    if address:
+        os.unlink(address)
+    return 0
+
+
+def _serve(paths: Paths) -> "Tuple[Optional[socket.socket], str]":
+    address = socket_path(f"agent {paths.home}")
+    if os.path.lexists(address):
+        os.unlink(address)  # of a predecessor: we hold the lock, so it is dead
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(address)
+    os.chmod(address, 0o600)
+    server.listen(8)
+    server.setblocking(False)
+    return server, address
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,296 @@
+"""One attempt: its directory, its environment, its start, and the exit record and provenance report at its end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+from datetime import datetime, timezone
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from hsm.compute.agent.host import Exited, Host
+from hsm.wire import manifest
+from hsm.wire.hashing import sha256_hex
+from hsm.wire.messages import Ended, Hello, Run
+from hsm.wire.names import task_id
+from hsm.wire.yaml_text import yaml_lines
+
+CANNOT_START = 127
+MAX_PROGRAM_REPORT_BYTES = 1 << 20
+_REPORTED = ("LANG", "LC_ALL", "TZ", "PATH", "CONDA_PREFIX", "VIRTUAL_ENV", "LOADEDMODULES", "OMP_NUM_THREADS")
+
+
+class Running(NamedTuple):
+    """An attempt whose program runs, or could not be started (`fault`)."""
+
+    run: Run
+    directory: str
+    pid: int
+    started_at: float
+    started_monotonic: float
+    gpus: List[str]
+    variables: Dict[str, str]
+    fault: str = ""
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+
+
+class NoRoom(OSError):
+    """The machine lacks something for now (space, descriptors, processes); the attempt has not begun."""
+
+
+class Verdict(NamedTuple):
+    """What the agent itself knows about why an attempt ended; `cause` None leaves it to the exit status."""
+
+    cause: Optional[str]
+    reason: str
+
+
+NO_VERDICT = Verdict(None, "")
+
+
+def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) -> Running:
+    """Make the attempt's directory and start its program.
+
+    The directory is the claim: who finds it there may be sure that the attempt has begun.
+
+    Raises:
+        FileExistsError: the attempt has been claimed before.
+        NoRoom: it has not begun, and may later.
+    """
+    directory = os.path.join(sweep_dir, run.directory)
+    try:
+        os.mkdir(directory)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise NoRoom(error.errno, error.strerror, directory) from error
+    at, monotonic = host.now(), host.monotonic()
+    variables = _variables(sweep_dir, hello, run, directory, gpus, at)
+    pid, fault = -1, ""
+    try:
+        os.mkdir(os.path.join(directory, "results"))
+        _write(os.path.join(directory, "params.yaml"), yaml_lines(json.loads(run.params)).encode("utf-8"))
+        pid = _start(host, directory, run.argv, {**os.environ, **variables})
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise NoRoom(error.errno, error.strerror, directory) from error
+        fault = _cannot_start(run.argv, error)
+    return Running(run, directory, pid, at, monotonic, gpus, variables, fault)
+
+
+def _variables(
+    sweep_dir: str, hello: Hello, run: Run, directory: str, gpus: List[str], at: float
+) -> Dict[str, str]:
+    deadline = "" if run.timeout_s is None else f"{at + run.timeout_s:.3f}"
+    return {
+        **hello.variables,
+        "HSM_TASK_ID": task_id(run.task),
+        "HSM_ATTEMPT": str(run.attempt),
+        "HSM_TOKEN": run.token,
+        "HSM_CONFIG_HASH": run.config_hash,
+        "HSM_SEED": str(run.seed),
+        "HSM_PROJECT": hello.project,
+        "HSM_PARAMS": os.path.join(directory, "params.yaml"),
+        "HSM_RESULTS": os.path.join(directory, "results"),
+        "HSM_DEADLINE": deadline,
+        "HSM_CHECKPOINT": os.path.join(sweep_dir, ".hsm", "checkpoints", task_id(run.task)),
+        "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+        "PWD": directory,
+    }
+
+
+def _start(host: Host, directory: str, argv: List[str], environment: Dict[str, str]) -> int:
+    stdout = _create(os.path.join(directory, "stdout.log"))
+    try:
+        stderr = _create(os.path.join(directory, "stderr.log"))
+        try:
+            return host.spawn(argv, directory, environment, stdout, stderr)
+        finally:
+            os.close(stderr)
+    finally:
+        os.close(stdout)
+
+
+def _create(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def _cannot_start(argv: List[str], error: OSError) -> str:
+    program = argv[0] if argv else ""
+    if error.errno == errno.ENOENT and error.filename in (program, None):
+        return f"program not found: {program}"
+    if error.errno == errno.EACCES:
+        return f"program is not executable: {program}"
+    return f"cannot start {program}: {error.strerror or error}"
+
+
+def exit_record(host: Host, running: Running, exited: Optional[Exited], verdict: Verdict) -> Ended:
+    """Return the exit record of an attempt, its report still missing. Without an exit it never started."""
+    if exited is None:
+        exited, verdict = Exited(-1, CANNOT_START << 8, 0.0, 0.0, 0), Verdict("application", running.fault)
+    code = os.WEXITSTATUS(exited.status) if os.WIFEXITED(exited.status) else None
+    signum = os.WTERMSIG(exited.status) if os.WIFSIGNALED(exited.status) else None
+    return Ended(
+        token=running.run.token,
+        code=code,
+        signal=signum,
+        started_at=running.started_at,
+        at=host.now(),
+        wall_s=round(max(0.0, host.monotonic() - running.started_monotonic), 6),
+        user_s=round(exited.user_s, 6),
+        system_s=round(exited.system_s, 6),
+        rss_bytes=exited.rss_bytes,
+        report=None,
+        files=0,
+        bytes=0,
+        cause=verdict.cause or ("application" if exited.status else None),
+        reason=verdict.reason or _reason(code, signum),
+    )
+
+
+def left_behind(running: Running) -> Optional[manifest.Found]:
+    """Return what the attempt left in its directory, None when the directory is gone."""
+    try:
+        return manifest.find(running.directory)
+    except OSError:
+        return None
+
+
+def _reason(code: Optional[int], signum: Optional[int]) -> str:
+    if signum is not None:
+        return f"killed by signal {signum} ({signal.Signals(signum).name})"
+    return f"exit code {code}" if code else ""
+
+
+def report(
+    host: Host, hello: Hello, running: Running, ended: Ended, found: Optional[manifest.Found]
+) -> Ended:
+    """Hash what the attempt left, write its provenance report, and return the whole exit record."""
+    if found is None:
+        gone = "the program removed its own directory, and its results with it"
+        return ended._replace(cause=ended.cause or "application", reason=ended.reason or gone)
+    try:
+        entries = manifest.build(running.directory, found)
+        faults = manifest.damaged_hdf5(running.directory, entries)
+        if faults and ended.cause is None:
+            ended = ended._replace(cause="application", reason="; ".join(faults))
+        content = _report(host, hello, running, ended, found, entries)
+        _write_report(running.directory, content)
+    except OSError as error:
+        cause = "node" if error.errno in NO_ROOM else "application"
+        reason = f"its results cannot be recorded: {error.strerror or error}"
+        return ended._replace(cause=ended.cause or cause, reason=ended.reason or reason)
+    size = sum(entry.size for entry in entries)
+    return ended._replace(report=sha256_hex(content), files=len(entries), bytes=size)
+
+
+def _write_report(directory: str, report: bytes) -> None:
+    path = os.path.join(directory, manifest.REPORT)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)  # the program's own report, now embedded; it may be a link to elsewhere
+    _write(path, report)
+
+
+def _report(
+    host: Host,
+    hello: Hello,
+    running: Running,
+    ended: Ended,
+    found: manifest.Found,
+    entries: List[manifest.Entry],
+) -> bytes:
+    run = running.run
+    program, fault = _program_report(running.directory)
+    report: Dict[str, Any] = {
+        "schema": "hsm.provenance.v1",
+        "sweep_id": hello.sweep_id,
+        "task_id": task_id(run.task),
+        "attempt": run.attempt,
+        "token": run.token,
+        "config_hash": run.config_hash,
+        "task_key": run.task_key,
+        "seed": run.seed,
+        "params": json.loads(run.params),
+        "command": run.argv,
+        "directory": run.directory,
+        "code": hello.program,
+        "variables": {name: running.variables[name] for name in sorted(running.variables)},
+        "environment": {name: os.environ[name] for name in _REPORTED if name in os.environ},
+        "host": _machine(host),
+        "started_at": timestamp(ended.started_at),
+        "ended_at": timestamp(ended.at),
+        "exit": {"code": ended.code, "signal": ended.signal},
+        "usage": {
+            "wall_s": ended.wall_s,
+            "cpu_user_s": ended.user_s,
+            "cpu_system_s": ended.system_s,
+            "max_rss_bytes": ended.rss_bytes,
+        },
+        "cause": ended.cause,
+        "reason": ended.reason,
+        "links": found.links,
+        "ignored": found.ignored,
+        "program": program,
+        "program_fault": fault,
+        "artifacts": [entry._asdict() for entry in entries],
+    }
+    lines = ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in report.items())
+    return ("{\n" + lines + "\n}\n").encode("ascii")
+
+
+_MACHINE: Dict[str, Any] = {}
+
+
+def _machine(host: Host) -> Dict[str, Any]:
+    if not _MACHINE:
+        _MACHINE.update(
+            name=host.name(),
+            boot=host.boot(),
+            system=platform.system(),
+            release=platform.release(),
+            machine=platform.machine(),
+            cpus=os.cpu_count(),
+            agent_python=sys.version.split()[0],
+        )
+    return _MACHINE
+
+
+def _program_report(directory: str) -> "tuple[Any, Optional[str]]":
+    """Return the program's own provenance.json, or why it cannot be embedded."""
+    path = os.path.join(directory, manifest.REPORT)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None, None
+    except OSError as error:
+        return None, error.strerror
+    with os.fdopen(fd, "rb") as file:
+        try:
+            text = file.read(MAX_PROGRAM_REPORT_BYTES + 1)
+        except OSError as error:
+            return None, error.strerror
+    if len(text) > MAX_PROGRAM_REPORT_BYTES:
+        return None, f"larger than {MAX_PROGRAM_REPORT_BYTES} bytes"
+    try:
+        return json.loads(text, parse_constant=lambda _: None), None
+    except (ValueError, RecursionError) as error:
+        return None, f"not JSON: {error}"
+
+
+def timestamp(at: float) -> str:
+    """Return ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")

@@ -1,0 +1,77 @@
+"""What the agent has to do: the fold of what it was told (inbox) and of what has been done (records)."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Set
+
+from hsm.wire.messages import (
+    Cancel,
+    Close,
+    Ended,
+    Hello,
+    Lost,
+    Message,
+    Opened,
+    Recall,
+    Run,
+    Started,
+    Withdrawn,
+)
+
+
+class Backlog:
+    """Attempts that wait, in the order in which they came, and what is known of the others.
+
+    `unfinished` holds the attempts that a predecessor began and never ended. A message of an epoch older
+    than the newest one is ignored: its manager has been superseded.
+    """
+
+    def __init__(self) -> None:
+        self.hello: Optional[Hello] = None
+        self.closed = False
+        self.waiting: Dict[str, Run] = {}
+        self.unfinished: Dict[str, Started] = {}
+        self.to_cancel: List[str] = []
+        self.to_withdraw: List[str] = []
+        self._known: Set[str] = set()
+
+    def replay(self, message: Message) -> None:
+        """Take in one record of a predecessor. Must come before what the inbox says."""
+        if isinstance(message, Opened):
+            return
+        token = message.token  # type: ignore[union-attr]
+        self._known.add(token)
+        if isinstance(message, Started):
+            self.unfinished[token] = message
+        elif isinstance(message, (Ended, Lost, Withdrawn)):
+            self.unfinished.pop(token, None)
+
+    def hear(self, epoch: int, message: Message) -> None:
+        """Take in one message of the manager that holds this epoch."""
+        if self.hello is not None and epoch < self.hello.epoch:
+            return
+        if isinstance(message, Hello):
+            self.hello, self.closed = message, False
+        elif isinstance(message, Run):
+            if message.token not in self._known:
+                self._known.add(message.token)
+                self.waiting[message.token] = message
+        elif isinstance(message, (Cancel, Recall)):
+            self._withdraw(message)
+        elif isinstance(message, Close):
+            self.closed = True
+
+    def _withdraw(self, message: Message) -> None:
+        for token in message.tokens:  # type: ignore[union-attr]
+            if self.waiting.pop(token, None) is not None:
+                self.to_withdraw.append(token)
+            elif isinstance(message, Cancel):
+                self.to_cancel.append(token)
+
+    def take(self) -> Run:
+        """Remove and return the attempt that has waited longest."""
+        return self.waiting.pop(next(iter(self.waiting)))
+
+    def put_back(self, run: Run) -> None:
+        """Put an attempt that could not be begun before all others."""
+        self.waiting = {run.token: run, **self.waiting}

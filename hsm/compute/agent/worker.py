@@ -1,0 +1,78 @@
+"""A thread that does one thing after another and wakes the loop when something is done."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Callable, List, Optional
+
+
+class Worker:
+    """Runs submitted functions in order. A function that raises ends the thread and is raised in `done`."""
+
+    def __init__(self, name: str, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._work: queue.SimpleQueue[Optional[Callable[[], object]]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._submitted = 0
+        self._collected = 0
+        self._queued = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, function: Callable[[], object]) -> None:
+        """Queue a function."""
+        self._submitted += 1
+        self._work.put(function)
+
+    def submit_once(self, function: Callable[[], object]) -> None:
+        """Queue a function unless one waits already that has not begun and will do the same."""
+        with self._lock:
+            if self._queued:
+                return
+            self._queued += 1
+
+        def work() -> object:
+            with self._lock:
+                self._queued -= 1
+            return function()
+
+        self.submit(work)
+
+    def done(self) -> List[object]:
+        """Return the results since the last call.
+
+        Raises:
+            Exception: whatever a function raised.
+        """
+        results = []
+        while not self._done.empty():
+            result = self._done.get()
+            self._collected += 1
+            if isinstance(result, Exception):
+                raise result
+            results.append(result)
+        return results
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything submitted has been done and collected."""
+        return self._submitted == self._collected
+
+    def join(self) -> None:
+        """Let the thread finish what it has, and end it."""
+        self._work.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            function = self._work.get()
+            if function is None:
+                return
+            try:
+                result = function()
+            except Exception as error:  # noqa: BLE001 - handed to the loop, which raises it
+                result = error
+            self._done.put(result)
+            self._wake()

@@ -1,0 +1,205 @@
+"""A source session that speaks to an agent through its two logs, whatever carries them.
+
+Submitting is appending to the inbox, observing is reading records, reattaching is reading on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from hsm.compute.carrier import Carrier
+from hsm.core.model import Exit
+from hsm.core.source import (
+    AttemptOrder,
+    CancelOutcome,
+    Capabilities,
+    CollectionResult,
+    Observation,
+    Observations,
+    SourceSession,
+    Submitted,
+    SubmitOutcome,
+)
+from hsm.core.states import AttemptState, Cause
+from hsm.wire.log import Position, Record
+from hsm.wire.messages import (
+    Cancel,
+    Close,
+    Ended,
+    Lost,
+    Message,
+    Recall,
+    Run,
+    Started,
+    Withdrawn,
+    from_record,
+)
+
+Place = tuple[int, Position]
+START: Place = (0, Position())
+CANCELLED = "cancelled"
+
+
+def cursor_of(place: Place) -> str:
+    """Return a place in the agents' records as text."""
+    incarnation, (offset, seq, chain) = place
+    return f"{incarnation}:{offset}:{seq}:{chain.hex()}"
+
+
+def place_of(cursor: str) -> Place:
+    """Return the place that a cursor names; the beginning when empty.
+
+    Raises:
+        ValueError: it is not a cursor.
+    """
+    if not cursor:
+        return START
+    incarnation, offset, seq, chain = cursor.split(":")
+    return int(incarnation), Position(int(offset), int(seq), bytes.fromhex(chain))
+
+
+class AgentSession(SourceSession):
+    """One agent, reached through a carrier. A ref is the attempt's token."""
+
+    def __init__(self, carrier: Carrier, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self._carrier = carrier
+        self._ended: set[str] = set()
+        self._open: set[str] = set()
+
+    async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
+        """Append the attempts to the inbox."""
+        await self._carrier.send([run_of(order) for order in orders])
+        self._open.update(order.token for order in orders)
+        return [Submitted(ref=order.token) for order in orders]
+
+    async def observations(self, cursor: str = "") -> AsyncIterator[Observations]:
+        """Yield what the agents recorded after the cursor, and go on as they record."""
+        place = place_of(cursor)
+        while True:
+            groups = await self._carrier.receive(place)
+            if groups:
+                place = groups[-1][0], groups[-1][1]
+                seen = tuple(
+                    observation
+                    for _, _, records in groups
+                    for record in records
+                    if (observation := observation_of(from_record(record))) is not None
+                )
+                self._note(seen)
+                yield Observations(seen=seen, cursor=cursor_of(place))
+            if not await self._carrier.wait():
+                await self.replace_agent()
+
+    async def replace_agent(self) -> None:
+        """Bring up another agent in place of one that has gone."""
+        raise NotImplementedError
+
+    def _note(self, seen: Iterable[Observation]) -> None:
+        for observation in seen:
+            if observation.state is not AttemptState.RUNNING:
+                self._open.discard(observation.token)
+                self._ended.add(observation.token)
+
+    async def find(self, tokens: Iterable[str]) -> Mapping[str, str]:
+        """Return those attempts that stand in the inbox."""
+        known = {record["token"] for record in await self._carrier.sent() if record.get("t") == "run"}
+        return {token: token for token in tokens if token in known}
+
+    async def cancel(self, refs: Sequence[str]) -> Mapping[str, CancelOutcome]:
+        """Ask the agent to end attempts."""
+        await self._learn(refs)
+        asked = [ref for ref in refs if ref in self._open]
+        if asked:
+            await self._carrier.send([Cancel(asked)])
+        return {ref: self._outcome(ref) for ref in refs}
+
+    async def _learn(self, refs: Sequence[str]) -> None:
+        """Look up attempts that an earlier session handed over."""
+        unknown = [ref for ref in refs if ref not in self._open and ref not in self._ended]
+        if unknown:
+            self._open.update(await self.find(unknown))
+
+    def _outcome(self, ref: str) -> CancelOutcome:
+        if ref in self._open:
+            return CancelOutcome.REQUESTED
+        return CancelOutcome.ALREADY_ENDED if ref in self._ended else CancelOutcome.UNKNOWN
+
+    async def recall(self, refs: Sequence[str]) -> None:
+        """Ask the agent for attempts back that have not begun."""
+        await self._carrier.send([Recall(list(refs))])
+
+    async def fetch(self, ref: str, dest: Path) -> CollectionResult:
+        """Return what is there: the attempt ran in its place in the sweep's tree."""
+        return CollectionResult(directory=dest, files=0, bytes=0)
+
+    async def release(self) -> None:
+        """Tell the agent that nothing more will come."""
+        await self._carrier.send([Close()])
+
+
+def run_of(order: AttemptOrder) -> Run:
+    """Return the message that orders an attempt."""
+    return Run(
+        token=order.token,
+        task=order.task,
+        attempt=order.attempt,
+        directory=order.directory,
+        argv=list(order.argv),
+        params=order.params_json,
+        seed=order.seed,
+        config_hash=order.config_hash,
+        task_key=order.task_key,
+        timeout_s=order.timeout_s,
+        memory_bytes=order.resources.memory_bytes,
+        gpus=order.resources.gpus,
+    )
+
+
+def observation_of(message: Message) -> Observation | None:
+    """Return what an agent's record means to the engine."""
+    match message:
+        case Started():
+            return Observation(
+                token=message.token, state=AttemptState.RUNNING, at=message.at, started_at=message.at
+            )
+        case Ended():
+            return _ended(message)
+        case Withdrawn():
+            return Observation(
+                token=message.token, state=AttemptState.VOID, at=message.at, reason="taken back before it began"
+            )
+        case Lost():
+            return Observation(
+                token=message.token, state=AttemptState.LOST, at=message.at, reason=message.reason, cause=Cause.LOST
+            )
+        case _:
+            return None
+
+
+def _ended(ended: Ended) -> Observation:
+    if ended.cause == CANCELLED:
+        return Observation(token=ended.token, state=AttemptState.CANCELLED, at=ended.at, reason=ended.reason)
+    return Observation(
+        token=ended.token,
+        state=AttemptState.EXITED,
+        at=ended.at,
+        exit=Exit(
+            code=ended.code,
+            signal=ended.signal,
+            wall_s=ended.wall_s,
+            cpu_user_s=ended.user_s,
+            cpu_system_s=ended.system_s,
+            max_rss_bytes=ended.rss_bytes,
+        ),
+        manifest=ended.report,
+        cause=Cause(ended.cause) if ended.cause else None,
+        reason=ended.reason,
+        started_at=ended.started_at,
+    )
+
+
+def is_opened(record: Record) -> bool:
+    """Tell whether a record says that an agent began."""
+    return record.get("t") == "opened"

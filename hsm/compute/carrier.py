@@ -1,0 +1,124 @@
+"""Carriers: how the bytes of the two logs travel between manager and agent. They carry, and know nothing.
+
+A carrier appends to the inbox, reads records after an offset, and tells when there may be something new.
+Here: files on a disk that both see, with the agent's socket as the bell, or with a timer where there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from hsm.core.world import World
+from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
+from hsm.wire.messages import Message, to_record
+
+BELL = b"!"
+
+
+class Carrier(ABC):
+    """What a session needs of whatever lies between it and the agent."""
+
+    @abstractmethod
+    async def send(self, messages: list[Message]) -> None:
+        """Append messages to this epoch's inbox, in order, and ring the bell."""
+
+    @abstractmethod
+    async def receive(self, place: tuple[int, Position]) -> list[tuple[int, Position, list[Record]]]:
+        """Return the agents' records after a place, group by group, each with the place behind it."""
+
+    @abstractmethod
+    async def wait(self) -> bool:
+        """Wait until there may be new records; False when the agent has gone."""
+
+    @abstractmethod
+    async def sent(self) -> list[Record]:
+        """Return everything that any manager ever sent."""
+
+
+class FileCarrier(Carrier):
+    """Both sides see one disk. Without a bell the records are looked at every `poll_s`."""
+
+    def __init__(self, world: World, home: Path, epoch: int, poll_s: float) -> None:
+        self._world = world
+        self._home = home
+        self._poll_s = poll_s
+        self._inbox = self._begin(epoch)
+        self._bell: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    def _begin(self, epoch: int) -> LogWriter:
+        path = self._home / "inbox" / f"{epoch:06d}.log"
+        return LogWriter.create(self._world.files, str(path), {"t": "inbox", "epoch": epoch})
+
+    async def connect(self, address: str) -> None:
+        """Use the agent's socket as the bell.
+
+        Raises:
+            OSError: the agent does not listen there.
+        """
+        self._bell = await asyncio.open_unix_connection(address)
+
+    async def send(self, messages: list[Message]) -> None:
+        """Append messages to this epoch's inbox, in order, and ring the bell."""
+        self._inbox.write([encode_record(to_record(message)) for message in messages])
+        await self.ring()
+
+    async def ring(self) -> None:
+        """Tell the agent to look."""
+        if self._bell is None:
+            return
+        writer = self._bell[1]
+        try:
+            writer.write(BELL)
+            await writer.drain()
+        except ConnectionError:
+            return  # the agent has gone; `wait` will say so, and its successor reads the inbox
+
+    async def receive(self, place: tuple[int, Position]) -> list[tuple[int, Position, list[Record]]]:
+        """Return the agents' records after a place, group by group, each with the place behind it."""
+        return await self._world.blocking(self._read, place)
+
+    def _read(self, place: tuple[int, Position]) -> list[tuple[int, Position, list[Record]]]:
+        incarnation, position = place
+        found: list[tuple[int, Position, list[Record]]] = []
+        for path in sorted((self._home / "records").glob("*.log")):
+            number = int(path.stem)
+            if number < incarnation:
+                continue
+            start = position if number == incarnation else Position()
+            reader = LogReader(self._world.files, str(path), start)
+            for group in reader.groups():
+                found.append((number, reader.position, group))
+        return found
+
+    async def wait(self) -> bool:
+        """Wait until there may be new records; False when the agent has gone."""
+        if self._bell is None:
+            await self._world.sleep(self._poll_s)
+            return True
+        try:
+            return bool(await self._bell[0].read(4096))
+        except ConnectionError:
+            return False
+
+    async def sent(self) -> list[Record]:
+        """Return everything that any manager ever sent."""
+        return await self._world.blocking(self._read_inbox)
+
+    def _read_inbox(self) -> list[Record]:
+        records: list[Record] = []
+        for path in sorted((self._home / "inbox").glob("*.log")):
+            records += LogReader(self._world.files, str(path)).records()
+        return records
+
+    async def disconnect(self) -> None:
+        """Let go of the bell."""
+        if self._bell is not None:
+            self._bell[1].close()
+            self._bell = None
+
+    async def close(self) -> None:
+        """Close the inbox and the bell."""
+        self._inbox.close()
+        await self.disconnect()

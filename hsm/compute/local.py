@@ -1,0 +1,209 @@
+"""The local source: this machine, through an agent that outlives its manager."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hsm.compute.agent_session import AgentSession
+from hsm.compute.carrier import FileCarrier
+from hsm.compute.environment import Environment, prepare
+from hsm.core.errors import SourceError
+from hsm.core.source import (
+    Capabilities,
+    Check,
+    ComputeSource,
+    Health,
+    HealthReport,
+    SourceSession,
+    SweepContext,
+)
+from hsm.core.spec import SourceSpec
+from hsm.core.world import World
+from hsm.wire.log import LogReader
+from hsm.wire.messages import Hello, Opened, from_record
+
+READY_S = 30.0
+LOW_SPACE_BYTES = 1 << 30
+
+
+class LocalSource(ComputeSource):
+    """Runs attempts on this machine, `slots` at a time."""
+
+    def __init__(self, world: World, spec: SourceSpec, project: Path, *, cpus_per_task: int = 1) -> None:
+        self.name = spec.name
+        self._world = world
+        self._spec = spec
+        self._project = project
+        self._slots = spec.slots or max(1, available_cpus() // max(1, cpus_per_task))
+        self._environment: Environment | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many attempts run at a time."""
+        return self._slots
+
+    def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """Return the command as this source will run it."""
+        if self._environment is None:
+            log = self._project / "setup.log"
+            plain = self._spec.environment
+            if plain.modules or plain.setup:
+                return tuple(argv)
+            self._environment = prepare(self._world, self.name, plain, self._project, log)
+        return self._environment.resolve(argv)
+
+    @asynccontextmanager
+    async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
+        """Bring the agent up, or find the one that is there, and listen to it."""
+        log = context.sweep_dir / "scripts" / "setup_scripts" / f"{self.name}.log"
+        environment = await self._world.blocking(
+            prepare, self._world, self.name, self._spec.environment, self._project, log
+        )
+        self._environment = environment
+        session = await _LocalSession.open(self._world, self.name, self._slots, context, environment)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def checks(self) -> HealthReport:
+        """Look at the interpreter, free space and processors."""
+        free = shutil.disk_usage(self._project).free
+        space = Health.PASS if free > LOW_SPACE_BYTES else Health.WARN
+        checks = (
+            Check(name="python", health=Health.PASS, detail=sys.version.split()[0]),
+            Check(name="slots", health=Health.PASS, detail=f"{self._slots} of {available_cpus()} processors"),
+            Check(name="space", health=space, detail=f"{free / 1e9:.1f} GB free", hint="free some space"),
+        )
+        return HealthReport(source=self.name, checks=checks)
+
+
+def available_cpus() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+class _LocalSession(AgentSession):
+    """The agent of one sweep on this machine."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        slots: int,
+        context: SweepContext,
+        environment: Environment,
+        home: Path,
+        carrier: FileCarrier,
+    ) -> None:
+        super().__init__(carrier, Capabilities(slots=slots, gpus=len(visible_gpus(environment))))
+        self._world = world
+        self._name = name
+        self._context = context
+        self._environment = environment
+        self._home = home
+        self._files = carrier
+
+    @classmethod
+    async def open(
+        cls, world: World, name: str, slots: int, context: SweepContext, environment: Environment
+    ) -> _LocalSession:
+        home = context.sweep_dir / ".hsm" / "agents" / name
+        for part in ("inbox", "records"):
+            (home / part).mkdir(parents=True, exist_ok=True)
+        try:
+            carrier = FileCarrier(world, home, context.epoch, poll_s=0.5)
+        except OSError as error:
+            raise SourceError(name, f"the inbox cannot be written: {error.strerror}") from error
+        session = cls(world, name, slots, context, environment, home, carrier)
+        await session._greet()
+        await session.replace_agent()
+        return session
+
+    async def _greet(self) -> None:
+        context = self._context
+        hello = Hello(
+            epoch=context.epoch,
+            sweep_id=context.sweep_id,
+            slots=self.capabilities.slots,
+            project=str(context.project),
+            variables=dict(context.variables),
+            gpus=visible_gpus(self._environment),
+            grace_s=context.grace_s,
+            program=dict(context.program),
+        )
+        await self._files.send([hello])
+
+    async def replace_agent(self) -> None:
+        """Connect to the agent that runs, or else start one and connect to it."""
+        await self._files.disconnect()
+        for _ in range(2):
+            address = await self._world.blocking(self._running_agent)
+            if address and await self._reach(address):
+                return
+            await self._start()
+        raise SourceError(self._name, "its agent does not answer", hint=f"see {self._log}", transient=True)
+
+    async def _reach(self, address: str) -> bool:
+        try:
+            await self._files.connect(address)
+        except OSError:
+            return False
+        await self._files.ring()
+        return True
+
+    def _running_agent(self) -> str:
+        """Return the address of the agent that runs, empty when none does."""
+        logs = sorted((self._home / "records").glob("*.log"))
+        if not logs:
+            return ""
+        first = next(LogReader(self._world.files, str(logs[-1])).records(), None)
+        opened = from_record(first) if first else None
+        if not isinstance(opened, Opened):
+            return ""
+        alive = self._world.is_running(opened.host, opened.boot, opened.pid, opened.start)
+        return opened.socket if alive else ""
+
+    @property
+    def _log(self) -> Path:
+        return self._context.sweep_dir / "logs" / "sources" / f"{self._name}.log"
+
+    async def _start(self) -> None:
+        """Start an agent and wait until it listens, or has given up."""
+        ready, keep = os.pipe()
+        command = [sys.executable, "-m", "hsm.compute.agent", "--ready", str(keep)]
+        command += [str(self._context.sweep_dir), str(self._home)]
+        try:
+            self._world.spawn_detached(
+                command, environment=self._environment.variables, log=self._log, keep=[keep]
+            )
+        except OSError as error:
+            os.close(ready)
+            raise SourceError(self._name, f"its agent cannot be started: {error}") from error
+        finally:
+            os.close(keep)
+        try:
+            await self._world.blocking(os.read, ready, 1)  # ends when the agent closes its end
+        finally:
+            os.close(ready)
+
+    async def close(self) -> None:
+        """Disconnect; the agent goes on with what it has."""
+        await self._files.close()
+
+
+def visible_gpus(environment: Environment) -> list[str]:
+    """Return the GPUs of this machine that attempts may be given."""
+    visible = environment.variables.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu.strip()]
+    devices = Path("/dev")
+    return sorted(p.name[6:] for p in devices.glob("nvidia[0-9]*"))

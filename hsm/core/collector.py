@@ -1,0 +1,150 @@
+"""The collector: brings an ended attempt's artifacts home, checks every byte, and says what became of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsm.core.events import AttemptFailed, AttemptSealed
+from hsm.core.model import Attempt, Metrics, Task
+from hsm.core.states import Cause
+from hsm.wire import manifest
+
+MAX_METRICS_BYTES = 1 << 20
+MAX_METRICS = 256
+TAIL_BYTES = 4096
+SIGNATURE_CHARS = 160
+LARGE_LOG_BYTES = 100 << 20
+
+_NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt whose exit record is known, and where its directory is."""
+
+    task: Task
+    attempt: Attempt
+    directory: Path
+
+
+def judge(ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
+    """Verify the attempt's artifacts and return its verdict. Reads every byte; blocks."""
+    attempt = ended.attempt
+    if attempt.manifest is None:
+        return _failed(ended, attempt.cause or Cause.APPLICATION, attempt.reason, at)
+    try:
+        report, content = _read_report(ended.directory)
+        mismatch = manifest.verify(str(ended.directory), attempt.manifest, report, content["artifacts"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        mismatch = manifest.Mismatch(manifest.REPORT, f"cannot be read: {error}")
+    if mismatch is not None:
+        return _failed(ended, Cause.TRANSFER, f"{mismatch.path}: {mismatch.reason}", at)
+    if attempt.cause is not None:
+        return _failed(ended, attempt.cause, attempt.reason, at)
+    metrics, notes = read_metrics(ended.directory)
+    artifacts = content["artifacts"]
+    return AttemptSealed(
+        task=ended.task.index,
+        attempt=attempt.number,
+        metrics=metrics,
+        notes=(*notes, *_large_logs(artifacts)),
+        files=len(artifacts),
+        bytes=sum(item["size"] for item in artifacts),
+        at=at,
+    )
+
+
+def _read_report(directory: Path) -> tuple[bytes, dict[str, Any]]:
+    report = (directory / manifest.REPORT).read_bytes()
+    content = json.loads(report)
+    if not isinstance(content, dict):
+        raise TypeError("the provenance report is not a mapping")
+    return report, content
+
+
+def _large_logs(artifacts: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"{item['path']} is {item['size'] / 1e9:.1f} GB; let the program write less, or to results/"
+        for item in artifacts
+        if item["path"] in ("stdout.log", "stderr.log") and item["size"] >= LARGE_LOG_BYTES
+    ]
+
+
+def _failed(ended: Ended, cause: Cause, reason: str, at: float) -> AttemptFailed:
+    return AttemptFailed(
+        task=ended.task.index,
+        attempt=ended.attempt.number,
+        cause=cause,
+        reason=reason,
+        signature=signature(ended.directory, cause, reason),
+        at=at,
+    )
+
+
+def signature(directory: Path, cause: Cause, reason: str) -> str:
+    """Return the line that groups like failures: the last words on stderr, or else the reason.
+
+    Numbers are replaced by `#`, so that the same fault at two places is one group.
+    """
+    words = _last_line(directory / "stderr.log") if cause is Cause.APPLICATION else ""
+    text = f"{reason}: {words}" if words else reason
+    return _NUMBERS.sub("#", text)[:SIGNATURE_CHARS] if words else text[:SIGNATURE_CHARS]
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [_CONTROLS.sub(" ", line).strip() for line in text.splitlines()]
+    return next((line for line in reversed(lines) if line), "")
+
+
+def read_metrics(directory: Path) -> tuple[Metrics | None, list[str]]:
+    """Return the numbers of `metrics.json`, None without one, and a note on everything that was left out."""
+    path = directory / "metrics.json"
+    try:
+        if path.stat().st_size > MAX_METRICS_BYTES:
+            return None, [f"metrics.json is larger than {MAX_METRICS_BYTES} bytes and was not read"]
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None, []
+    except (OSError, ValueError, RecursionError) as error:
+        return None, [f"metrics.json cannot be read: {error}"]
+    if not isinstance(content, dict):
+        return None, ["metrics.json is not a mapping of names to numbers"]
+    return _numbers(content)
+
+
+def _numbers(content: Mapping[str, Any]) -> tuple[Metrics, list[str]]:
+    metrics: dict[str, float | None] = {}
+    notes: list[str] = []
+    for name, value in content.items():
+        if len(metrics) >= MAX_METRICS:
+            notes.append(f"metrics.json has more than {MAX_METRICS} numbers; the rest was left out")
+            break
+        if value is None:
+            metrics[name] = None
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            metrics[name] = _finite(name, value, notes)
+    return metrics, notes
+
+
+def _finite(name: str, value: float, notes: list[str]) -> float | None:
+    try:
+        if math.isfinite(value):
+            return value
+        notes.append(f"metric {name} is {value}, recorded as null")
+    except OverflowError:
+        notes.append(f"metric {name} is larger than a float can be, recorded as null")
+    return None

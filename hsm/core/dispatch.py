@@ -1,0 +1,60 @@
+"""Dispatch: which task goes where next, as a pure function of a snapshot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PREFETCH_S = 0.25
+MAX_PREFETCH = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneView:
+    """One source as dispatch sees it. `rate_hz` is how many attempts it ends per second just now."""
+
+    name: str
+    slots: int
+    in_flight: int
+    prefetches: bool
+    rate_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """This task goes to this source."""
+
+    task: int
+    source: str
+
+
+def window(lane: LaneView) -> int:
+    """Return how many attempts a source should have at a time.
+
+    Its slots, and as many more as it ends while a message goes to and fro, so that no slot ever waits
+    for one; long tasks get hardly any, so that they stay free for whichever source is idle first.
+    """
+    if not lane.prefetches:
+        return lane.slots
+    ahead = math.ceil(lane.rate_hz * PREFETCH_S)
+    return lane.slots + max(1, min(ahead, MAX_PREFETCH), lane.slots if ahead else 0)
+
+
+def room(lanes: Sequence[LaneView]) -> int:
+    """Return how many attempts the sources could take now."""
+    return sum(max(0, window(lane) - lane.in_flight) for lane in lanes)
+
+
+def dispatch(ready: Sequence[int], lanes: Sequence[LaneView]) -> list[Assignment]:
+    """Assign ready tasks, in order, each to the source that is least full for its slots."""
+    load = {lane.name: lane.in_flight for lane in lanes}
+    assignments: list[Assignment] = []
+    for task in ready:
+        open_lanes = [lane for lane in lanes if load[lane.name] < window(lane)]
+        if not open_lanes:
+            break
+        lane = min(open_lanes, key=lambda lane: (load[lane.name] / lane.slots, lane.name))
+        load[lane.name] += 1
+        assignments.append(Assignment(task, lane.name))
+    return assignments

@@ -1,0 +1,361 @@
+"""SweepEngine: runs, completes, watches and cancels sweeps. The one entrance for CLI, hub and Python users."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from hsm._version import __version__
+from hsm.core import control, summary
+from hsm.core import events as ev
+from hsm.core.command import CommandTemplate
+from hsm.core.drive import Drive, Wishes
+from hsm.core.errors import HsmError, SourceError, SweepError
+from hsm.core.inputs import DetachAsked
+from hsm.core.lane import Lane
+from hsm.core.ledger import Ledger, create_tree, holder
+from hsm.core.metadata import write_metadata
+from hsm.core.model import Hunter
+from hsm.core.program import Program, pin
+from hsm.core.projection import Projector
+from hsm.core.source import ComputeSource, SweepContext
+from hsm.core.spec import SweepSpec
+from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import SweepTree, new_sweep_id
+from hsm.core.world import World
+
+Listener = Callable[[Sequence[ev.Event], SweepTracker], None]
+
+
+def ignore(events: Sequence[ev.Event], tracker: SweepTracker) -> None:
+    """Listen to nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """What became of a sweep under this engine."""
+
+    tree: SweepTree
+    status: SweepStatus
+    tracker: SweepTracker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a sweep comes from: its project, the text of its configuration, the command that began it."""
+
+    project: Path
+    frozen_config: str
+    command: Sequence[str] = ()
+
+
+class SweepEngine:
+    """Runs sweeps. One engine drives one sweep at a time; another engine on the same sweep is refused."""
+
+    def __init__(self, world: World | None = None, *, listen: Listener = ignore) -> None:
+        self._world = world or World()
+        self._listen = listen
+        self._drive: Drive | None = None
+
+    async def create_sweep(self, outputs: Path, spec: SweepSpec, origin: Origin) -> SweepTree:
+        """Make a new sweep: its tree and its frozen configuration, before anything is run.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        now = self._world.now()
+        sweep_id = new_sweep_id(spec.name, now, self._world.rng(self._world.token()))
+        tree = SweepTree(outputs.resolve() / sweep_id)
+        await self._world.blocking(self._create, tree, spec, origin, now)
+        return tree
+
+    def _create(self, tree: SweepTree, spec: SweepSpec, origin: Origin, now: float) -> None:
+        create_tree(self._world.files, tree)
+        self._world.files.replace(str(tree.config), origin.frozen_config.encode("utf-8"), durable=True)
+        write_metadata(self._world, tree, spec, origin.project, origin.command, now)
+
+    async def run_sweep(
+        self,
+        tree: SweepTree,
+        spec: SweepSpec,
+        hunter: Hunter,
+        sources: Sequence[ComputeSource],
+        project: Path,
+        wishes: Wishes | None = None,
+    ) -> SweepResult:
+        """Run a sweep that has been created, until it is over or the user leaves.
+
+        Raises:
+            HsmError: it cannot be run; whatever was acknowledged is in the ledger.
+        """
+        return await self._run(tree, spec, hunter, sources, project, wishes or Wishes(), takeover=False)
+
+    async def complete_sweep(
+        self,
+        tree: SweepTree,
+        spec: SweepSpec,
+        hunter: Hunter,
+        sources: Sequence[ComputeSource],
+        project: Path,
+        wishes: Wishes | None = None,
+        *,
+        takeover: bool = False,
+    ) -> SweepResult:
+        """Go on with a sweep from where things stand in the world: adopt what runs, run what is missing.
+
+        Raises:
+            EngineRunning: an engine drives it.
+            HsmError: it cannot be run.
+        """
+        return await self._run(tree, spec, hunter, sources, project, wishes or Wishes(), takeover=takeover)
+
+    async def cancel_sweep(
+        self,
+        tree: SweepTree,
+        spec: SweepSpec,
+        hunter: Hunter,
+        sources: Sequence[ComputeSource],
+        project: Path,
+        tasks: Sequence[int] = (),
+    ) -> None:
+        """End tasks, all that are open when empty. Durable when this returns.
+
+        A running engine is asked; without one, this engine takes the sweep over and ends everything.
+
+        Raises:
+            LedgerError: neither can be done.
+        """
+        tracker, _ = await self._world.blocking(summary.glance, self._world.files, tree, spec)
+        claim = holder(self._world, tree, released=tracker.is_released)
+        if claim is not None:
+            await control.ask_to_cancel(claim.socket, tasks)
+        elif tasks:
+            raise SweepError(
+                "no engine drives this sweep, so single tasks cannot be cancelled",
+                hint="cancel the whole sweep, or complete it first",
+            )
+        else:
+            await self._run(tree, spec, hunter, sources, project, Wishes(cancel=True), takeover=False)
+
+    async def monitor_sweep(
+        self, tree: SweepTree, spec: SweepSpec, *, interval_s: float = 0.5
+    ) -> AsyncIterator[tuple[Sequence[ev.Event], SweepTracker]]:
+        """Yield what has happened so far and then, for ever, what happens, from the ledger alone."""
+        tracker, reader = await self._world.blocking(summary.replay, self._world.files, tree, spec)
+        yield (), tracker
+        while True:
+            await self._world.sleep(interval_s)
+            events = await self._world.blocking(lambda: list(reader.events()))
+            for event in events:
+                tracker.fold(event)
+            yield events, tracker
+
+    async def rebuild_sweep(self, tree: SweepTree, spec: SweepSpec) -> SweepTracker:
+        """Write every projection of a sweep anew from its ledger."""
+
+        def rebuild() -> SweepTracker:
+            tracker, reader = summary.replay(self._world.files, tree, spec)
+            Projector(self._world.files, tree).rebuild(tracker)
+            summary.save(self._world.files, tree, summary.freeze(tracker, reader.mark))
+            return tracker
+
+        return await self._world.blocking(rebuild)
+
+    def detach(self, reason: str = "the user left") -> None:
+        """Begin nothing new and leave as soon as what waits has been taken back; what runs goes on."""
+        if self._drive is not None:
+            self._drive.mailbox.put(DetachAsked(reason))
+
+    def close(self) -> None:
+        """Let go of threads."""
+        self._world.close()
+
+    # Running
+
+    async def _run(
+        self,
+        tree: SweepTree,
+        spec: SweepSpec,
+        hunter: Hunter,
+        sources: Sequence[ComputeSource],
+        project: Path,
+        wishes: Wishes,
+        *,
+        takeover: bool,
+    ) -> SweepResult:
+        program = await self._world.blocking(pin, self._world, spec.program, project)
+        tracker, reader = await self._world.blocking(summary.replay, self._world.files, tree, spec)
+        check_sources(tracker, sources)
+        ledger = await self._world.blocking(
+            Ledger.open,
+            self._world,
+            tree,
+            reader,
+            socket=control.address_of(tree),
+            released=tracker.is_released,
+            takeover=takeover,
+        )
+        try:
+            await self._world.blocking(Projector(self._world.files, tree).tidy, tracker)
+            drive = Drive(
+                self._world,
+                tree,
+                spec,
+                hunter,
+                tracker,
+                ledger,
+                CommandTemplate(spec.program, project),
+                program.digest,
+                wishes,
+                self._listen,
+            )
+            status = await self._drive_it(drive, tree, spec, sources, project, program, ledger)
+        except BaseExceptionGroup as group:
+            _raise_first(group)
+        finally:
+            self._drive = None
+            ledger.close()
+        return SweepResult(tree=tree, status=status, tracker=tracker)
+
+    async def _drive_it(
+        self,
+        drive: Drive,
+        tree: SweepTree,
+        spec: SweepSpec,
+        sources: Sequence[ComputeSource],
+        project: Path,
+        program: Program,
+        ledger: Ledger,
+    ) -> SweepStatus:
+        context = SweepContext(
+            sweep_id=tree.sweep_id,
+            sweep_dir=tree.root,
+            project=project,
+            epoch=ledger.claim.epoch,
+            resources=spec.resources,
+            variables=spec.program.variables,
+            grace_s=spec.grace_s,
+            program=program.report,
+        )
+        self._drive = drive
+        openings = self._openings(drive.tracker, tree, spec, program, ledger)
+        async with AsyncExitStack() as stack:
+            lanes = await self._open(stack, drive, sources, context, openings)
+            await stack.enter_async_context(control.listening(tree, drive.mailbox.put))
+            return await drive.run(lanes, openings)
+
+    def _openings(
+        self, tracker: SweepTracker, tree: SweepTree, spec: SweepSpec, program: Program, ledger: Ledger
+    ) -> list[ev.Event]:
+        now, who = self._world.now(), ledger.claim.who
+        openings: list[ev.Event] = []
+        if tracker.created is None:
+            created = ev.SweepCreated(
+                sweep_id=tree.sweep_id,
+                name=spec.name,
+                config_digest=spec.config_digest,
+                program_digest=program.digest,
+                at=now,
+            )
+            openings.append(created)
+        started = ev.EngineStarted(
+            epoch=ledger.claim.epoch, host=who.host, pid=who.pid, version=__version__, at=now
+        )
+        return [*openings, started]
+
+    async def _open(
+        self,
+        stack: AsyncExitStack,
+        drive: Drive,
+        sources: Sequence[ComputeSource],
+        context: SweepContext,
+        openings: list[ev.Event],
+    ) -> list[Lane]:
+        """Open every source; one that fails is noted, and it is an error only when none is left."""
+        lanes: list[Lane] = []
+        failure: SourceError | None = None
+        for source in sources:
+            now = self._world.now()
+            try:
+                session = await stack.enter_async_context(source.session(context))
+            except SourceError as error:
+                failure = error
+                openings.append(
+                    ev.SourceFailed(source=source.name, reason=error.message, hint=error.hint, at=now)
+                )
+                continue
+            lanes.append(Lane(source, session, drive.mailbox.put))
+            slots = session.capabilities.slots
+            openings.append(ev.SourceOpened(source=source.name, slots=slots, at=now))
+        if not lanes and failure is not None:
+            raise failure
+        return lanes
+
+
+def check_sources(tracker: SweepTracker, sources: Sequence[ComputeSource]) -> None:
+    """Refuse to go on without a source that still has attempts which are not over.
+
+    Raises:
+        SweepError: it names the sources to add.
+    """
+    given = {source.name for source in sources}
+    missing = {task.attempt.source for task in tracker.live() if task.attempt} - given
+    if missing:
+        flags = " ".join(f"--source {name}" for name in sorted(missing))
+        raise SweepError(
+            f"attempts may still run on {', '.join(sorted(missing))}", hint=f"add {flags}, so that they are adopted"
+        )
+
+
+def reopenable(tracker: SweepTracker) -> list[int]:
+    """Return the tasks that failed or were cancelled."""
+    wanted = (TaskStatus.FAILED, TaskStatus.CANCELLED)
+    return [task.index for task in tracker.tasks if task.status in wanted]
+
+
+def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
+    """Raise the one error that tells most: an expected one before a defect."""
+    leaves = list(_leaves(group))
+    expected = [error for error in leaves if isinstance(error, HsmError)]
+    raise (expected or leaves)[0] from None
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+@asynccontextmanager
+async def interruptible(engine: SweepEngine, say: Callable[[], None]) -> AsyncIterator[None]:
+    """Let the first Ctrl-C (or TERM) detach the engine, and the second one leave at once."""
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def interrupt() -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        say()
+        engine.detach("interrupted")
+
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, interrupt)
+    try:
+        yield
+    finally:
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(signum)
+
+
+

@@ -1,0 +1,379 @@
+"""Everything that can happen to a sweep, as facts in the past tense. The ledger holds nothing else.
+
+What a reader does with an event is in `hsm.core.machine` (tasks) and `hsm.core.tracker` (the sweep). The
+format of the ledger is bound to this file: a field may be added with a default, nothing may be renamed.
+Times (`at`) are seconds since the epoch, for show; order is the order in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, TypeAlias
+
+from hsm.core.model import Exit, Metrics
+from hsm.core.states import Cause, SweepStatus
+from hsm.wire.log import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepCreated:
+    """The sweep exists: its configuration is frozen."""
+
+    kind: ClassVar[str] = "sweep_created"
+    sweep_id: str
+    name: str
+    config_digest: str
+    program_digest: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStarted:
+    """An engine took the sweep, as this epoch."""
+
+    kind: ClassVar[str] = "engine_started"
+    epoch: int
+    host: str
+    pid: int
+    version: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStopped:
+    """The engine let go of the sweep in good order."""
+
+    kind: ClassVar[str] = "engine_stopped"
+    epoch: int
+    status: SweepStatus
+    reason: str = ""
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOpened:
+    """A compute source is ready to take attempts."""
+
+    kind: ClassVar[str] = "source_opened"
+    source: str
+    slots: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFailed:
+    """A compute source cannot be used any more by this engine; what runs there goes on."""
+
+    kind: ClassVar[str] = "source_failed"
+    source: str
+    reason: str
+    hint: str = ""
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorMoved:
+    """The observations of a source have been taken in up to here."""
+
+    kind: ClassVar[str] = "cursor_moved"
+    source: str
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationPlanned:
+    """A generation's tasks are in the plan file `plan`; they get the indices from `first` on."""
+
+    kind: ClassVar[str] = "generation_planned"
+    generation: int
+    plan: str
+    first: int
+    count: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuntEnded:
+    """The hunter proposed nothing more."""
+
+    kind: ClassVar[str] = "hunt_ended"
+    generation: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """Somebody asked that these tasks (all that are open when empty) come to an end."""
+
+    kind: ClassVar[str] = "cancel_requested"
+    tasks: Sequence[int] = ()
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksReopened:
+    """Somebody asked that these failed or cancelled tasks be tried again."""
+
+    kind: ClassVar[str] = "tasks_reopened"
+    tasks: Sequence[int]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepStopped:
+    """No new attempt is begun, because too many tasks failed."""
+
+    kind: ClassVar[str] = "sweep_stopped"
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReused:
+    """The work of this task is that of task `of`; it is not run."""
+
+    kind: ClassVar[str] = "task_reused"
+    task: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptIntended:
+    """An attempt will be handed to a source. Durable before anything is done."""
+
+    kind: ClassVar[str] = "attempt_intended"
+    task: int
+    attempt: int
+    token: str
+    source: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSubmitted:
+    """The source took the attempt and calls it `ref`."""
+
+    kind: ClassVar[str] = "attempt_submitted"
+    task: int
+    attempt: int
+    ref: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptUnconfirmed:
+    """The attempt was handed over, but the reply was lost."""
+
+    kind: ClassVar[str] = "attempt_unconfirmed"
+    task: int
+    attempt: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRejected:
+    """The source definitely refused the attempt."""
+
+    kind: ClassVar[str] = "attempt_rejected"
+    task: int
+    attempt: int
+    cause: Cause = Cause.APPLICATION
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptVoided:
+    """It is proved that the attempt never began; it is charged to no budget."""
+
+    kind: ClassVar[str] = "attempt_voided"
+    task: int
+    attempt: int
+    reason: str = ""
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted:
+    """The attempt's program runs."""
+
+    kind: ClassVar[str] = "attempt_started"
+    task: int
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptMissed:
+    """A listing that worked lacks the attempt. It proves nothing."""
+
+    kind: ClassVar[str] = "attempt_missed"
+    task: int
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptExited:
+    """The attempt's exit record is known. `cause` is None when the program succeeded."""
+
+    kind: ClassVar[str] = "attempt_exited"
+    task: int
+    attempt: int
+    exit: Exit
+    manifest: str | None
+    cause: Cause | None = None
+    reason: str = ""
+    started_at: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLost:
+    """The attempt vanished without an exit record."""
+
+    kind: ClassVar[str] = "attempt_lost"
+    task: int
+    attempt: int
+    cause: Cause = Cause.LOST
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptCancelled:
+    """The attempt was observed gone after a cancel."""
+
+    kind: ClassVar[str] = "attempt_cancelled"
+    task: int
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSealed:
+    """The attempt is the task's result: its artifacts are home, verified and durable."""
+
+    kind: ClassVar[str] = "attempt_sealed"
+    task: int
+    attempt: int
+    metrics: Metrics | None = None
+    notes: Sequence[str] = ()
+    files: int = 0
+    bytes: int = 0
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed:
+    """The attempt ended badly and its evidence is home. `signature` is the line that groups like failures."""
+
+    kind: ClassVar[str] = "attempt_failed"
+    task: int
+    attempt: int
+    cause: Cause
+    reason: str
+    signature: str = ""
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSuperseded:
+    """Another attempt is the task's result; this one is kept beside it."""
+
+    kind: ClassVar[str] = "attempt_superseded"
+    task: int
+    attempt: int
+    at: float
+
+
+TaskEvent: TypeAlias = (
+    TaskReused
+    | AttemptIntended
+    | AttemptSubmitted
+    | AttemptUnconfirmed
+    | AttemptRejected
+    | AttemptVoided
+    | AttemptStarted
+    | AttemptMissed
+    | AttemptExited
+    | AttemptLost
+    | AttemptCancelled
+    | AttemptSealed
+    | AttemptFailed
+    | AttemptSuperseded
+)
+SweepEvent: TypeAlias = (
+    SweepCreated
+    | EngineStarted
+    | EngineStopped
+    | SourceOpened
+    | SourceFailed
+    | CursorMoved
+    | GenerationPlanned
+    | HuntEnded
+    | CancelRequested
+    | TasksReopened
+    | SweepStopped
+)
+Event: TypeAlias = TaskEvent | SweepEvent
+
+EVENTS: Mapping[str, type[Event]] = {
+    cls.kind: cls for cls in (*TaskEvent.__args__, *SweepEvent.__args__)  # type: ignore[attr-defined]
+}
+_FIELDS = {cls: tuple(field.name for field in fields(cls)) for cls in EVENTS.values()}
+_DEFAULTS = {
+    cls: {field.name: field.default for field in fields(cls) if field.default is not MISSING}
+    for cls in EVENTS.values()
+}
+_EXIT_FIELDS = tuple(field.name for field in fields(Exit))
+
+
+class UnknownEvent(ValueError):
+    """A record that this version cannot read."""
+
+
+def to_record(event: Event) -> Record:
+    """Return the ledger's record of an event. Fields that have their default are left out."""
+    cls = type(event)
+    defaults = _DEFAULTS[cls]
+    record: Record = {"t": cls.kind}
+    for name in _FIELDS[cls]:
+        value = getattr(event, name)
+        if name in defaults and value == defaults[name]:
+            continue
+        record[name] = _plain(value)
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is Exit:
+        return {name: getattr(value, name) for name in _EXIT_FIELDS if getattr(value, name) is not None}
+    return list(value) if type(value) is tuple else value
+
+
+def from_record(record: Record) -> Event:
+    """Return the event of a ledger record.
+
+    Raises:
+        UnknownEvent: its kind or its fields are not those of this version.
+    """
+    values = dict(record)
+    cls = EVENTS.get(values.pop("t", ""))
+    if cls is None:
+        raise UnknownEvent(f"event of unknown kind {record.get('t')!r}")
+    try:
+        return cls(**{name: _typed(name, value) for name, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise UnknownEvent(f"{record.get('t')}: {error}") from error
+
+
+def _typed(name: str, value: Any) -> Any:
+    if name == "exit":
+        return Exit(**value)
+    if name == "cause":
+        return None if value is None else Cause(value)
+    if name == "status":
+        return SweepStatus(value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,82 @@
+"""What reaches the engine's loop from outside: observations, replies, verdicts, wishes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hsm.core.errors import HsmError
+from hsm.core.events import AttemptFailed, AttemptSealed
+from hsm.core.model import Task
+from hsm.core.source import AttemptOrder, Observations, SubmitOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A source saw something."""
+
+    source: str
+    batch: Observations
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A source answered a submit."""
+
+    orders: Sequence[AttemptOrder]
+    outcomes: Sequence[SubmitOutcome]
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverLost:
+    """A submit failed as a whole: which attempts arrived is not known."""
+
+    orders: Sequence[AttemptOrder]
+    error: HsmError
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The collector has verdicts."""
+
+    verdicts: Sequence[AttemptSealed | AttemptFailed]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFailed:
+    """A source cannot be used any more."""
+
+    source: str
+    error: HsmError
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The hunter has proposed a generation; it is written down as plan `name`."""
+
+    generation: int
+    name: str
+    count: int
+    tasks: Sequence[Task]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Somebody wants tasks (all when empty) to end; `done` is set when that is durable."""
+
+    tasks: Sequence[int]
+    done: asyncio.Future[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetachAsked:
+    """The user wants to leave: no new attempts, and what runs is left to the agents."""
+
+    reason: str
+
+
+Input: TypeAlias = (
+    Seen | HandedOver | HandoverLost | Judged | LaneFailed | Planned | CancelAsked | DetachAsked
+)

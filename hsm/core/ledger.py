@@ -1,0 +1,354 @@
+"""The ledger: the durable, hash-chained log of everything that happened to a sweep. The truth.
+
+    .hsm/FORMAT                  what this tree is; written first, never again
+    .hsm/epochs/000003.claim     who drives: created exclusively, so two engines never share an epoch
+    .hsm/ledger/000003-0001.hsl  one writer per epoch, frames of `hsm.wire.frames`, chained across segments
+    .hsm/torn/                   everything that was ever cut off
+
+Each segment's header says how much of the one before it counts (`prev`): what a superseded engine may
+still write there is behind that mark and ignored for ever. An event is acknowledged after fdatasync.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hsm._version import __version__
+from hsm.core.errors import EngineRunning, LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, SweepError
+from hsm.core.events import EngineStopped, Event, UnknownEvent, from_record, to_record
+from hsm.core.tree import SweepTree
+from hsm.core.world import Identity, World
+from hsm.wire import frames
+from hsm.wire.files import Files
+from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
+
+FORMAT = 1
+SEGMENT_BYTES = 64 << 20
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who holds an epoch, and the socket by which it can be asked things."""
+
+    epoch: int
+    who: Identity
+    socket: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the ledger: a segment, and a position in it between two groups."""
+
+    segment: str = ""
+    position: Position = Position()
+
+
+def create_tree(files: Files, tree: SweepTree) -> None:
+    """Make the directories of a new sweep and its FORMAT file, durable with their names.
+
+    Raises:
+        LedgerError: the directory exists or cannot be written.
+    """
+    try:
+        tree.root.mkdir(parents=True)
+        for directory in tree.directories():
+            directory.mkdir(parents=True)
+        content = {"format": FORMAT, "min_reader": FORMAT, "sweep_id": tree.sweep_id, "hash": "sha256"}
+        files.replace(str(tree.format), json.dumps(content).encode() + b"\n", durable=True)
+        files.sync_filesystem(str(tree.root))
+    except OSError as error:
+        raise _storage_error(tree.root, error) from error
+
+
+def check_format(tree: SweepTree) -> None:
+    """Refuse a tree that is not a sweep, or that only a newer HSM can read.
+
+    Raises:
+        SweepError, LedgerNewer, LedgerCorrupt
+    """
+    try:
+        content = json.loads(tree.format.read_text(encoding="utf-8"))
+        min_reader = int(content["min_reader"])
+    except FileNotFoundError as error:
+        raise SweepError(f"{tree.root} is not a sweep", hint="`hsm sweep list` shows the sweeps") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerCorrupt(f"{tree.format} is damaged: {error}") from error
+    except OSError as error:
+        raise _storage_error(tree.format, error) from error
+    if min_reader > FORMAT:
+        raise LedgerNewer(
+            f"{tree.root} has ledger format {min_reader}; this HSM {__version__} reads up to {FORMAT}",
+            hint="use the version of HSM that wrote it, or a newer one",
+        )
+
+
+def _storage_error(path: Path, error: OSError) -> LedgerError:
+    reason = error.strerror or str(error)
+    if error.errno in NO_ROOM:
+        return LedgerFull(
+            f"{path}: {reason}", hint="free space or raise the quota, then `hsm sweep complete ID`", transient=True
+        )
+    hints = {
+        errno.EROFS: "the file system is read-only; remount it or choose another output directory",
+        errno.EACCES: "you may not write there; choose another output directory",
+        errno.EEXIST: "choose another name",
+    }
+    return LedgerError(f"{path}: {reason}", hint=hints.get(error.errno or 0, ""))
+
+
+def segments(tree: SweepTree) -> list[Path]:
+    """Return the ledger's segments in order."""
+    return sorted(tree.ledger.glob("*.hsl"))
+
+
+class LedgerReader:
+    """Reads the events of a sweep in order, and can be asked again for those that came since.
+
+    `mark` says where reading stands. A torn tail of the last segment is not an error: it is what a writer
+    that died, or that is writing just now, leaves behind.
+    """
+
+    def __init__(self, files: Files, tree: SweepTree, mark: Mark = Mark()) -> None:
+        check_format(tree)
+        self._files = files
+        self._tree = tree
+        self._name = mark.segment
+        self._reader = self._open(mark.segment, mark.position) if mark.segment else None
+
+    def _open(self, name: str, position: Position) -> LogReader:
+        return LogReader(self._files, str(self._tree.ledger / name), position)
+
+    @property
+    def mark(self) -> Mark:
+        """Where reading stands."""
+        return Mark(self._name, self._reader.position) if self._reader else Mark()
+
+    @property
+    def torn(self) -> bytes:
+        """The bytes behind the last whole group of the last segment."""
+        return self._reader.pending if self._reader else b""
+
+    def events(self) -> Iterator[Event]:
+        """Yield every further event that is whole.
+
+        Raises:
+            LedgerCorrupt: bytes that count are damaged.
+            LedgerNewer: an event is of a kind that this version does not know.
+        """
+        while True:
+            following = next((path for path in segments(self._tree) if path.name > self._name), None)
+            header = following and _read_header(self._files, following)
+            if self._reader is not None:
+                limit = header["prev"]["length"] if header else None
+                for record in self._reader.records(limit):
+                    event = self._event(record)
+                    if event is not None:
+                        yield event
+            if following is None:
+                self._check_tail()
+                return
+            self._cross(following, header)
+
+    def _event(self, record: Record) -> Event | None:
+        if record.get("t") == "header":
+            return None
+        try:
+            return from_record(record)
+        except UnknownEvent as error:
+            if record.get("crit") is False:
+                return None
+            raise LedgerNewer(
+                f"{self._tree.ledger / self._name}: {error}", hint="use the version of HSM that wrote it"
+            ) from error
+
+    def _cross(self, path: Path, header: Record | None) -> None:
+        """Go on to the next segment, after checking that this one ended where the next one says.
+
+        A segment without a whole header holds nothing: its writer died, or is at it just now.
+        """
+        here = self.mark
+        if header is not None:
+            prev = header["prev"]
+            end = Position(prev["length"], prev["seq"], bytes.fromhex(prev["chain"]))
+            if here != Mark(prev["segment"], end):
+                raise self._corrupt(here.position.offset, f"{path.name} goes on from byte {prev['length']}")
+        self._name, self._reader = path.name, self._open(path.name, here.position._replace(offset=0))
+
+    def _check_tail(self) -> None:
+        damage = self._reader.damage if self._reader else None
+        if self._reader is None or damage is None:
+            return
+        behind = self._files.read(self._reader.path, self._reader.position.offset)
+        if not damage.incomplete and frames.holds_commit(behind):
+            raise self._corrupt(damage.offset, damage.reason)
+
+    def _corrupt(self, offset: int, reason: str) -> LedgerCorrupt:
+        return LedgerCorrupt(
+            f"{self._tree.ledger / self._name}: damaged at byte {offset}: {reason}",
+            hint="restore the file from a backup; nothing has been changed",
+        )
+
+
+def _read_header(files: Files, path: Path) -> Record | None:
+    data = files.read(str(path), 0, 1 << 16)
+    end = data.find(b"\n")
+    try:
+        header: Record = json.loads(data[frames.HEADER_BYTES : end])
+    except ValueError:
+        return None
+    return header if end > 0 and header.get("t") == "header" else None
+
+
+def last_claim(tree: SweepTree) -> Claim | None:
+    """Return who holds, or last held, the sweep."""
+    claims = sorted(tree.epochs.glob("*.claim"))
+    if not claims:
+        return None
+    try:
+        content = json.loads(claims[-1].read_text(encoding="utf-8"))
+        who = Identity(**content["who"])
+        return Claim(epoch=content["epoch"], who=who, socket=content["socket"], token=content["token"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerCorrupt(f"{claims[-1]} is damaged: {error}") from error
+
+
+def holder(world: World, tree: SweepTree, *, released: bool) -> Claim | None:
+    """Return the claim of an engine that drives the sweep, or that may do so on another host.
+
+    `released` says whether the ledger ends with the engine letting go in good order.
+    """
+    claim = last_claim(tree)
+    if claim is None or released:
+        return None
+    return None if world.is_alive(claim.who) is False else claim
+
+
+class Ledger:
+    """The writer of one epoch."""
+
+    def __init__(self, world: World, tree: SweepTree, claim: Claim, log: LogWriter, number: int) -> None:
+        self.claim = claim
+        self._world = world
+        self._tree = tree
+        self._log = log
+        self._number = number
+
+    @classmethod
+    def open(
+        cls, world: World, tree: SweepTree, reader: LedgerReader, *, socket: str, released: bool, takeover: bool
+    ) -> Ledger:
+        """Claim the next epoch and begin its segment where `reader`, which has read everything, stands.
+
+        Raises:
+            EngineRunning: another engine drives the sweep.
+            LedgerError: the tree cannot be written.
+        """
+        current = holder(world, tree, released=released)
+        if current is not None and not takeover:
+            raise _running(world, current)
+        try:
+            claim = _claim(world, tree, socket)
+            _keep_torn(world.files, tree, reader)
+            log = _begin(world.files, tree, claim.epoch, 1, reader.mark)
+        except OSError as error:
+            raise _storage_error(tree.hsm, error) from error
+        return cls(world, tree, claim, log, 1)
+
+    @property
+    def mark(self) -> Mark:
+        """Where the ledger stands."""
+        return Mark(Path(self._log.path).name, self._log.position)
+
+    async def commit(self, events: Sequence[Event], *, artifacts: bool = False) -> None:
+        """Make the events durable, in order, as one group. With `artifacts`, all files of the tree before.
+
+        Raises:
+            LedgerFull: there is no room; none of the events happened.
+            LedgerError: the disk failed; none of the events may be relied on.
+        """
+        payloads = [encode_record(to_record(event)) for event in events]
+        try:
+            await self._world.blocking(self._write, payloads, artifacts=artifacts)
+        except OSError as error:
+            raise _storage_error(Path(self._log.path), error) from error
+
+    def _write(self, payloads: list[bytes], *, artifacts: bool) -> None:
+        if artifacts:
+            self._world.files.sync_filesystem(str(self._tree.hsm))
+        if self._log.position.offset > SEGMENT_BYTES:
+            self._rotate()
+        self._log.write(payloads)
+        self._log.sync()
+
+    def _rotate(self) -> None:
+        mark = self.mark
+        self._log.close()
+        self._number += 1
+        self._log = _begin(self._world.files, self._tree, self.claim.epoch, self._number, mark)
+
+    def close(self) -> None:
+        """Close the segment."""
+        self._log.close()
+
+
+def _running(world: World, claim: Claim) -> EngineRunning:
+    who = claim.who
+    if who.host == world.identity().host:
+        hint = f"watch it: `hsm monitor watch`; end it: `kill {who.pid}`, then `hsm sweep complete ID`"
+    else:
+        hint = f"if the engine on {who.host} is surely dead: `hsm sweep complete ID --takeover`"
+    return EngineRunning(f"an engine on host {who.host}, pid {who.pid}, drives this sweep", hint=hint)
+
+
+def _claim(world: World, tree: SweepTree, socket: str) -> Claim:
+    last = last_claim(tree)
+    claim = Claim(
+        epoch=last.epoch + 1 if last else 1, who=world.identity(), socket=socket, token=world.token()
+    )
+    path = tree.epochs / f"{claim.epoch:06d}.claim"
+    try:
+        fd = world.files.create(str(path))
+    except FileExistsError as error:
+        raise EngineRunning("another engine took this sweep at this very moment") from error
+    try:
+        world.files.write(fd, json.dumps(asdict(claim)).encode() + b"\n")
+        world.files.datasync(fd)
+    finally:
+        world.files.close(fd)
+    world.files.sync_directory(str(tree.epochs))
+    return claim
+
+
+def _keep_torn(files: Files, tree: SweepTree, reader: LedgerReader) -> None:
+    if reader.torn:
+        torn = tree.hsm / "torn"
+        torn.mkdir(exist_ok=True)
+        mark = reader.mark
+        files.replace(str(torn / f"{mark.segment}.{mark.position.offset}"), reader.torn, durable=True)
+
+
+def _begin(files: Files, tree: SweepTree, epoch: int, number: int, mark: Mark) -> LogWriter:
+    offset, seq, chain = mark.position
+    header = {
+        "t": "header",
+        "format": FORMAT,
+        "min_reader": FORMAT,
+        "writer": f"hsm {__version__}",
+        "sweep_id": tree.sweep_id,
+        "epoch": epoch,
+        "number": number,
+        "prev": {"segment": mark.segment, "length": offset, "seq": seq, "chain": chain.hex()},
+    }
+    path = tree.ledger / f"{epoch:06d}-{number:04d}.hsl"
+    return LogWriter.create(files, str(path), header, mark.position)
+
+
+def is_released(event: Event | None) -> bool:
+    """Tell whether this, as the last event of a ledger, means that its engine let go in good order."""
+    return isinstance(event, EngineStopped)

@@ -1,0 +1,239 @@
+"""The pure machine of one task: `step(task, event, budget) -> (task, commands)`.
+
+No clock, no I/O, no randomness. Running live, recovering after a crash, `hsm sweep status` and the
+simulator all fold the same events with this function. What is a legal move stands in one table
+(`hsm.core.states.TRANSITIONS`); an illegal one raises with the task's story, a repeated one (a record read
+again after a crash) changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from enum import Enum, auto
+from typing import Any, TypeAlias
+
+from hsm.core import events as ev
+from hsm.core.errors import MachineError
+from hsm.core.model import Attempt, Task
+from hsm.core.states import TRANSITIONS, AttemptState, Cause, TaskStatus
+
+Budget: TypeAlias = Mapping[Cause, int]
+
+
+class Command(Enum):
+    """What the engine must do now that an event is durable."""
+
+    COLLECT = auto()  # bring the latest attempt's artifacts home and verify them
+    PLACE = auto()  # the latest attempt's directory becomes `tasks/<task_id>`
+    ARCHIVE = auto()  # the attempt's directory goes to `.hsm/attempts`
+    CANCEL = auto()  # ask the source to end the live attempt
+
+
+Step: TypeAlias = "tuple[Task, tuple[Command, ...]]"
+NOTHING: tuple[Command, ...] = ()
+
+_RANK: Mapping[AttemptState, int] = {
+    AttemptState.INTENT: 1,
+    AttemptState.UNCONFIRMED: 1,
+    AttemptState.SUBMITTED: 2,
+    AttemptState.RUNNING: 3,
+    AttemptState.MISSING: 3,
+    AttemptState.LOST: 4,
+    AttemptState.ABANDONED: 4,
+    AttemptState.EXITED: 5,
+    AttemptState.REJECTED: 6,
+    AttemptState.VOID: 6,
+    AttemptState.CANCELLED: 7,
+    AttemptState.FAILED: 7,
+    AttemptState.SEALED: 7,
+    AttemptState.SUPERSEDED: 7,
+}
+"""How much is known of an attempt. Evidence of a lower rank than what is known is old news."""
+
+
+def step(task: Task, event: ev.TaskEvent, budget: Budget) -> Step:
+    """Return the task after the event, and what is to be done about it.
+
+    Raises:
+        MachineError: the event cannot have happened to this task.
+    """
+    return _STEPS[type(event)](task, event, budget)
+
+
+def request_cancel(task: Task) -> Step:
+    """Return the task after somebody asked that it end."""
+    if task.status.is_final or task.cancel_requested:
+        return task, NOTHING
+    if task.attempt is None or not task.attempt.state.is_live:
+        return replace(task, cancel_requested=True, status=TaskStatus.CANCELLED), NOTHING
+    return replace(task, cancel_requested=True), (Command.CANCEL,)
+
+
+def reopen(task: Task) -> Step:
+    """Return the task ready for another attempt; only a failed or cancelled one changes."""
+    if task.status not in (TaskStatus.FAILED, TaskStatus.CANCELLED):
+        return task, NOTHING
+    commands = (Command.ARCHIVE,) if task.attempts else NOTHING
+    return replace(task, status=TaskStatus.RECEIVED, cancel_requested=False, reason=""), commands
+
+
+def _illegal(task: Task, event: ev.TaskEvent) -> MachineError:
+    story = " ".join(f"{attempt.number}:{attempt.state}" for attempt in task.attempts) or "no attempt"
+    return MachineError(f"{type(event).kind} cannot happen to {task.task_id} ({task.status}; {story})")
+
+
+def _moved(task: Task, event: Any, state: AttemptState, **changes: Any) -> Task | None:
+    """Return the task with its attempt moved to `state`, None when that is old news."""
+    number = event.attempt
+    if not 1 <= number <= len(task.attempts):
+        raise _illegal(task, event)
+    attempt = task.attempts[number - 1]
+    if state not in TRANSITIONS[attempt.state]:
+        if _RANK[state] <= _RANK[attempt.state]:
+            return None
+        raise _illegal(task, event)
+    moved = replace(attempt, state=state, **changes)
+    return replace(task, attempts=(*task.attempts[: number - 1], moved, *task.attempts[number:]))
+
+
+def _is_latest(task: Task, event: Any) -> bool:
+    return bool(event.attempt == len(task.attempts))
+
+
+def _reused(task: Task, event: ev.TaskReused, budget: Budget) -> Step:
+    if task.attempts or task.status is not TaskStatus.RECEIVED:
+        raise _illegal(task, event)
+    return replace(task, status=TaskStatus.REUSED, reuses=event.of), NOTHING
+
+
+def _intended(task: Task, event: ev.AttemptIntended, budget: Budget) -> Step:
+    if task.status is not TaskStatus.RECEIVED or event.attempt != len(task.attempts) + 1:
+        raise _illegal(task, event)
+    attempt = Attempt(number=event.attempt, token=event.token, source=event.source, intended_at=event.at)
+    return replace(task, status=TaskStatus.SCHEDULED, attempts=(*task.attempts, attempt)), NOTHING
+
+
+def _submitted(task: Task, event: ev.AttemptSubmitted, budget: Budget) -> Step:
+    return _moved(task, event, AttemptState.SUBMITTED, ref=event.ref) or task, NOTHING
+
+
+def _unconfirmed(task: Task, event: ev.AttemptUnconfirmed, budget: Budget) -> Step:
+    return _moved(task, event, AttemptState.UNCONFIRMED, reason=event.reason) or task, NOTHING
+
+
+def _started(task: Task, event: ev.AttemptStarted, budget: Budget) -> Step:
+    moved = _moved(task, event, AttemptState.RUNNING, started_at=event.at)
+    if moved is None:
+        return task, NOTHING
+    return replace(moved, status=TaskStatus.RUNNING) if _is_latest(moved, event) else moved, NOTHING
+
+
+def _missed(task: Task, event: ev.AttemptMissed, budget: Budget) -> Step:
+    return _moved(task, event, AttemptState.MISSING) or task, NOTHING
+
+
+def _exited(task: Task, event: ev.AttemptExited, budget: Budget) -> Step:
+    moved = _moved(
+        task,
+        event,
+        AttemptState.EXITED,
+        exit=event.exit,
+        manifest=event.manifest,
+        cause=event.cause,
+        reason=event.reason,
+        started_at=event.started_at,
+        ended_at=event.at,
+    )
+    if moved is None:
+        return task, NOTHING
+    if _is_latest(moved, event) and not task.status.is_final:
+        return replace(moved, status=TaskStatus.COLLECTING), (Command.COLLECT,)
+    return moved, NOTHING  # a late truth about an attempt that was given up: kept, never a second result
+
+
+def _sealed(task: Task, event: ev.AttemptSealed, budget: Budget) -> Step:
+    moved = _moved(task, event, AttemptState.SEALED)
+    if moved is None:
+        return task, NOTHING
+    if task.status.is_final:
+        raise _illegal(task, event)
+    reason = "; ".join(event.notes)
+    return replace(moved, status=TaskStatus.SEALED, metrics=event.metrics, reason=reason), (Command.PLACE,)
+
+
+def _ended_badly(task: Task, event: Any, state: AttemptState, cause: Cause, budget: Budget) -> Step:
+    """The attempt is over without a result: try again within the cause's budget, else the task failed."""
+    moved = _moved(task, event, state, cause=cause, reason=event.reason, ended_at=event.at)
+    if moved is None:
+        return task, NOTHING
+    if task.status.is_final or not _is_latest(moved, event):
+        return moved, NOTHING
+    if task.cancel_requested:
+        return replace(moved, status=TaskStatus.CANCELLED, reason=event.reason), (Command.PLACE,)
+    if charged(moved, cause) <= budget.get(cause, 0):
+        return replace(moved, status=TaskStatus.RECEIVED), (Command.ARCHIVE,)
+    return replace(moved, status=TaskStatus.FAILED, reason=_last_words(event)), (Command.PLACE,)
+
+
+def _last_words(event: Any) -> str:
+    return getattr(event, "signature", "") or str(event.reason)
+
+
+def charged(task: Task, cause: Cause) -> int:
+    """Return how many attempts of the task ended for this cause."""
+    return sum(attempt.cause is cause and not attempt.state.is_live for attempt in task.attempts)
+
+
+def _failed(task: Task, event: ev.AttemptFailed, budget: Budget) -> Step:
+    return _ended_badly(task, event, AttemptState.FAILED, event.cause, budget)
+
+
+def _lost(task: Task, event: ev.AttemptLost, budget: Budget) -> Step:
+    return _ended_badly(task, event, AttemptState.LOST, event.cause, budget)
+
+
+def _rejected(task: Task, event: ev.AttemptRejected, budget: Budget) -> Step:
+    return _ended_badly(task, event, AttemptState.REJECTED, event.cause, budget)
+
+
+def _voided(task: Task, event: ev.AttemptVoided, budget: Budget) -> Step:
+    moved = _moved(task, event, AttemptState.VOID, reason=event.reason)
+    if moved is None:
+        return task, NOTHING
+    if task.status.is_final or not _is_latest(moved, event):
+        return moved, NOTHING
+    status = TaskStatus.CANCELLED if task.cancel_requested else TaskStatus.RECEIVED
+    return replace(moved, status=status), NOTHING
+
+
+def _cancelled(task: Task, event: ev.AttemptCancelled, budget: Budget) -> Step:
+    moved = _moved(task, event, AttemptState.CANCELLED, ended_at=event.at)
+    if moved is None:
+        return task, NOTHING
+    if task.status.is_final or not _is_latest(moved, event):
+        return moved, NOTHING
+    return replace(moved, status=TaskStatus.CANCELLED, reason="cancelled"), (Command.PLACE,)
+
+
+def _superseded(task: Task, event: ev.AttemptSuperseded, budget: Budget) -> Step:
+    moved = _moved(task, event, AttemptState.SUPERSEDED)
+    return (task, NOTHING) if moved is None else (moved, (Command.ARCHIVE,))
+
+
+_STEPS: Mapping[type, Callable[[Task, Any, Budget], Step]] = {
+    ev.TaskReused: _reused,
+    ev.AttemptIntended: _intended,
+    ev.AttemptSubmitted: _submitted,
+    ev.AttemptUnconfirmed: _unconfirmed,
+    ev.AttemptRejected: _rejected,
+    ev.AttemptVoided: _voided,
+    ev.AttemptStarted: _started,
+    ev.AttemptMissed: _missed,
+    ev.AttemptExited: _exited,
+    ev.AttemptLost: _lost,
+    ev.AttemptCancelled: _cancelled,
+    ev.AttemptSealed: _sealed,
+    ev.AttemptFailed: _failed,
+    ev.AttemptSuperseded: _superseded,
+}

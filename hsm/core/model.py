@@ -1,0 +1,145 @@
+"""The things a sweep is made of: proposals, tasks, attempts, outcomes. Frozen data, no behaviour with effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Protocol, TypeAlias
+
+from hsm.core.spec import Params
+from hsm.core.states import AttemptState, Cause, TaskStatus
+from hsm.wire import names
+
+Metrics: TypeAlias = Mapping[str, float | None]
+"""A program's numbers. None stands for a number that could not be computed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A parameter set that a hunter wants to be run. `label` says why (`explore`, `exploit`, ...)."""
+
+    params: Params
+    seed: int = 0
+    label: str = ""
+
+
+class OutcomeKind(StrEnum):
+    """What a hunter learns about a task."""
+
+    SCORED = "scored"
+    NOT_SCORABLE = "not_scorable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The verdict on one task. `score` is set when SCORED, `reason` otherwise."""
+
+    kind: OutcomeKind
+    score: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """One finished task as its hunter sees it."""
+
+    index: int
+    generation: int
+    params: Params
+    seed: int
+    label: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What a hunter may know when it is asked: every finished task, in task order.
+
+    `generation` is the one asked for, counted from 1.
+    """
+
+    generation: int
+    results: Sequence[TaskResult] = ()
+
+
+class Hunter(Protocol):
+    """A stateless proposer of generations.
+
+    `ask` is a pure function of its arguments: the same history and the same state of `rng` give the
+    same proposals, in the same order. It may yield lazily. No proposals means that the hunt is over.
+    """
+
+    def ask(self, history: History, rng: Random) -> Iterable[Proposal]:
+        """Return the proposals of generation `history.generation`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a process ended. Exactly one of `code` and `signal` is set; times in s, memory in bytes."""
+
+    code: int | None = None
+    signal: int | None = None
+    wall_s: float = 0.0
+    cpu_user_s: float = 0.0
+    cpu_system_s: float = 0.0
+    max_rss_bytes: int = 0
+
+    @property
+    def words(self) -> str:
+        """The exit in words."""
+        return f"killed by signal {self.signal}" if self.code is None else f"exit code {self.code}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One execution of a task. Times are seconds since the epoch, for show only."""
+
+    number: int
+    token: str
+    source: str
+    state: AttemptState = AttemptState.INTENT
+    ref: str | None = None
+    intended_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit: Exit | None = None
+    manifest: str | None = None
+    cause: Cause | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One parameter set of one program in one sweep.
+
+    `params_json` is the canonical JSON of the parameters; `reuses` is the index of the task whose
+    result stands for this one.
+    """
+
+    index: int
+    config_hash: str
+    task_key: str
+    params_json: str
+    seed: int = 0
+    generation: int = 1
+    label: str = ""
+    status: TaskStatus = TaskStatus.RECEIVED
+    attempts: tuple[Attempt, ...] = ()
+    cancel_requested: bool = False
+    reuses: int | None = None
+    metrics: Metrics | None = None
+    reason: str = ""
+
+    @property
+    def task_id(self) -> str:
+        """The task's name, allotted once."""
+        return names.task_id(self.index)
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The latest attempt."""
+        return self.attempts[-1] if self.attempts else None

@@ -1,0 +1,102 @@
+"""Plans: the proposals of one generation as a content-addressed file, one task per line.
+
+A million tasks cost the ledger one record. A plan is durable before the ledger names it, and is never
+asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hsm.core.errors import LedgerCorrupt
+from hsm.core.model import Proposal, Task
+from hsm.wire import hashing
+from hsm.wire.canonical import canonical_json
+from hsm.wire.files import Files, write_all
+
+BUFFER_LINES = 2000
+
+
+def write_plan(
+    files: Files, plans: Path, proposals: Iterable[Proposal], program_digest: str
+) -> tuple[str, int]:
+    """Write the plan of these proposals and return its name (SHA-256) and its number of tasks.
+
+    Raises:
+        NotCanonical: a proposal holds a value that JSON cannot say.
+        OSError: it cannot be written; no plan of this name exists.
+    """
+    part = plans / "part"
+    part.unlink(missing_ok=True)
+    sha, count, buffer = hashlib.sha256(), 0, bytearray()
+    fd = files.create(str(part))
+    try:
+        for proposal in proposals:
+            line = _line(proposal, program_digest)
+            sha.update(line)
+            buffer += line
+            count += 1
+            if count % BUFFER_LINES == 0:
+                write_all(files, fd, bytes(buffer))
+                buffer.clear()
+        write_all(files, fd, bytes(buffer))
+        files.datasync(fd)
+    finally:
+        files.close(fd)
+    name = sha.hexdigest()
+    part.rename(plans / f"{name}.jsonl")
+    files.sync_directory(str(plans))
+    return name, count
+
+
+def _line(proposal: Proposal, program_digest: str) -> bytes:
+    params = canonical_json(dict(proposal.params))
+    config_hash = hashing.config_hash_of_json(params)
+    record = {
+        "config_hash": config_hash,
+        "task_key": hashing.task_key(config_hash, proposal.seed, program_digest),
+        "seed": proposal.seed,
+        "label": proposal.label,
+    }
+    text = json.dumps(record, separators=(",", ":"))
+    return f'{text[:-1]},"params":{params}}}\n'.encode()
+
+
+def read_plan(plans: Path, name: str, *, generation: int, first: int) -> Iterator[Task]:
+    """Yield the tasks of a plan, as received.
+
+    Raises:
+        LedgerCorrupt: the plan is missing or its content is not what its name says.
+    """
+    path = plans / f"{name}.jsonl"
+    sha = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            for position, line in enumerate(file):
+                sha.update(line)
+                yield _task(line, generation, first + position)
+    except FileNotFoundError as error:
+        raise LedgerCorrupt(f"{path}: the plan of generation {generation} is missing") from error
+    except (ValueError, KeyError) as error:
+        raise LedgerCorrupt(f"{path}: damaged: {error}") from error
+    if sha.hexdigest() != name:
+        raise LedgerCorrupt(f"{path}: its content is not what its name says")
+
+
+def _task(line: bytes, generation: int, index: int) -> Task:
+    head, mark, params = line.decode("utf-8").rstrip("\n").partition(',"params":')
+    if not mark:
+        raise ValueError("a line without parameters")
+    record = json.loads(head + "}")
+    return Task(
+        index=index,
+        config_hash=record["config_hash"],
+        task_key=record["task_key"],
+        params_json=params[:-1],
+        seed=record["seed"],
+        generation=generation,
+        label=record["label"],
+    )

@@ -1,0 +1,85 @@
+"""The planner: asks the hunter for the next generation when one is due, and writes it down as a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hsm.core.inputs import Input, Planned
+from hsm.core.mailbox import Mailbox
+from hsm.core.model import History, Hunter, Task, TaskResult
+from hsm.core.plan import read_plan, write_plan
+from hsm.core.spec import SweepSpec
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import SweepTree
+from hsm.core.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    history: History
+    first: int
+
+
+def history_of(tracker: SweepTracker, generation: int) -> History:
+    """Return what the hunter may know when asked for `generation`: every task, in task order."""
+    results = [_result(tracker, task) for task in tracker.tasks]
+    return History(generation=generation, results=results)
+
+
+def _result(tracker: SweepTracker, task: Task) -> TaskResult:
+    return TaskResult(
+        index=task.index,
+        generation=task.generation,
+        params=json.loads(task.params_json),
+        seed=task.seed,
+        label=task.label,
+        outcome=tracker.outcome(task),
+    )
+
+
+class Planner:
+    """One question at a time; a generation that is written down is never asked for again."""
+
+    def __init__(
+        self, world: World, tree: SweepTree, hunter: Hunter, program_digest: str, spec: SweepSpec
+    ) -> None:
+        self.is_asking = False
+        self._world = world
+        self._tree = tree
+        self._hunter = hunter
+        self._program_digest = program_digest
+        self._spec = spec
+        self._requests: Mailbox[_Request] = Mailbox()
+
+    def ask_if_due(self, tracker: SweepTracker) -> None:
+        """Ask for the next generation when the last one is over; a grid has one generation only."""
+        if self.is_asking or tracker.hunt_ended or tracker.cancelled:
+            return
+        last = tracker.generations[-1] if tracker.generations else None
+        if self._spec.hunt is not None and last is not None and last.open:
+            return
+        generation = last.number + 1 if last else 1
+        history = history_of(tracker, generation) if self._spec.hunt else History(generation=generation)
+        self.is_asking = True
+        self._requests.put(_Request(history, len(tracker.tasks) + 1))
+
+    def accepted(self) -> None:
+        """Note that the answer has been folded."""
+        self.is_asking = False
+
+    async def work(self, post: Callable[[Input], None]) -> None:
+        """Answer requests until cancelled."""
+        while True:
+            for request in await self._requests.take():
+                post(await self._world.blocking(self._plan, request))
+
+    def _plan(self, request: _Request) -> Planned:
+        generation = request.history.generation
+        seed = self._spec.hunt.seed if self._spec.hunt else 0
+        rng = self._world.rng("hsm.hunt.v1", seed, generation)
+        proposals = self._hunter.ask(request.history, rng)
+        name, count = write_plan(self._world.files, self._tree.plans, proposals, self._program_digest)
+        tasks = tuple(read_plan(self._tree.plans, name, generation=generation, first=request.first))
+        return Planned(generation, name, count, tasks)

@@ -1,0 +1,103 @@
+"""Which program it is: a digest of the command template and of the project files that it pins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import TimeoutExpired
+
+from hsm.core.errors import ConfigError, Problem
+from hsm.core.spec import ProgramSpec
+from hsm.core.world import World
+from hsm.wire.hashing import digest
+
+MAX_FILE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A pinned program. `files` maps paths (relative to the project) to SHA-256; `commit` is git's, if any."""
+
+    digest: str
+    files: dict[str, str]
+    commit: str | None
+    is_dirty: bool
+
+    @property
+    def report(self) -> dict[str, object]:
+        """What every provenance report says about the code."""
+        return {"digest": self.digest, "commit": self.commit, "dirty": self.is_dirty, "files": len(self.files)}
+
+
+def pin(world: World, spec: ProgramSpec, project: Path) -> Program:
+    """Return the program as it is now. Blocks.
+
+    Pinned are the files that `spec.files` lists; without a list, those that git tracks; without git, those
+    that the command names.
+
+    Raises:
+        ConfigError: a listed pattern matches nothing.
+    """
+    commit = _git(world, project, "rev-parse", "HEAD")
+    tracked = _git(world, project, "ls-files", "-z") if commit else None
+    if spec.files:
+        paths = _listed(spec.files, project)
+    elif tracked is not None:
+        paths = [name for name in tracked.split("\0") if name]
+    else:
+        paths = _named(spec.command, project)
+    files = {path: sha for path in sorted(paths) if (sha := _sha256(project / path)) is not None}
+    content = json.dumps([list(spec.command), spec.shell, spec.arguments, files], sort_keys=True)
+    return Program(
+        digest=digest("hsm.program.v1", content.encode()),
+        files=files,
+        commit=commit and commit.strip(),
+        is_dirty=bool(commit and _git(world, project, "status", "--porcelain", "--untracked-files=no")),
+    )
+
+
+def _git(world: World, project: Path, *arguments: str) -> str | None:
+    try:
+        done = world.run(["git", *arguments], cwd=project)
+    except (OSError, TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
+
+
+def _listed(patterns: Iterable[str], project: Path) -> list[str]:
+    found: list[str] = []
+    problems: list[Problem] = []
+    for pattern in patterns:
+        matches = [path for path in project.glob(pattern) if path.is_file()]
+        if not matches:
+            problems.append(Problem(where="program.files", message=f"{pattern!r} matches no file in {project}"))
+        found += [path.relative_to(project).as_posix() for path in matches]
+    if problems:
+        raise ConfigError(problems, hint="list files that exist, relative to the project")
+    return found
+
+
+def _named(command: Iterable[str], project: Path) -> list[str]:
+    """Return the project files that a command names, whether by `{project}/path` or by a plain path."""
+    words = [word.replace("{project}/", "") for text in command for word in text.split()]
+    return [word for word in words if "{" not in word and not Path(word).is_absolute() and _is_file(project / word)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # a name that no file can have
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None  # tracked by git, but deleted or a directory (submodule)

@@ -1,0 +1,215 @@
+"""Projections: the files that people read. Every one follows from the ledger and can be written anew.
+
+They are atomic but not durable; nothing ever reads them to decide anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hsm.core.machine import Command
+from hsm.core.model import Attempt, Task
+from hsm.core.states import AttemptState
+from hsm.core.tracker import Order, SweepTracker
+from hsm.core.tree import SweepTree
+from hsm.wire import names
+from hsm.wire.files import Files
+from hsm.wire.yaml_text import yaml_lines, yaml_value
+
+
+def timestamp(at: float | None) -> str | None:
+    """Return ISO 8601 in UTC with milliseconds."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+class Projector:
+    """Keeps `tasks/` as the tracker says. All methods block."""
+
+    def __init__(self, files: Files, tree: SweepTree) -> None:
+        self._files = files
+        self._tree = tree
+
+    def apply(self, orders: Iterable[Order]) -> None:
+        """Carry out placements and archivings, each of which may have been carried out before."""
+        for task, command in orders:
+            if command is Command.PLACE:
+                self._place(task)
+            elif command is Command.ARCHIVE:
+                self._archive(task)
+
+    def link(self, tasks: Iterable[Task]) -> None:
+        """Make `tasks/<task_id>` lead to the work directory of a task that runs."""
+        for task in tasks:
+            if task.attempt is None:
+                continue
+            path = self._tree.task(task.index)
+            target = os.path.relpath(self.work_dir(task, task.attempt), self._tree.tasks)
+            if path.is_symlink():
+                path.unlink()
+            if not path.exists():
+                path.symlink_to(target)
+
+    def work_dir(self, task: Task, attempt: Attempt) -> Path:
+        """Return where an attempt runs."""
+        return self._tree.root / self._tree.attempt_name(task.index, attempt.number, attempt.token)
+
+    def directory(self, task: Task, attempt: Attempt) -> Path:
+        """Return where an attempt's files are now."""
+        name = names.attempt_dir(task.index, attempt.number, attempt.token)
+        candidates = (self._tree.work / name, self._tree.attempts / name)
+        return next((path for path in candidates if path.is_dir()), self._tree.task(task.index))
+
+    def _place(self, task: Task) -> None:
+        attempt = task.attempt
+        if attempt is None:
+            return
+        work, place = self.work_dir(task, attempt), self._tree.task(task.index)
+        if place.is_symlink():
+            place.unlink()
+        try:
+            work.rename(place)
+        except FileNotFoundError:
+            place.mkdir(exist_ok=True)  # placed before, or the program removed its directory
+        self.write_status(task)
+
+    def _archive(self, task: Task) -> None:
+        attempt = task.attempt
+        if attempt is None:
+            return
+        work, place = self.work_dir(task, attempt), self._tree.task(task.index)
+        if place.is_symlink():
+            place.unlink()
+        origin = work if work.is_dir() else place
+        target = self._tree.attempts / work.name
+        if origin.is_dir() and not target.exists():
+            origin.rename(target)
+
+    def write_status(self, task: Task) -> None:
+        """Write a task's `status.yaml`."""
+        path = self._tree.task(task.index) / "status.yaml"
+        self._files.write_new(str(path), yaml_lines(status_of(task)).encode("utf-8"))
+
+    def tidy(self, tracker: SweepTracker) -> None:
+        """Carry out what an engine that died has left undone in the work directory."""
+        for path in sorted(self._tree.work.iterdir()):
+            found = _parse(path.name)
+            if found is None or not 1 <= found[0] <= len(tracker.tasks):
+                continue
+            task = tracker.task(found[0])
+            attempt = next((a for a in task.attempts if a.number == found[1]), None)
+            if attempt is None or attempt.state.is_live:
+                continue
+            if task.status.is_final and attempt is task.attempt:
+                self._place(task)
+            elif not (self._tree.attempts / path.name).exists():
+                path.rename(self._tree.attempts / path.name)
+
+    def rebuild(self, tracker: SweepTracker) -> None:
+        """Write every projection anew."""
+        self.tidy(tracker)
+        for task in tracker.tasks:
+            if task.status.is_final and task.attempts and self._tree.task(task.index).is_dir():
+                self.write_status(task)
+        self.write_mapping(tracker)
+        self.write_errors(tracker)
+
+    def write_mapping(self, tracker: SweepTracker) -> None:
+        """Write `task_mapping.yaml`, one line per task."""
+        text = "".join(mapping_lines(tracker.tasks))
+        self._files.replace(str(self._tree.mapping), (text or "{}\n").encode("utf-8"))
+
+    def write_errors(self, tracker: SweepTracker) -> None:
+        """Write `logs/errors/failed_tasks.yaml` and `error_patterns.yaml`."""
+        failed = [task for task in tracker.tasks if task.reason and task.attempts and _is_bad(task)]
+        lines = "".join(f"{task.task_id}: {yaml_value(status_of(task))}\n" for task in failed)
+        patterns = [
+            {
+                "cause": group.cause,
+                "signature": group.signature,
+                "count": group.count,
+                "tasks": [names.task_id(index) for index in group.tasks],
+            }
+            for group in sorted(tracker.failures.values(), key=lambda group: -group.count)
+        ]
+        text = "".join(f"- {yaml_value(pattern)}\n" for pattern in patterns)
+        errors = self._tree.logs / "errors"
+        self._files.replace(str(errors / "failed_tasks.yaml"), (lines or "{}\n").encode("utf-8"))
+        self._files.replace(str(errors / "error_patterns.yaml"), (text or "[]\n").encode("utf-8"))
+
+
+def _is_bad(task: Task) -> bool:
+    attempt = task.attempt
+    return attempt is not None and attempt.state in (
+        AttemptState.FAILED,
+        AttemptState.LOST,
+        AttemptState.REJECTED,
+    )
+
+
+def _parse(name: str) -> tuple[int, int] | None:
+    """Return task index and attempt number of a work directory's name."""
+    task, _, rest = name.partition(".")
+    number = rest.partition("-")[0]
+    try:
+        return names.task_index(task), int(number)
+    except ValueError:
+        return None
+
+
+def status_of(task: Task) -> Mapping[str, Any]:
+    """Return what `status.yaml` says of a task."""
+    attempt = task.attempt
+    status: dict[str, Any] = {
+        "task_id": task.task_id,
+        "status": str(task.status),
+        "config_hash": task.config_hash,
+        "seed": task.seed,
+        "generation": task.generation,
+        "attempts": len(task.attempts),
+    }
+    if task.reuses is not None:
+        status["reuses"] = names.task_id(task.reuses)
+    if attempt is not None:
+        status.update(_attempt_status(attempt))
+    if task.reason:
+        status["reason"] = task.reason
+    if task.metrics is not None:
+        status["metrics"] = dict(task.metrics)
+    return status
+
+
+def _attempt_status(attempt: Attempt) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "source": attempt.source,
+        "started_at": timestamp(attempt.started_at),
+        "ended_at": timestamp(attempt.ended_at),
+        "cause": attempt.cause and str(attempt.cause),
+        "provenance_sha256": attempt.manifest,
+    }
+    if attempt.exit is not None:
+        known["exit_code"] = attempt.exit.code
+        known["signal"] = attempt.exit.signal
+        known["wall_s"] = attempt.exit.wall_s
+        known["max_rss_bytes"] = attempt.exit.max_rss_bytes
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def mapping_lines(tasks: Iterable[Task]) -> Iterator[str]:
+    """Yield one line of `task_mapping.yaml` per task."""
+    for task in tasks:
+        line = {
+            "status": str(task.status),
+            "source": task.attempt.source if task.attempt else None,
+            "attempts": len(task.attempts),
+            "generation": task.generation,
+            "seed": task.seed,
+            "config_hash": task.config_hash,
+            "params": json.loads(task.params_json),
+        }
+        yield f"{task.task_id}: {yaml_value(line)}\n"
+

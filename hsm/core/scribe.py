@@ -1,0 +1,97 @@
+"""The scribe: logs, summary and task mapping of a running sweep, each as often as it costs little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hsm.core import events as ev
+from hsm.core import summary
+from hsm.core.ledger import Mark
+from hsm.core.projection import Projector, mapping_lines, timestamp
+from hsm.core.story import is_engine_matter, line_of
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import SweepTree
+from hsm.core.world import World
+
+SHARE = 0.02
+"""No projection that is written again and again may cost more than this share of the run."""
+
+
+class Pace:
+    """When a job that repeats is due: at most every `interval_s`, and at most its share of the time."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._due = 0.0
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether the job may be done again."""
+        return now >= self._due
+
+    def done(self, began: float, now: float) -> None:
+        """Note that the job was done."""
+        self._due = now + max(self._interval_s, (now - began) / SHARE)
+
+
+class Scribe:
+    """Writes what people read while the sweep runs."""
+
+    def __init__(self, world: World, tree: SweepTree) -> None:
+        self._world = world
+        self._tree = tree
+        self._sweep_lines: list[str] = []
+        self._engine_lines: list[str] = []
+        self._logs = Pace(0.5)
+        self._summary = Pace(1.0)
+        self._mapping = Pace(5.0)
+
+    async def note(self, events: Sequence[ev.Event], tracker: SweepTracker, mark: Mark) -> None:
+        """Take in events that are durable, and write what is due."""
+        self._gather(events, tracker)
+        await self._if_due(self._logs, self._write_logs)
+        frozen = summary.freeze(tracker, mark) if self._summary.is_due(self._world.monotonic()) else None
+        if frozen is not None:
+            await self._if_due(self._summary, lambda: summary.save(self._world.files, self._tree, frozen))
+        tasks = list(tracker.tasks) if self._mapping.is_due(self._world.monotonic()) else None
+        if tasks is not None:
+            await self._if_due(self._mapping, lambda: self._write_mapping("".join(mapping_lines(tasks))))
+
+    async def close(
+        self, events: Sequence[ev.Event], tracker: SweepTracker, mark: Mark, projector: Projector
+    ) -> None:
+        """Write everything for the last time."""
+        self._gather(events, tracker)
+        frozen = summary.freeze(tracker, mark)
+
+        def write() -> None:
+            self._write_logs()
+            projector.write_mapping(tracker)
+            projector.write_errors(tracker)
+            summary.save(self._world.files, self._tree, frozen)
+
+        await self._world.blocking(write)
+
+    async def _if_due(self, pace: Pace, job: Callable[[], None]) -> None:
+        began = self._world.monotonic()
+        if pace.is_due(began):
+            await self._world.blocking(job)
+            pace.done(began, self._world.monotonic())
+
+    def _gather(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
+        for event in events:
+            line = line_of(event, tracker)
+            if line:
+                text = f"{timestamp(getattr(event, 'at', None)) or ''} {line}\n"
+                self._sweep_lines.append(text)
+                if is_engine_matter(event):
+                    self._engine_lines.append(text)
+
+    def _write_logs(self) -> None:
+        for name, lines in (("sweep.log", self._sweep_lines), ("engine.log", self._engine_lines)):
+            if lines:
+                with (self._tree.logs / name).open("a", encoding="utf-8") as file:
+                    file.writelines(lines)
+                lines.clear()
+
+    def _write_mapping(self, text: str) -> None:
+        self._world.files.replace(str(self._tree.mapping), (text or "{}\n").encode("utf-8"))

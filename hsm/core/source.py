@@ -1,0 +1,234 @@
+"""The plug-in interface of compute sources: what the engine asks of any place where attempts can run.
+
+The engine owns this interface, `hsm.compute` implements it, and `hsm.compute.testing` checks any
+implementation. Methods are plural, raise instead of returning False, and may be cancelled at any await
+without leaving anything half done.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from hsm.core.model import Exit
+from hsm.core.spec import Resources
+from hsm.core.states import AttemptState, Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepContext:
+    """What a source must know of the sweep that it is opened for.
+
+    `program` is what every provenance report says about the code; `epoch` fences older engines.
+    """
+
+    sweep_id: str
+    sweep_dir: Path
+    project: Path
+    epoch: int
+    resources: Resources
+    variables: Mapping[str, str]
+    grace_s: float
+    program: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a source can do, as data.
+
+    `slots` attempts run at a time; `pushes` when observations arrive by themselves, else they are polled
+    no more often than every `poll_floor_s`; `prefetches` when attempts may be handed over before a slot is
+    free.
+    """
+
+    slots: int
+    prefetches: bool = True
+    pushes: bool = True
+    poll_floor_s: float = 0.0
+    arrays: bool = False
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptOrder:
+    """One attempt to be run. `directory` is relative to the sweep; the token names the attempt for ever."""
+
+    task: int
+    attempt: int
+    token: str
+    directory: str
+    argv: tuple[str, ...]
+    params_json: str
+    seed: int
+    config_hash: str
+    task_key: str
+    timeout_s: float | None = None
+    resources: Resources = field(default_factory=Resources)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """The source has the attempt and calls it `ref`."""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The source will never run the attempt as ordered."""
+
+    reason: str
+    cause: Cause = Cause.APPLICATION
+
+
+SubmitOutcome: TypeAlias = Submitted | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a source saw of an attempt.
+
+    `state` is one of SUBMITTED, RUNNING, EXITED, LOST, VOID, CANCELLED, MISSING. With EXITED come `exit`,
+    `manifest` (SHA-256 of the provenance report, None when there is none), `started_at`, and `cause` and
+    `reason` unless the program succeeded.
+    """
+
+    token: str
+    state: AttemptState
+    at: float
+    exit: Exit | None = None
+    manifest: str | None = None
+    cause: Cause | None = None
+    reason: str = ""
+    started_at: float = 0.0
+    native_state: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """What was seen since the last batch; reading may begin again after `cursor`."""
+
+    seen: tuple[Observation, ...]
+    cursor: str
+
+
+class CancelOutcome(StrEnum):
+    """What became of the wish to end an attempt. Whether it is gone, only an observation tells."""
+
+    REQUESTED = "requested"
+    ALREADY_ENDED = "already_ended"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionResult:
+    """An attempt's directory has been brought to `directory`."""
+
+    directory: Path
+    files: int
+    bytes: int
+
+
+class Health(StrEnum):
+    """How one check went."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at, and how to mend it."""
+
+    name: str
+    health: Health
+    detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """Everything that `hsm source check` looked at."""
+
+    source: str
+    checks: tuple[Check, ...]
+
+    @property
+    def health(self) -> Health:
+        """The worst of the checks."""
+        order = list(Health)
+        return max((check.health for check in self.checks), key=order.index, default=Health.PASS)
+
+
+class SourceSession(ABC):
+    """A source opened for one sweep by one engine. Concurrency: one caller per method at a time."""
+
+    capabilities: Capabilities
+
+    @abstractmethod
+    async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
+        """Hand attempts over, in order; one outcome each.
+
+        Raises:
+            SourceError: the hand-over failed as a whole; which attempts arrived is not known and `find`
+                tells. An attempt handed over twice under one token is run once.
+        """
+
+    @abstractmethod
+    def observations(self, cursor: str = "") -> AsyncIterator[Observations]:
+        """Yield what is seen, from after `cursor` on (from the very beginning when empty), without end.
+
+        An observation may come twice; it is never left out.
+        """
+
+    @abstractmethod
+    async def find(self, tokens: Iterable[str]) -> Mapping[str, str]:
+        """Return the refs of those attempts that the source has or had, by token.
+
+        Raises:
+            SourceError: it could not be asked; nothing is known.
+        """
+
+    @abstractmethod
+    async def cancel(self, refs: Sequence[str]) -> Mapping[str, CancelOutcome]:
+        """Ask that attempts come to an end, running or not."""
+
+    @abstractmethod
+    async def recall(self, refs: Sequence[str]) -> None:
+        """Ask for attempts back that have not begun; those that have go on. A VOID observation tells which."""
+
+    @abstractmethod
+    async def fetch(self, ref: str, dest: Path) -> CollectionResult:
+        """Bring an attempt's directory to `dest`; what is there already and whole is not moved again."""
+
+    @abstractmethod
+    async def release(self) -> None:
+        """Say that the sweep needs nothing more: whatever runs for it may leave once it is idle."""
+
+
+class ComputeSource(ABC):
+    """Somewhere attempts run."""
+
+    name: str
+
+    @abstractmethod
+    def session(self, context: SweepContext) -> AbstractAsyncContextManager[SourceSession]:
+        """Connect, prepare and verify; on exit disconnect, leaving alone what runs.
+
+        Raises:
+            SourceError: it cannot be used; nothing is left half open.
+        """
+
+    @abstractmethod
+    async def checks(self) -> HealthReport:
+        """Look at everything that an attempt will need."""
+
+    @abstractmethod
+    def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """Return the command as this source will run it, its interpreter and program resolved."""

@@ -1,0 +1,177 @@
+"""Where everything of a sweep is, on disk. Names only; nothing here reads or writes but `Sweeps`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from hsm.core.errors import SweepError
+from hsm.wire import names
+
+ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTree:
+    """The output tree of one sweep, the same for every source."""
+
+    root: Path
+
+    @property
+    def sweep_id(self) -> str:
+        """The sweep's id, which is the name of its directory."""
+        return self.root.name
+
+    @property
+    def config(self) -> Path:
+        """The frozen configuration."""
+        return self.root / "sweep_config.yaml"
+
+    @property
+    def metadata(self) -> Path:
+        """What is known of the sweep's origin."""
+        return self.root / "sweep_metadata.yaml"
+
+    @property
+    def mapping(self) -> Path:
+        """One line per task."""
+        return self.root / "task_mapping.yaml"
+
+    @property
+    def tasks(self) -> Path:
+        """One directory per task."""
+        return self.root / "tasks"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of sweep, engine, sources and errors."""
+        return self.root / "logs"
+
+    @property
+    def scripts(self) -> Path:
+        """Exactly what was submitted."""
+        return self.root / "scripts"
+
+    @property
+    def reports(self) -> Path:
+        """HTML reports."""
+        return self.root / "reports"
+
+    @property
+    def hsm(self) -> Path:
+        """The truth: ledger, epochs, plans, attempts."""
+        return self.root / ".hsm"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's segments."""
+        return self.hsm / "ledger"
+
+    @property
+    def epochs(self) -> Path:
+        """The claims of the engines."""
+        return self.hsm / "epochs"
+
+    @property
+    def plans(self) -> Path:
+        """Content-addressed generations."""
+        return self.hsm / "plan"
+
+    @property
+    def work(self) -> Path:
+        """Directories of attempts that are not over."""
+        return self.hsm / "work"
+
+    @property
+    def attempts(self) -> Path:
+        """Directories of attempts that did not become a result."""
+        return self.hsm / "attempts"
+
+    @property
+    def agents(self) -> Path:
+        """Logs between manager and agents, by source."""
+        return self.hsm / "agents"
+
+    @property
+    def summary(self) -> Path:
+        """The tracker's state at a stamped place of the ledger."""
+        return self.hsm / "summary.json"
+
+    @property
+    def format(self) -> Path:
+        """What version of the format this is. Written first, never again."""
+        return self.hsm / "FORMAT"
+
+    def task(self, index: int) -> Path:
+        """A task's directory: a link to its work directory until it is sealed."""
+        return self.tasks / names.task_id(index)
+
+    def attempt_name(self, index: int, number: int, token: str) -> str:
+        """An attempt's work directory, relative to the sweep."""
+        return f".hsm/work/{names.attempt_dir(index, number, token)}"
+
+    def directories(self) -> tuple[Path, ...]:
+        """Every directory that a new sweep has."""
+        return (
+            self.tasks,
+            self.logs / "sources",
+            self.logs / "errors",
+            self.scripts / "job_scripts",
+            self.scripts / "setup_scripts",
+            self.reports,
+            self.ledger,
+            self.epochs,
+            self.plans,
+            self.work,
+            self.attempts,
+            self.agents,
+        )
+
+
+def new_sweep_id(name: str, at: float, rng: Random) -> str:
+    """Return `<name>-<yyyymmdd>-<hhmmss>-<4 random>`, in UTC."""
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{name}-{stamp}-{''.join(rng.choice(ID_ALPHABET) for _ in range(4))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps:
+    """The directory that holds all sweeps of a project."""
+
+    outputs: Path
+
+    def all(self) -> list[SweepTree]:
+        """Return every sweep, the newest last."""
+        if not self.outputs.is_dir():
+            return []
+        trees = [SweepTree(path) for path in self.outputs.iterdir() if (path / ".hsm" / "FORMAT").is_file()]
+        return sorted(trees, key=lambda tree: tree.sweep_id.split("-")[-3:])
+
+    def find(self, reference: str) -> SweepTree:
+        """Return the sweep meant by a path, an id, the beginning of one, or `last`.
+
+        Raises:
+            SweepError: none is meant, or more than one.
+        """
+        path = Path(reference)
+        if (path / ".hsm" / "FORMAT").is_file():
+            return SweepTree(path.resolve())
+        found = self.all()
+        if not found:
+            raise SweepError(
+                f"there is no sweep in {self.outputs}", hint="start one: `hsm sweep run FILE --source local`"
+            )
+        if reference in ("last", "@"):
+            return found[-1]
+        matches = [tree for tree in found if tree.sweep_id == reference]
+        matches = matches or [tree for tree in found if tree.sweep_id.startswith(reference)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            names_ = ", ".join(tree.sweep_id for tree in matches[-5:])
+            raise SweepError(f"{reference!r} begins {len(matches)} sweeps: {names_}", hint="give more of the id")
+        raise SweepError(
+            f"there is no sweep {reference!r} in {self.outputs}", hint="`hsm sweep list` shows the sweeps"
+        )

@@ -1,0 +1,151 @@
+"""Everything outside of the program that core and compute may touch, as one object that a simulator replaces.
+
+Clocks, randomness, the file system of the logs, processes, and the one executor for blocking work. A test
+forbids the direct calls elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import platform
+import secrets
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import ParamSpec, TypeVar
+
+from hsm.wire import process
+from hsm.wire.files import Files
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BLOCKING_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """One process on one boot of one host."""
+
+    host: str
+    boot: str
+    pid: int
+    start: str
+
+
+class World:
+    """The real world."""
+
+    def __init__(self) -> None:
+        self.files = Files()
+        self._executor: ThreadPoolExecutor | None = None
+        self._detached: list[subprocess.Popen[bytes]] = []
+
+    def now(self) -> float:
+        """Return the wall clock, seconds since the epoch. For records, never for decisions."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return the clock that decisions may use."""
+        return time.monotonic()
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait for a time, never for a state."""
+        await asyncio.sleep(delay_s)
+
+    def token(self) -> str:
+        """Return 128 random bits as 32 hex digits."""
+        return secrets.token_hex(16)
+
+    def rng(self, *seed: object) -> Random:
+        """Return a generator that is a function of its seed alone."""
+        text = " ".join(map(str, seed))
+        return Random(int.from_bytes(sha256(text.encode()).digest()[:16], "big"))  # noqa: S311 - not secret
+
+    async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function that blocks in the one executor that is there for it."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="hsm-blocking")
+        call: Awaitable[T] = asyncio.get_running_loop().run_in_executor(
+            self._executor, lambda: function(*args, **kwargs)
+        )
+        return await call
+
+    def close(self) -> None:
+        """End the executor's threads."""
+        if self._executor is not None:
+            self._executor.shutdown()
+            self._executor = None
+        for child in self._detached:
+            child.returncode = child.poll() or 0  # it outlives us on purpose
+        self._detached.clear()
+
+    def identity(self) -> Identity:
+        """Return who this process is."""
+        pid = os.getpid()
+        start = process.start_of(pid) or ""
+        return Identity(host=platform.node(), boot=process.boot_id(), pid=pid, start=start)
+
+    def is_alive(self, who: Identity) -> bool | None:
+        """Tell whether a process lives; None when it is on another host and cannot be asked."""
+        if who.host != platform.node():
+            return None
+        return who.boot == process.boot_id() and process.start_of(who.pid) == who.start
+
+    def is_running(self, host: str, boot: str, pid: int, start: str) -> bool:
+        """Tell whether a process of this host, known by all of its marks, lives."""
+        return self.is_alive(Identity(host=host, boot=boot, pid=pid, start=start)) is True
+
+    def user(self) -> str:
+        """Return the name of the user."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return str(os.getuid())
+
+    def environment(self) -> dict[str, str]:
+        """Return a copy of the process environment."""
+        return dict(os.environ)
+
+    def run(
+        self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None, timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a short command to its end and return what it printed. Blocks.
+
+        Raises:
+            OSError: it cannot be started.
+            subprocess.TimeoutExpired: it took longer than `timeout_s`.
+        """
+        return subprocess.run(
+            list(argv),
+            cwd=cwd,
+            env=dict(environment) if environment is not None else None,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
+    def spawn_detached(
+        self, argv: Sequence[str], *, environment: Mapping[str, str], log: Path, keep: Sequence[int] = ()
+    ) -> int:
+        """Start a process that outlives this one, its output appended to `log`, and return its pid."""
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                list(argv),
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=tuple(keep),
+                start_new_session=True,
+            )
+        self._detached.append(child)
+        return child.pid

@@ -1,0 +1,149 @@
+r"""The frame format of every log: `L1 <seq:16 hex> <len:8 hex> <crc:8 hex> <payload>\n`.
+
+CRC-32 runs over the bytes `<seq> <len> ` and the payload. Records are written in groups; a group counts
+only when the commit frame that closes it is there and its chain agrees:
+`{"t":"C","n":<records>,"h":<chain>}` with chain_k = BLAKE2b-128(chain_{k-1} || payload_k).
+The reader writes every frame anew and compares bytes, so there is one spelling of each frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import Iterable, NamedTuple
+
+MAGIC = b"L1 "
+HEADER_BYTES = 38
+MAX_PAYLOAD = 64 << 20
+GENESIS = bytes(16)
+_COMMIT_PREFIX = b'{"t":"C",'
+
+
+class Group(NamedTuple):
+    """One committed group: its payloads, and where the log stands after it."""
+
+    payloads: list[bytes]
+    end: int
+    seq: int
+    chain: bytes
+
+
+class Damage(NamedTuple):
+    """Where reading stopped, and why. `incomplete` when more bytes could still make it whole."""
+
+    offset: int
+    reason: str
+    incomplete: bool
+
+
+def encode_frame(seq: int, payload: bytes) -> bytes:
+    """Return the frame of one payload."""
+    body = b"%016x %08x " % (seq, len(payload))
+    return b"L1 %b%08x %b\n" % (body, zlib.crc32(payload, zlib.crc32(body)), payload)
+
+
+def advance(chain: bytes, payload: bytes) -> bytes:
+    """Return the chain after one more payload."""
+    return hashlib.blake2b(chain + payload, digest_size=16).digest()
+
+
+def encode_group(seq: int, chain: bytes, payloads: Iterable[bytes]) -> tuple[bytes, int, bytes]:
+    """Return a group's bytes with its commit frame, and the next seq and chain."""
+    parts = []
+    for payload in payloads:
+        parts.append(encode_frame(seq, payload))
+        chain = advance(chain, payload)
+        seq += 1
+    parts.append(encode_frame(seq, _commit_payload(len(parts), chain)))
+    return b"".join(parts), seq + 1, chain
+
+
+def _commit_payload(count: int, chain: bytes) -> bytes:
+    return b'{"t":"C","n":%d,"h":"%b"}' % (count, chain.hex().encode())
+
+
+def _frame_at(data: bytes, start: int) -> tuple[int, bytes, int] | str | None:
+    """Return (seq, payload, end) of the frame at `start`, None when cut short, else what is wrong."""
+    header = data[start : start + HEADER_BYTES]
+    if not (header.startswith(MAGIC) if len(header) >= len(MAGIC) else MAGIC.startswith(header)):
+        return "no frame begins here"
+    if len(header) < HEADER_BYTES:
+        return None
+    try:
+        seq, length = int(header[3:19], 16), int(header[20:28], 16)
+    except ValueError:
+        return "frame header is not hexadecimal"
+    if not 0 <= length <= MAX_PAYLOAD:
+        return "frame length is out of range"
+    end = start + HEADER_BYTES + length + 1
+    if end > len(data):
+        return None
+    payload = data[start + HEADER_BYTES : end - 1]
+    if encode_frame(seq, payload) != data[start:end]:
+        return "frame checksum does not agree"
+    return seq, payload, end
+
+
+def _group_at(data: bytes, start: int, seq: int, chain: bytes) -> Group | Damage | None:
+    """Return the group that begins at `start`, what keeps it from being one, or None at the end of data."""
+    payloads: list[bytes] = []
+    at = start
+    while at < len(data):
+        found = _frame_at(data, at)
+        if found is None:
+            return Damage(at, "the last frame is cut short", True)
+        if isinstance(found, str):
+            return Damage(at, found, False)
+        found_seq, payload, end = found
+        if found_seq != seq:
+            return Damage(at, f"frame {found_seq} where {seq} belongs", False)
+        seq += 1
+        if payload.startswith(_COMMIT_PREFIX):
+            if payload != _commit_payload(len(payloads), chain):
+                return Damage(at, "the chain is broken", False)
+            return Group(payloads, end, seq, chain)
+        payloads.append(payload)
+        chain = advance(chain, payload)
+        at = end
+    return Damage(at, "the last group has no commit", True) if payloads else None
+
+
+class GroupReader:
+    """Reads committed groups from a log whose bytes arrive piece by piece.
+
+    `offset`, `seq` and `chain` say where the last whole group ended; reading may begin there anew.
+    `damage` says what stopped the last `feed`, None when it used up all bytes.
+    """
+
+    def __init__(self, *, offset: int = 0, seq: int = 0, chain: bytes = GENESIS) -> None:
+        self.offset = offset
+        self.seq = seq
+        self.chain = chain
+        self.damage: Damage | None = None
+        self.pending = b""
+
+    def feed(self, data: bytes) -> list[Group]:
+        """Return the groups that these further bytes complete."""
+        data = self.pending + data
+        groups: list[Group] = []
+        at = 0
+        found = _group_at(data, at, self.seq, self.chain)
+        while isinstance(found, Group):
+            at, self.seq, self.chain = found.end, found.seq, found.chain
+            groups.append(found._replace(end=self.offset + at))
+            found = _group_at(data, at, self.seq, self.chain)
+        self.damage = found and found._replace(offset=self.offset + found.offset)
+        self.pending = data[at:]
+        self.offset += at
+        return groups
+
+
+def holds_commit(data: bytes) -> bool:
+    """Tell whether any whole commit frame stands in these bytes, at whatever offset."""
+    start = data.find(MAGIC)
+    while start >= 0:
+        found = _frame_at(data, start)
+        if isinstance(found, tuple) and found[1].startswith(_COMMIT_PREFIX):
+            return True
+        start = data.find(MAGIC, start + 1)
+    return False

@@ -1,0 +1,154 @@
+"""The manifest of an attempt: every file that it left, with size and SHA-256. Built where it ran, checked at home.
+
+The manifest is the `artifacts` list of `provenance.json`; the exit record holds the SHA-256 of that file,
+so one digest covers every byte. `status.yaml` is the manager's and lies outside of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from hsm.wire import hdf5
+from hsm.wire.hashing import EMPTY_SHA256, sha256_hex
+
+REPORT = "provenance.json"
+OUTSIDE = frozenset({REPORT, "status.yaml"})
+BLOCK_BYTES = 1 << 20
+MAX_PATH_BYTES = 1024
+
+
+class Entry(NamedTuple):
+    """One file of an attempt; `path` is relative, with forward slashes."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Found(NamedTuple):
+    """What a walk through an attempt's directory found, sorted by path.
+
+    `links` are symbolic links (recorded, never followed), `ignored` names that are no regular files or
+    that no other machine could take.
+    """
+
+    sizes: Dict[str, int]
+    links: Dict[str, str]
+    ignored: List[str]
+
+    @property
+    def bytes(self) -> int:
+        """Total size of the regular files."""
+        return sum(self.sizes.values())
+
+
+def find(directory: str) -> Found:
+    """Walk an attempt's directory without following links."""
+    found = Found({}, {}, [])
+    _walk(directory, "", found)
+    return Found(dict(sorted(found.sizes.items())), dict(sorted(found.links.items())), sorted(found.ignored))
+
+
+def _walk(directory: str, prefix: str, found: Found) -> None:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_symlink():
+                found.links[path] = os.readlink(entry.path)
+            elif not is_safe(path):
+                found.ignored.append(ascii(path))
+            elif entry.is_dir(follow_symlinks=False):
+                _walk(entry.path, path + "/", found)
+            elif entry.is_file(follow_symlinks=False):
+                if path not in OUTSIDE:
+                    found.sizes[path] = entry.stat(follow_symlinks=False).st_size
+            else:
+                found.ignored.append(path)
+
+
+def is_safe(path: str) -> bool:
+    """Tell whether a relative path names a place inside an attempt's directory on any machine."""
+    try:
+        encoded = path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    parts = path.split("/")
+    return (
+        0 < len(encoded) <= MAX_PATH_BYTES
+        and "\0" not in path
+        and all(part not in ("", ".", "..") and len(part.encode("utf-8")) <= 255 for part in parts)
+    )
+
+
+def hash_file(directory: str, path: str) -> Entry:
+    """Hash one regular file by reading its bytes; links are not followed."""
+    fd = os.open(os.path.join(directory, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        sha, size = hashlib.sha256(), 0
+        while True:
+            block = os.read(fd, BLOCK_BYTES)
+            if not block:
+                return Entry(path, size, sha.hexdigest())
+            sha.update(block)
+            size += len(block)
+    finally:
+        os.close(fd)
+
+
+def build(directory: str, found: Found) -> List[Entry]:
+    """Return the manifest of what was found."""
+    return [
+        Entry(path, 0, EMPTY_SHA256) if size == 0 else hash_file(directory, path)
+        for path, size in found.sizes.items()
+    ]
+
+
+def damaged_hdf5(directory: str, entries: List[Entry]) -> List[str]:
+    """Return a sentence for each HDF5 artifact that is not whole."""
+    faults = []
+    for entry in entries:
+        if entry.path.endswith((".h5", ".hdf5")):
+            with open(os.path.join(directory, entry.path), "rb") as file:
+                fault = hdf5.fault(file.read(hdf5.HEAD_BYTES), entry.size)
+            if fault:
+                faults.append(f"{entry.path}: {fault}")
+    return faults
+
+
+class Mismatch(NamedTuple):
+    """A file that is not what its manifest says."""
+
+    path: str
+    reason: str
+
+
+def verify(directory: str, report_sha256: str, report: bytes, entries: List[Dict[str, Any]]) -> Optional[Mismatch]:
+    """Check an attempt's directory against its manifest by reading every byte. None means that all agree."""
+    if sha256_hex(report) != report_sha256:
+        return Mismatch(REPORT, "its SHA-256 is not the one in the exit record")
+    for item in entries:
+        path = item["path"]
+        if not is_safe(path):
+            return Mismatch(ascii(path), "the path leads out of the attempt's directory")
+        mismatch = _verify_file(directory, Entry(path, item["size"], item["sha256"]))
+        if mismatch:
+            return mismatch
+    return None
+
+
+def _verify_file(directory: str, entry: Entry) -> Optional[Mismatch]:
+    target = os.path.join(directory, entry.path)
+    try:
+        if entry.size == 0:
+            info = os.lstat(target)
+            same = stat.S_ISREG(info.st_mode) and info.st_size == 0 and entry.sha256 == EMPTY_SHA256
+            return None if same else Mismatch(entry.path, f"{info.st_size} bytes where the manifest has 0")
+        actual = hash_file(directory, entry.path)
+    except OSError as error:
+        return Mismatch(entry.path, error.strerror or "cannot be read")
+    if actual.size != entry.size:
+        return Mismatch(entry.path, f"{actual.size} bytes where the manifest has {entry.size}")
+    return None if actual.sha256 == entry.sha256 else Mismatch(entry.path, "its content has changed")

@@ -1,0 +1,153 @@
+"""What manager and agent say to each other: one record per message, in the inbox or in the records log.
+
+The manager writes `Hello`, `Run`, `Recall`, `Cancel` and `Close` into `inbox/<epoch>.log`; the agent writes
+`Opened`, `Started`, `Ended`, `Withdrawn` and `Lost` into `records/<incarnation>.log`. Each log has one
+writer. What the agent must do is a pure function of the two logs, so a new agent goes on where a dead
+one stopped, and a new manager reads on from any offset.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Type, Union
+
+from hsm.wire.log import Record
+
+
+class Hello(NamedTuple):
+    """First message of an epoch: what holds for every attempt of it."""
+
+    epoch: int
+    sweep_id: str
+    slots: int
+    project: str
+    variables: Dict[str, str]
+    gpus: List[str]
+    grace_s: float
+    program: Dict[str, Any]
+
+
+class Run(NamedTuple):
+    """Run one attempt. `directory` is relative to the sweep; limits that are None do not hold."""
+
+    token: str
+    task: int
+    attempt: int
+    directory: str
+    argv: List[str]
+    params: str
+    seed: int
+    config_hash: str
+    task_key: str
+    timeout_s: Optional[float]
+    memory_bytes: Optional[int]
+    gpus: int
+
+
+class Recall(NamedTuple):
+    """Give back what has not begun; what runs goes on."""
+
+    tokens: List[str]
+
+
+class Cancel(NamedTuple):
+    """End these attempts, running or not."""
+
+    tokens: List[str]
+
+
+class Close(NamedTuple):
+    """Nothing more will come in this epoch; leave when idle."""
+
+
+class Opened(NamedTuple):
+    """An agent began: who it is, so that it can be recognised and reached."""
+
+    incarnation: int
+    version: str
+    python: str
+    host: str
+    pid: int
+    start: str
+    boot: str
+    socket: str
+    at: float
+
+
+class Started(NamedTuple):
+    """The program of an attempt was spawned."""
+
+    token: str
+    pid: int
+    start: str
+    at: float
+
+
+class Ended(NamedTuple):
+    """The exit record: the only proof that an attempt is over.
+
+    `report` is the SHA-256 of the attempt's `provenance.json`, which lists every artifact with its size
+    and SHA-256; it is None when the report could not be written. `cause` is None for a success.
+    """
+
+    token: str
+    code: Optional[int]
+    signal: Optional[int]
+    started_at: float
+    at: float
+    wall_s: float
+    user_s: float
+    system_s: float
+    rss_bytes: int
+    report: Optional[str]
+    files: int
+    bytes: int
+    cause: Optional[str]
+    reason: str
+
+
+class Withdrawn(NamedTuple):
+    """An attempt was recalled or cancelled before it began."""
+
+    token: str
+    at: float
+
+
+class Lost(NamedTuple):
+    """An attempt began under an agent that died; whatever was left of it has been killed."""
+
+    token: str
+    reason: str
+    at: float
+
+
+Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost]
+
+_KINDS: Dict[str, Type[Message]] = {
+    cls.__name__.lower(): cls
+    for cls in (Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost)
+}
+
+
+class UnknownMessage(ValueError):
+    """A record that this version cannot read."""
+
+
+def to_record(message: Message) -> Record:
+    """Return the record of a message."""
+    return {"t": type(message).__name__.lower(), **message._asdict()}
+
+
+def from_record(record: Record) -> Message:
+    """Return the message of a record.
+
+    Raises:
+        UnknownMessage: its kind or its fields are not those of this version.
+    """
+    fields = dict(record)
+    kind = _KINDS.get(fields.pop("t", ""))
+    if kind is None:
+        raise UnknownMessage(f"message of unknown kind {record.get('t')!r}")
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise UnknownMessage(str(error)) from error

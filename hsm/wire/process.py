@@ -1,0 +1,30 @@
+"""Which process is it: a pid alone says nothing, (boot, pid, start) names one process for ever."""
+
+from __future__ import annotations
+
+import platform
+from typing import List, Optional
+
+
+def boot_id() -> str:
+    """Return what distinguishes this boot of the machine from every other."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return platform.node()
+
+
+def stat_fields(pid: int) -> Optional[List[str]]:
+    """Return the fields of /proc/PID/stat from the state (field 3) on; None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2].decode("ascii").split()
+    except OSError:
+        return None
+
+
+def start_of(pid: int) -> Optional[str]:
+    """Return when a living process began, in the kernel's ticks since boot."""
+    fields = stat_fields(pid)
+    return fields[19] if fields and fields[0] != "Z" else None
