@@ -1,1 +1,1 @@
-"""Where attempts run: the sources, the agent that executes attempts, and the contract that all sources keep."""
+"""Where attempts run: the sources, the agent that executes attempts, and the contract of all sources."""

@@ -18,8 +18,8 @@ from hsm.core.source import (
     Observation,
     Observations,
     SourceSession,
-    Submitted,
     SubmitOutcome,
+    Submitted,
 )
 from hsm.core.states import AttemptState, Cause
 from hsm.wire.log import Position, Record
@@ -168,11 +168,18 @@ def observation_of(message: Message) -> Observation | None:
             return _ended(message)
         case Withdrawn():
             return Observation(
-                token=message.token, state=AttemptState.VOID, at=message.at, reason="taken back before it began"
+                token=message.token,
+                state=AttemptState.VOID,
+                at=message.at,
+                reason="taken back before it began",
             )
         case Lost():
             return Observation(
-                token=message.token, state=AttemptState.LOST, at=message.at, reason=message.reason, cause=Cause.LOST
+                token=message.token,
+                state=AttemptState.LOST,
+                at=message.at,
+                reason=message.reason,
+                cause=Cause.LOST,
             )
         case _:
             return None

@@ -88,8 +88,7 @@ class FileCarrier(Carrier):
                 continue
             start = position if number == incarnation else Position()
             reader = LogReader(self._world.files, str(path), start)
-            for group in reader.groups():
-                found.append((number, reader.position, group))
+            found += [(number, reader.position, group) for group in reader.groups()]
         return found
 
     async def wait(self) -> bool:

@@ -1,4 +1,4 @@
-"""The environment of attempts: interpreter, prefix, modules, set-up script, variables; worked out once a session."""
+"""The environment of attempts: interpreter, prefix, modules, set-up script, variables."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def prepare(world: World, source: str, spec: EnvironmentSpec, project: Path, log
 
 def _python(source: str, spec: EnvironmentSpec, project: Path) -> str:
     if spec.python:
-        python = project / spec.python if os.sep in spec.python else Path(shutil.which(spec.python) or spec.python)
+        python = (
+            project / spec.python if os.sep in spec.python else Path(shutil.which(spec.python) or spec.python)
+        )
     elif spec.prefix:
         python = project / spec.prefix / "bin" / "python"
     else:

@@ -65,7 +65,7 @@ class LocalSource(ComputeSource):
             prepare, self._world, self.name, self._spec.environment, self._project, log
         )
         self._environment = environment
-        session = await _LocalSession.open(self._world, self.name, self._slots, context, environment)
+        session = await _LocalSession.open(self._world, self, context, environment)
         try:
             yield session
         finally:
@@ -95,35 +95,33 @@ class _LocalSession(AgentSession):
     """The agent of one sweep on this machine."""
 
     def __init__(
-        self,
-        world: World,
-        name: str,
-        slots: int,
-        context: SweepContext,
-        environment: Environment,
-        home: Path,
-        carrier: FileCarrier,
+        self, world: World, source: LocalSource, context: SweepContext, environment: Environment
     ) -> None:
-        super().__init__(carrier, Capabilities(slots=slots, gpus=len(visible_gpus(environment))))
+        home = context.sweep_dir / ".hsm" / "agents" / source.name
+        for part in ("inbox", "records"):
+            (home / part).mkdir(parents=True, exist_ok=True)
+        self._disk = FileCarrier(world, home, context.epoch, poll_s=0.5)
+        gpus = visible_gpus(environment)
+        super().__init__(self._disk, Capabilities(slots=source.slots, gpus=len(gpus)))
         self._world = world
-        self._name = name
+        self._name = source.name
         self._context = context
         self._environment = environment
         self._home = home
-        self._files = carrier
 
     @classmethod
     async def open(
-        cls, world: World, name: str, slots: int, context: SweepContext, environment: Environment
+        cls, world: World, source: LocalSource, context: SweepContext, environment: Environment
     ) -> _LocalSession:
-        home = context.sweep_dir / ".hsm" / "agents" / name
-        for part in ("inbox", "records"):
-            (home / part).mkdir(parents=True, exist_ok=True)
+        """Greet the agent in this epoch's inbox, and connect to it or start it.
+
+        Raises:
+            SourceError: the agent's directory cannot be written, or no agent can be started.
+        """
         try:
-            carrier = FileCarrier(world, home, context.epoch, poll_s=0.5)
+            session = cls(world, source, context, environment)
         except OSError as error:
-            raise SourceError(name, f"the inbox cannot be written: {error.strerror}") from error
-        session = cls(world, name, slots, context, environment, home, carrier)
+            raise SourceError(source.name, f"its inbox cannot be written: {error}") from error
         await session._greet()
         await session.replace_agent()
         return session
@@ -140,11 +138,11 @@ class _LocalSession(AgentSession):
             grace_s=context.grace_s,
             program=dict(context.program),
         )
-        await self._files.send([hello])
+        await self._disk.send([hello])
 
     async def replace_agent(self) -> None:
         """Connect to the agent that runs, or else start one and connect to it."""
-        await self._files.disconnect()
+        await self._disk.disconnect()
         for _ in range(2):
             address = await self._world.blocking(self._running_agent)
             if address and await self._reach(address):
@@ -154,10 +152,10 @@ class _LocalSession(AgentSession):
 
     async def _reach(self, address: str) -> bool:
         try:
-            await self._files.connect(address)
+            await self._disk.connect(address)
         except OSError:
             return False
-        await self._files.ring()
+        await self._disk.ring()
         return True
 
     def _running_agent(self) -> str:
@@ -197,7 +195,7 @@ class _LocalSession(AgentSession):
 
     async def close(self) -> None:
         """Disconnect; the agent goes on with what it has."""
-        await self._files.close()
+        await self._disk.close()
 
 
 def visible_gpus(environment: Environment) -> list[str]:

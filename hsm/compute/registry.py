@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from hsm.compute.local import LocalSource
 from hsm.core.errors import ConfigError, Problem, SourceError
 from hsm.core.source import ComputeSource
 from hsm.core.spec import Resources, SourceSpec
@@ -42,6 +43,4 @@ def build_source(world: World, spec: SourceSpec, project: Path, resources: Resou
 
 def local(world: World, spec: SourceSpec, project: Path, resources: Resources) -> ComputeSource:
     """Return the source that is this machine."""
-    from hsm.compute.local import LocalSource
-
     return LocalSource(world, spec, project, cpus_per_task=resources.cpus)

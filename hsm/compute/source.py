@@ -1,4 +1,4 @@
-"""The plug-in interface of compute sources, under its public name. It is defined where it is used, in core."""
+"""The plug-in interface of compute sources under its public name; it is defined where it is used, in core."""
 
 from hsm.core.source import (
     AttemptOrder,
@@ -13,8 +13,8 @@ from hsm.core.source import (
     Observations,
     Rejected,
     SourceSession,
-    Submitted,
     SubmitOutcome,
+    Submitted,
     SweepContext,
 )
 

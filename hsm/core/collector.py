@@ -39,9 +39,10 @@ def judge(ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
     attempt = ended.attempt
     if attempt.manifest is None:
         return _failed(ended, attempt.cause or Cause.APPLICATION, attempt.reason, at)
+    artifacts: list[dict[str, Any]] = []
     try:
-        report, content = _read_report(ended.directory)
-        mismatch = manifest.verify(str(ended.directory), attempt.manifest, report, content["artifacts"])
+        report, artifacts = _read_report(ended.directory)
+        mismatch = manifest.verify(str(ended.directory), attempt.manifest, report, artifacts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         mismatch = manifest.Mismatch(manifest.REPORT, f"cannot be read: {error}")
     if mismatch is not None:
@@ -49,7 +50,6 @@ def judge(ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
     if attempt.cause is not None:
         return _failed(ended, attempt.cause, attempt.reason, at)
     metrics, notes = read_metrics(ended.directory)
-    artifacts = content["artifacts"]
     return AttemptSealed(
         task=ended.task.index,
         attempt=attempt.number,
@@ -61,12 +61,11 @@ def judge(ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
     )
 
 
-def _read_report(directory: Path) -> tuple[bytes, dict[str, Any]]:
+def _read_report(directory: Path) -> tuple[bytes, list[dict[str, Any]]]:
+    """Return the provenance report's bytes and the manifest in it."""
     report = (directory / manifest.REPORT).read_bytes()
-    content = json.loads(report)
-    if not isinstance(content, dict):
-        raise TypeError("the provenance report is not a mapping")
-    return report, content
+    content: dict[str, Any] = json.loads(report)
+    return report, content["artifacts"]
 
 
 def _large_logs(artifacts: list[dict[str, Any]]) -> list[str]:

@@ -63,5 +63,3 @@ def _quoted(parts: list[Part], values: Mapping[str, Value]) -> str:
 def printable(argv: tuple[str, ...]) -> str:
     """Return the command as it could be typed."""
     return shlex.join(argv)
-
-

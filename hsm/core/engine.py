@@ -1,4 +1,4 @@
-"""SweepEngine: runs, completes, watches and cancels sweeps. The one entrance for CLI, hub and Python users."""
+"""SweepEngine: runs, completes, watches and cancels sweeps. The one entrance for CLI and Python users."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from hsm._version import __version__
 from hsm.core import control, summary
 from hsm.core import events as ev
-from hsm.core.command import CommandTemplate
-from hsm.core.drive import Drive, Wishes
+from hsm.core.drive import Drive, Listener
 from hsm.core.errors import HsmError, SourceError, SweepError
 from hsm.core.inputs import DetachAsked
+from hsm.core.job import SweepJob, Wishes
 from hsm.core.lane import Lane
 from hsm.core.ledger import Ledger, create_tree, holder
 from hsm.core.metadata import write_metadata
-from hsm.core.model import Hunter
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
 from hsm.core.source import ComputeSource, SweepContext
@@ -30,8 +29,6 @@ from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree, new_sweep_id
 from hsm.core.world import World
-
-Listener = Callable[[Sequence[ev.Event], SweepTracker], None]
 
 
 def ignore(events: Sequence[ev.Event], tracker: SweepTracker) -> None:
@@ -81,50 +78,24 @@ class SweepEngine:
         self._world.files.replace(str(tree.config), origin.frozen_config.encode("utf-8"), durable=True)
         write_metadata(self._world, tree, spec, origin.project, origin.command, now)
 
-    async def run_sweep(
-        self,
-        tree: SweepTree,
-        spec: SweepSpec,
-        hunter: Hunter,
-        sources: Sequence[ComputeSource],
-        project: Path,
-        wishes: Wishes | None = None,
-    ) -> SweepResult:
+    async def run_sweep(self, job: SweepJob) -> SweepResult:
         """Run a sweep that has been created, until it is over or the user leaves.
 
         Raises:
             HsmError: it cannot be run; whatever was acknowledged is in the ledger.
         """
-        return await self._run(tree, spec, hunter, sources, project, wishes or Wishes(), takeover=False)
+        return await self._run(job)
 
-    async def complete_sweep(
-        self,
-        tree: SweepTree,
-        spec: SweepSpec,
-        hunter: Hunter,
-        sources: Sequence[ComputeSource],
-        project: Path,
-        wishes: Wishes | None = None,
-        *,
-        takeover: bool = False,
-    ) -> SweepResult:
+    async def complete_sweep(self, job: SweepJob) -> SweepResult:
         """Go on with a sweep from where things stand in the world: adopt what runs, run what is missing.
 
         Raises:
             EngineRunning: an engine drives it.
             HsmError: it cannot be run.
         """
-        return await self._run(tree, spec, hunter, sources, project, wishes or Wishes(), takeover=takeover)
+        return await self._run(job)
 
-    async def cancel_sweep(
-        self,
-        tree: SweepTree,
-        spec: SweepSpec,
-        hunter: Hunter,
-        sources: Sequence[ComputeSource],
-        project: Path,
-        tasks: Sequence[int] = (),
-    ) -> None:
+    async def cancel_sweep(self, job: SweepJob, tasks: Sequence[int] = ()) -> None:
         """End tasks, all that are open when empty. Durable when this returns.
 
         A running engine is asked; without one, this engine takes the sweep over and ends everything.
@@ -132,8 +103,8 @@ class SweepEngine:
         Raises:
             LedgerError: neither can be done.
         """
-        tracker, _ = await self._world.blocking(summary.glance, self._world.files, tree, spec)
-        claim = holder(self._world, tree, released=tracker.is_released)
+        tracker, _ = await self._world.blocking(summary.glance, self._world.files, job.tree, job.spec)
+        claim = holder(self._world, job.tree, released=tracker.is_released)
         if claim is not None:
             await control.ask_to_cancel(claim.socket, tasks)
         elif tasks:
@@ -142,7 +113,7 @@ class SweepEngine:
                 hint="cancel the whole sweep, or complete it first",
             )
         else:
-            await self._run(tree, spec, hunter, sources, project, Wishes(cancel=True), takeover=False)
+            await self._run(replace(job, wishes=Wishes(cancel=True)))
 
     async def monitor_sweep(
         self, tree: SweepTree, spec: SweepSpec, *, interval_s: float = 0.5
@@ -179,44 +150,24 @@ class SweepEngine:
 
     # Running
 
-    async def _run(
-        self,
-        tree: SweepTree,
-        spec: SweepSpec,
-        hunter: Hunter,
-        sources: Sequence[ComputeSource],
-        project: Path,
-        wishes: Wishes,
-        *,
-        takeover: bool,
-    ) -> SweepResult:
-        program = await self._world.blocking(pin, self._world, spec.program, project)
-        tracker, reader = await self._world.blocking(summary.replay, self._world.files, tree, spec)
-        check_sources(tracker, sources)
-        ledger = await self._world.blocking(
+    async def _run(self, job: SweepJob) -> SweepResult:
+        world, tree = self._world, job.tree
+        program = await world.blocking(pin, world, job.spec.program, job.project)
+        tracker, reader = await world.blocking(summary.replay, world.files, tree, job.spec)
+        check_sources(tracker, job.sources)
+        ledger = await world.blocking(
             Ledger.open,
-            self._world,
+            world,
             tree,
             reader,
             socket=control.address_of(tree),
             released=tracker.is_released,
-            takeover=takeover,
+            takeover=job.wishes.takeover,
         )
         try:
-            await self._world.blocking(Projector(self._world.files, tree).tidy, tracker)
-            drive = Drive(
-                self._world,
-                tree,
-                spec,
-                hunter,
-                tracker,
-                ledger,
-                CommandTemplate(spec.program, project),
-                program.digest,
-                wishes,
-                self._listen,
-            )
-            status = await self._drive_it(drive, tree, spec, sources, project, program, ledger)
+            await world.blocking(Projector(world.files, tree).tidy, tracker)
+            self._drive = Drive(world, job, tracker, ledger, self._listen)
+            status = await self._drive_it(self._drive, job, program, ledger)
         except BaseExceptionGroup as group:
             _raise_first(group)
         finally:
@@ -224,43 +175,34 @@ class SweepEngine:
             ledger.close()
         return SweepResult(tree=tree, status=status, tracker=tracker)
 
-    async def _drive_it(
-        self,
-        drive: Drive,
-        tree: SweepTree,
-        spec: SweepSpec,
-        sources: Sequence[ComputeSource],
-        project: Path,
-        program: Program,
-        ledger: Ledger,
-    ) -> SweepStatus:
+    async def _drive_it(self, drive: Drive, job: SweepJob, program: Program, ledger: Ledger) -> SweepStatus:
+        spec = job.spec
         context = SweepContext(
-            sweep_id=tree.sweep_id,
-            sweep_dir=tree.root,
-            project=project,
+            sweep_id=job.tree.sweep_id,
+            sweep_dir=job.tree.root,
+            project=job.project,
             epoch=ledger.claim.epoch,
             resources=spec.resources,
             variables=spec.program.variables,
             grace_s=spec.grace_s,
             program=program.report,
         )
-        self._drive = drive
-        openings = self._openings(drive.tracker, tree, spec, program, ledger)
+        openings = self._openings(drive.tracker, job, program, ledger)
         async with AsyncExitStack() as stack:
-            lanes = await self._open(stack, drive, sources, context, openings)
-            await stack.enter_async_context(control.listening(tree, drive.mailbox.put))
-            return await drive.run(lanes, openings)
+            lanes = await self._open(stack, drive, job.sources, context, openings)
+            await stack.enter_async_context(control.listening(job.tree, drive.mailbox.put))
+            return await drive.run(lanes, openings, program.digest)
 
     def _openings(
-        self, tracker: SweepTracker, tree: SweepTree, spec: SweepSpec, program: Program, ledger: Ledger
+        self, tracker: SweepTracker, job: SweepJob, program: Program, ledger: Ledger
     ) -> list[ev.Event]:
         now, who = self._world.now(), ledger.claim.who
         openings: list[ev.Event] = []
         if tracker.created is None:
             created = ev.SweepCreated(
-                sweep_id=tree.sweep_id,
-                name=spec.name,
-                config_digest=spec.config_digest,
+                sweep_id=job.tree.sweep_id,
+                name=job.spec.name,
+                config_digest=job.spec.config_digest,
                 program_digest=program.digest,
                 at=now,
             )
@@ -310,7 +252,8 @@ def check_sources(tracker: SweepTracker, sources: Sequence[ComputeSource]) -> No
     if missing:
         flags = " ".join(f"--source {name}" for name in sorted(missing))
         raise SweepError(
-            f"attempts may still run on {', '.join(sorted(missing))}", hint=f"add {flags}, so that they are adopted"
+            f"attempts may still run on {', '.join(sorted(missing))}",
+            hint=f"add {flags}, so that they are adopted",
         )
 
 
@@ -356,6 +299,3 @@ async def interruptible(engine: SweepEngine, say: Callable[[], None]) -> AsyncIt
     finally:
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(signum)
-
-
-

@@ -1,12 +1,12 @@
 """The tree of errors that a user may meet. Each knows its message, its hint and its exit code.
 
-    HsmError
-      ConfigError       the input is wrong                          exit 2
-      SweepError        no such sweep, or not in a fit state        exit 2
-      SourceError       a compute source cannot be had or used      exit 3
-      LedgerError       the ledger cannot be read or written        exit 3
-        LedgerCorrupt, LedgerNewer, LedgerFull, EngineRunning, Fenced
-      MachineError      a transition that the table forbids: a bug  exit 3
+HsmError
+  ConfigError       the input is wrong                          exit 2
+  SweepError        no such sweep, or not in a fit state        exit 2
+  SourceError       a compute source cannot be had or used      exit 3
+  LedgerError       the ledger cannot be read or written        exit 3
+    LedgerCorrupt, LedgerNewer, LedgerFull, EngineRunning, Fenced
+  MachineError      a transition that the table forbids: a bug  exit 3
 """
 
 from __future__ import annotations

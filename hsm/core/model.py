@@ -1,4 +1,4 @@
-"""The things a sweep is made of: proposals, tasks, attempts, outcomes. Frozen data, no behaviour with effects."""
+"""The things a sweep is made of: proposals, tasks, attempts, outcomes. Frozen data without effects."""
 
 from __future__ import annotations
 

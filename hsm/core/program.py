@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A pinned program. `files` maps paths (relative to the project) to SHA-256; `commit` is git's, if any."""
+    """A pinned program. `files` maps paths in the project to SHA-256; `commit` is git's, if any."""
 
     digest: str
     files: dict[str, str]
@@ -29,7 +29,12 @@ class Program:
     @property
     def report(self) -> dict[str, object]:
         """What every provenance report says about the code."""
-        return {"digest": self.digest, "commit": self.commit, "dirty": self.is_dirty, "files": len(self.files)}
+        return {
+            "digest": self.digest,
+            "commit": self.commit,
+            "dirty": self.is_dirty,
+            "files": len(self.files),
+        }
 
 
 def pin(world: World, spec: ProgramSpec, project: Path) -> Program:
@@ -73,7 +78,9 @@ def _listed(patterns: Iterable[str], project: Path) -> list[str]:
     for pattern in patterns:
         matches = [path for path in project.glob(pattern) if path.is_file()]
         if not matches:
-            problems.append(Problem(where="program.files", message=f"{pattern!r} matches no file in {project}"))
+            problems.append(
+                Problem(where="program.files", message=f"{pattern!r} matches no file in {project}")
+            )
         found += [path.relative_to(project).as_posix() for path in matches]
     if problems:
         raise ConfigError(problems, hint="list files that exist, relative to the project")
@@ -83,7 +90,11 @@ def _listed(patterns: Iterable[str], project: Path) -> list[str]:
 def _named(command: Iterable[str], project: Path) -> list[str]:
     """Return the project files that a command names, whether by `{project}/path` or by a plain path."""
     words = [word.replace("{project}/", "") for text in command for word in text.split()]
-    return [word for word in words if "{" not in word and not Path(word).is_absolute() and _is_file(project / word)]
+    return [
+        word
+        for word in words
+        if "{" not in word and not Path(word).is_absolute() and _is_file(project / word)
+    ]
 
 
 def _is_file(path: Path) -> bool:

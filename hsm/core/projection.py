@@ -212,4 +212,3 @@ def mapping_lines(tasks: Iterable[Task]) -> Iterator[str]:
             "params": json.loads(task.params_json),
         }
         yield f"{task.task_id}: {yaml_value(line)}\n"
-

@@ -201,7 +201,7 @@ class SourceSession(ABC):
 
     @abstractmethod
     async def recall(self, refs: Sequence[str]) -> None:
-        """Ask for attempts back that have not begun; those that have go on. A VOID observation tells which."""
+        """Ask for attempts back that have not begun; a VOID observation tells which those are."""
 
     @abstractmethod
     async def fetch(self, ref: str, dest: Path) -> CollectionResult:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from hsm.core.states import Cause
 
-Value: TypeAlias = "None | bool | int | float | str | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = "bool | int | float | str | Sequence[Value] | Mapping[str, Value] | None"
 """A parameter value: what JSON can say, without NaN and infinities."""
 
 Params: TypeAlias = "Mapping[str, Value]"

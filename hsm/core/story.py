@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from hsm.core import events as ev
 from hsm.core.tracker import SweepTracker
@@ -24,7 +26,9 @@ def line_of(event: ev.Event, tracker: SweepTracker) -> str:
 def _line(event: ev.Event, tracker: SweepTracker) -> str:
     match event:
         case ev.AttemptSealed(task=task):
-            return f"{task_id(task)} sealed{_score(tracker, task)}{''.join(f'; {note}' for note in event.notes)}"
+            return (
+                f"{task_id(task)} sealed{_score(tracker, task)}{''.join(f'; {note}' for note in event.notes)}"
+            )
         case ev.AttemptFailed(task=task) | ev.AttemptLost(task=task) | ev.AttemptRejected(task=task):
             return f"{task_id(task)} attempt {event.attempt} {_verb(event)} ({event.cause}): {_why(event)}"
         case ev.AttemptCancelled(task=task):
@@ -38,31 +42,31 @@ def _line(event: ev.Event, tracker: SweepTracker) -> str:
 
 
 def _engine_line(event: ev.Event) -> str:
-    match event:
-        case ev.SweepCreated():
-            return f"sweep {event.sweep_id} created"
-        case ev.EngineStarted():
-            return f"engine of epoch {event.epoch} started on {event.host}, pid {event.pid}"
-        case ev.EngineStopped():
-            return f"engine of epoch {event.epoch} stopped: {event.status}{_because(event.reason)}"
-        case ev.SourceOpened():
-            return f"source {event.source} opened with {event.slots} slots"
-        case ev.SourceFailed():
-            return f"source {event.source} failed: {event.reason}"
-        case ev.GenerationPlanned():
-            last = event.first + event.count - 1
-            return f"generation {event.generation} planned: {task_id(event.first)} to {task_id(last)}"
-        case ev.HuntEnded():
-            return "no further generation"
-        case ev.CancelRequested():
-            which = ", ".join(map(task_id, event.tasks)) or "every open task"
-            return f"cancel requested for {which}"
-        case ev.TasksReopened():
-            return f"{len(event.tasks)} tasks reopened"
-        case ev.SweepStopped():
-            return f"stopped: {event.reason}"
-        case _:
-            return ""
+    tell = _ENGINE_LINES.get(type(event))
+    return tell(event) if tell else ""
+
+
+def _planned(event: ev.GenerationPlanned) -> str:
+    last = event.first + event.count - 1
+    return f"generation {event.generation} planned: {task_id(event.first)} to {task_id(last)}"
+
+
+_ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
+    ev.SweepCreated: lambda event: f"sweep {event.sweep_id} created",
+    ev.EngineStarted: lambda event: f"engine of epoch {event.epoch} started on {event.host}, pid {event.pid}",
+    ev.EngineStopped: lambda event: (
+        f"engine of epoch {event.epoch} stopped: {event.status}{_because(event.reason)}"
+    ),
+    ev.SourceOpened: lambda event: f"source {event.source} opened with {event.slots} slots",
+    ev.SourceFailed: lambda event: f"source {event.source} failed: {event.reason}",
+    ev.GenerationPlanned: _planned,
+    ev.HuntEnded: lambda _: "no further generation",
+    ev.CancelRequested: lambda event: (
+        f"cancel requested for {', '.join(map(task_id, event.tasks)) or 'every open task'}"
+    ),
+    ev.TasksReopened: lambda event: f"{len(event.tasks)} tasks reopened",
+    ev.SweepStopped: lambda event: f"stopped: {event.reason}",
+}
 
 
 def is_engine_matter(event: ev.Event) -> bool:

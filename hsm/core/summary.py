@@ -144,10 +144,11 @@ def _restore(tracker: SweepTracker, content: dict[str, Any]) -> None:
 
 def _stubs(generations: list[Generation], statuses: list[Any], open_: list[Any]) -> list[Task]:
     words = [TaskStatus(status) for status, count in statuses for _ in range(count)]
-    tasks: list[Task] = []
-    for generation in generations:
-        for index in range(generation.first, generation.first + generation.count):
-            tasks.append(_stub(index, generation.number, words[index - 1]))
+    tasks = [
+        _stub(index, generation.number, words[index - 1])
+        for generation in generations
+        for index in range(generation.first, generation.first + generation.count)
+    ]
     for record in open_:
         tasks[record["index"] - 1] = _task(record)
     return tasks

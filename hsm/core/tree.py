@@ -171,7 +171,9 @@ class Sweeps:
             return matches[0]
         if matches:
             names_ = ", ".join(tree.sweep_id for tree in matches[-5:])
-            raise SweepError(f"{reference!r} begins {len(matches)} sweeps: {names_}", hint="give more of the id")
+            raise SweepError(
+                f"{reference!r} begins {len(matches)} sweeps: {names_}", hint="give more of the id"
+            )
         raise SweepError(
             f"there is no sweep {reference!r} in {self.outputs}", hint="`hsm sweep list` shows the sweeps"
         )

@@ -67,7 +67,7 @@ class World:
     def rng(self, *seed: object) -> Random:
         """Return a generator that is a function of its seed alone."""
         text = " ".join(map(str, seed))
-        return Random(int.from_bytes(sha256(text.encode()).digest()[:16], "big"))  # noqa: S311 - not secret
+        return Random(int.from_bytes(sha256(text.encode()).digest()[:16], "big"))
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function that blocks in the one executor that is there for it."""
@@ -115,7 +115,12 @@ class World:
         return dict(os.environ)
 
     def run(
-        self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None, timeout_s: float = 60
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float = 60,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a short command to its end and return what it printed. Blocks.
 

@@ -49,14 +49,8 @@ def _checked(value: Any, path: str, depth: int) -> Any:
         return _checked_text(value, path)
     if kind is bool or value is None:
         return value
-    if kind is int:
-        if not -MAX_INT <= value < MAX_INT:
-            raise NotCanonical(path, "integer of more than 64 bits; write it as a string")
-        return value
-    if kind is float:
-        if not math.isfinite(value):
-            raise NotCanonical(path, f"{value} is not a finite number")
-        return value + 0.0  # -0.0 becomes 0.0
+    if kind is int or kind is float:
+        return _checked_number(value, path)
     if depth >= MAX_DEPTH:
         raise NotCanonical(path, f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict):
@@ -66,6 +60,16 @@ def _checked(value: Any, path: str, depth: int) -> Any:
     if isinstance(value, (list, tuple)):
         return [_checked(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
     raise NotCanonical(path, f"a {kind.__name__} has no JSON form")
+
+
+def _checked_number(value: Any, path: str) -> Any:
+    if type(value) is int:
+        if not -MAX_INT <= value < MAX_INT:
+            raise NotCanonical(path, "integer of more than 64 bits; write it as a string")
+        return value
+    if not math.isfinite(value):
+        raise NotCanonical(path, f"{value} is not a finite number")
+    return value + 0.0  # -0.0 becomes 0.0
 
 
 def _checked_key(key: Any, path: str) -> str:

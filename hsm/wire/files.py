@@ -104,7 +104,7 @@ def _find_syncfs() -> Callable[[int], None]:
     try:
         call: Any = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):  # not Linux, or a C library without it
-        return lambda fd: os.sync()
+        return lambda _fd: os.sync()
 
     def syncfs(fd: int) -> None:
         if call(fd) != 0:

@@ -1,5 +1,6 @@
-"""Tell from its first bytes whether an HDF5 file is whole. Reads the superblock only, as the format
-specification lays it out (HDF5 File Format Specification 3.0, section II.A); opens nothing with a library.
+"""Tell from its first bytes whether an HDF5 file is whole, without any library.
+
+Reads the superblock only, as laid out in the HDF5 File Format Specification 3.0, section II.A.
 """
 
 from __future__ import annotations

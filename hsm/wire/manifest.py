@@ -1,5 +1,6 @@
-"""The manifest of an attempt: every file that it left, with size and SHA-256. Built where it ran, checked at home.
+"""The manifest of an attempt: every file that it left, with size and SHA-256.
 
+Built where the attempt ran, checked at home.
 The manifest is the `artifacts` list of `provenance.json`; the exit record holds the SHA-256 of that file,
 so one digest covers every byte. `status.yaml` is the manager's and lies outside of it.
 """
@@ -125,7 +126,9 @@ class Mismatch(NamedTuple):
     reason: str
 
 
-def verify(directory: str, report_sha256: str, report: bytes, entries: List[Dict[str, Any]]) -> Optional[Mismatch]:
+def verify(
+    directory: str, report_sha256: str, report: bytes, entries: List[Dict[str, Any]]
+) -> Optional[Mismatch]:
     """Check an attempt's directory against its manifest by reading every byte. None means that all agree."""
     if sha256_hex(report) != report_sha256:
         return Mismatch(REPORT, "its SHA-256 is not the one in the exit record")

@@ -20,7 +20,7 @@ def task_index(name: str) -> int:
     Raises:
         ValueError: it is not the name of a task.
     """
-    digits = name[5:] if name.startswith("task_") else name
+    digits = name.removeprefix("task_")
     if not digits.isascii() or not digits.isdigit() or int(digits) < 1:
         raise ValueError(f"not a task id: {name!r}")
     return int(digits)

@@ -1,4 +1,4 @@
-"""`python -m hsm.compute.agent SWEEP HOME [--poll S] [--ready FD]`: run the agent of one source of one sweep."""
+"""`python -m hsm.compute.agent SWEEP HOME [options]`: run the agent of one source of one sweep."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import socket
 import sys
 from typing import Optional, Tuple
 
+from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
-from hsm.compute.agent.service import LINGER_S, Agent, Paths
+from hsm.compute.agent.service import LINGER_S, Agent, Leave, Paths
 from hsm.wire.files import Files
 from hsm.wire.runtime import socket_path
 
@@ -23,8 +24,12 @@ def main() -> int:
     parser.add_argument("sweep")
     parser.add_argument("home")
     parser.add_argument("--poll", type=float, default=None, help="look at the inbox every so many seconds")
-    parser.add_argument("--linger", type=float, default=LINGER_S, help="leave after idling so long unattended")
-    parser.add_argument("--ready", type=int, default=None, help="descriptor to close when the agent can be reached")
+    parser.add_argument(
+        "--linger", type=float, default=LINGER_S, help="leave after idling so long unattended"
+    )
+    parser.add_argument(
+        "--ready", type=int, default=None, help="descriptor to close when the agent can be reached"
+    )
     arguments = parser.parse_args()
     paths = Paths(os.path.abspath(arguments.sweep), os.path.abspath(arguments.home))
     for directory in (paths.inbox, paths.records):
@@ -35,8 +40,8 @@ def main() -> int:
     except BlockingIOError:
         return ALREADY_RUNNING
     server, address = _serve(paths) if arguments.poll is None else (None, "")
-    agent = Agent(paths, Host(), Files(), poll_s=arguments.poll, linger_s=arguments.linger)
-    agent.open(server, address)
+    leave = Leave(arguments.poll, arguments.linger)
+    agent = Agent(paths, Host(), Files(), leave, Bell(server), address)
     if arguments.ready is not None:
         os.close(arguments.ready)
     agent.run()

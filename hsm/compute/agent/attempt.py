@@ -1,4 +1,4 @@
-"""One attempt: its directory, its environment, its start, and the exit record and provenance report at its end."""
+"""One attempt: its directory, environment and start; its exit record and provenance report at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ from hsm.wire.yaml_text import yaml_lines
 
 CANNOT_START = 127
 MAX_PROGRAM_REPORT_BYTES = 1 << 20
-_REPORTED = ("LANG", "LC_ALL", "TZ", "PATH", "CONDA_PREFIX", "VIRTUAL_ENV", "LOADEDMODULES", "OMP_NUM_THREADS")
+_REPORTED = (
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "PATH",
+    "CONDA_PREFIX",
+    "VIRTUAL_ENV",
+    "LOADEDMODULES",
+    "OMP_NUM_THREADS",
+)
 
 
 class Running(NamedTuple):
@@ -34,6 +43,7 @@ class Running(NamedTuple):
     started_monotonic: float
     gpus: List[str]
     variables: Dict[str, str]
+    grace_s: float
     fault: str = ""
 
 
@@ -76,13 +86,13 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     try:
         os.mkdir(os.path.join(directory, "results"))
         _write(os.path.join(directory, "params.yaml"), yaml_lines(json.loads(run.params)).encode("utf-8"))
-        pid = _start(host, directory, run.argv, {**os.environ, **variables})
+        pid = _start(host, directory, run.argv, variables)
     except OSError as error:
         if error.errno in NO_ROOM:
             shutil.rmtree(directory, ignore_errors=True)
             raise NoRoom(error.errno, error.strerror, directory) from error
         fault = _cannot_start(run.argv, error)
-    return Running(run, directory, pid, at, monotonic, gpus, variables, fault)
+    return Running(run, directory, pid, at, monotonic, gpus, variables, hello.grace_s, fault)
 
 
 def _variables(
@@ -106,7 +116,10 @@ def _variables(
     }
 
 
-def _start(host: Host, directory: str, argv: List[str], environment: Dict[str, str]) -> int:
+def _start(host: Host, directory: str, argv: List[str], variables: Dict[str, str]) -> int:
+    environment = dict(_inherited())
+    for name, value in variables.items():
+        environment[os.fsencode(name)] = os.fsencode(value)
     stdout = _create(os.path.join(directory, "stdout.log"))
     try:
         stderr = _create(os.path.join(directory, "stderr.log"))
@@ -116,6 +129,16 @@ def _start(host: Host, directory: str, argv: List[str], environment: Dict[str, s
             os.close(stderr)
     finally:
         os.close(stdout)
+
+
+_INHERITED: Dict[bytes, bytes] = {}
+
+
+def _inherited() -> Dict[bytes, bytes]:
+    """Return the agent's own environment, encoded once for all attempts."""
+    if not _INHERITED:
+        _INHERITED.update(os.environb)
+    return _INHERITED
 
 
 def _create(path: str) -> int:
@@ -229,8 +252,6 @@ def _report(
         "directory": run.directory,
         "code": hello.program,
         "variables": {name: running.variables[name] for name in sorted(running.variables)},
-        "environment": {name: os.environ[name] for name in _REPORTED if name in os.environ},
-        "host": _machine(host),
         "started_at": timestamp(ended.started_at),
         "ended_at": timestamp(ended.at),
         "exit": {"code": ended.code, "signal": ended.signal},
@@ -246,27 +267,32 @@ def _report(
         "ignored": found.ignored,
         "program": program,
         "program_fault": fault,
-        "artifacts": [entry._asdict() for entry in entries],
     }
-    lines = ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in report.items())
-    return ("{\n" + lines + "\n}\n").encode("ascii")
+    # One encoding of everything that changes, then of the list that may be long; the rest is encoded once.
+    head = _ENCODE(report)[1:-1]
+    artifacts = ",\n".join(_ENCODE(entry._asdict()) for entry in entries)
+    return f'{{{head},\n{_constant(host)},\n"artifacts": [\n{artifacts}\n]}}\n'.encode("ascii")
 
 
-_MACHINE: Dict[str, Any] = {}
+_ENCODE = json.JSONEncoder().encode
+_CONSTANT: List[str] = []
 
 
-def _machine(host: Host) -> Dict[str, Any]:
-    if not _MACHINE:
-        _MACHINE.update(
-            name=host.name(),
-            boot=host.boot(),
-            system=platform.system(),
-            release=platform.release(),
-            machine=platform.machine(),
-            cpus=os.cpu_count(),
-            agent_python=sys.version.split()[0],
-        )
-    return _MACHINE
+def _constant(host: Host) -> str:
+    """Return what every report of this agent says of machine and environment, encoded once."""
+    if not _CONSTANT:
+        environment = {name: os.environ[name] for name in _REPORTED if name in os.environ}
+        machine = {
+            "name": host.name(),
+            "boot": host.boot(),
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "agent_python": sys.version.split()[0],
+        }
+        _CONSTANT.append(f'"environment": {_ENCODE(environment)},\n"host": {_ENCODE(machine)}')
+    return _CONSTANT[0]
 
 
 def _program_report(directory: str) -> "tuple[Any, Optional[str]]":

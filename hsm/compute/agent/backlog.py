@@ -31,8 +31,8 @@ class Backlog:
         self.closed = False
         self.waiting: Dict[str, Run] = {}
         self.unfinished: Dict[str, Started] = {}
-        self.to_cancel: List[str] = []
-        self.to_withdraw: List[str] = []
+        self._to_cancel: List[str] = []
+        self._to_withdraw: List[str] = []
         self._known: Set[str] = set()
 
     def replay(self, message: Message) -> None:
@@ -64,9 +64,19 @@ class Backlog:
     def _withdraw(self, message: Message) -> None:
         for token in message.tokens:  # type: ignore[union-attr]
             if self.waiting.pop(token, None) is not None:
-                self.to_withdraw.append(token)
+                self._to_withdraw.append(token)
             elif isinstance(message, Cancel):
-                self.to_cancel.append(token)
+                self._to_cancel.append(token)
+
+    def take_withdrawn(self) -> List[str]:
+        """Return, once, the attempts that were taken back or cancelled before they began."""
+        tokens, self._to_withdraw = self._to_withdraw, []
+        return tokens
+
+    def take_cancelled(self) -> List[str]:
+        """Return, once, the attempts that must end and may be running."""
+        tokens, self._to_cancel = self._to_cancel, []
+        return tokens
 
     def take(self) -> Run:
         """Remove and return the attempt that has waited longest."""

@@ -1,4 +1,4 @@
-"""The machine under the agent: clock, processes, their identity and memory. Everything that a simulator replaces."""
+"""The machine under the agent: clock, processes, their identity and memory. A simulator replaces it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ class Host:
         """Return the clock that limits run by."""
         return time.monotonic()
 
+    def sleep(self, delay_s: float) -> None:
+        """Wait for a time; only ever in a thread of its own."""
+        time.sleep(delay_s)
+
     def name(self) -> str:
         """Return the host's name."""
         return platform.node()
@@ -60,7 +64,7 @@ class Host:
             return  # not Linux: daemons that leave their process group are not found
 
     def spawn(
-        self, argv: List[str], directory: str, environment: Dict[str, str], stdout: int, stderr: int
+        self, argv: List[str], directory: str, environment: Dict[bytes, bytes], stdout: int, stderr: int
     ) -> int:
         """Start a program in a session of its own and return its pid.
 

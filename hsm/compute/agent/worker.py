@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Callable, List, Optional
+from typing import Any, Callable, List, Optional
 
 
 class Worker:
@@ -12,8 +12,8 @@ class Worker:
 
     def __init__(self, name: str, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._work: queue.SimpleQueue[Optional[Callable[[], object]]] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Optional[Callable[[], Any]]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._submitted = 0
         self._collected = 0
         self._queued = 0
@@ -21,26 +21,26 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, function: Callable[[], object]) -> None:
+    def submit(self, function: Callable[[], Any]) -> None:
         """Queue a function."""
         self._submitted += 1
         self._work.put(function)
 
-    def submit_once(self, function: Callable[[], object]) -> None:
+    def submit_once(self, function: Callable[[], Any]) -> None:
         """Queue a function unless one waits already that has not begun and will do the same."""
         with self._lock:
             if self._queued:
                 return
             self._queued += 1
 
-        def work() -> object:
+        def work() -> Any:
             with self._lock:
                 self._queued -= 1
             return function()
 
         self.submit(work)
 
-    def done(self) -> List[object]:
+    def done(self) -> List[Any]:
         """Return the results since the last call.
 
         Raises:

@@ -1,0 +1,175 @@
+"""The slots: attempts that run, their limits, and their end."""
+
+from __future__ import annotations
+
+import signal
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set
+
+from hsm.compute.agent import attempt
+from hsm.compute.agent.attempt import NO_VERDICT, Running, Verdict
+from hsm.compute.agent.host import Exited, Host
+from hsm.compute.agent.records import Records
+from hsm.compute.agent.worker import Worker
+from hsm.wire.messages import Ended, Hello, Lost, Run, Started
+
+SAMPLE_S = 0.25
+INLINE_BYTES = 1 << 20
+MAX_STRAY_ROUNDS = 100
+
+
+class Ending(NamedTuple):
+    """How an attempt that is being ended will be recorded, and when force is due (None: it was used)."""
+
+    verdict: Verdict
+    kill_at: Optional[float]
+
+
+class Slots:
+    """Attempts that run, by pid. Big outputs are hashed in a thread, after the slot is free."""
+
+    def __init__(self, host: Host, sweep_dir: str, records: Records, wake: Callable[[], None]) -> None:
+        self._host = host
+        self._sweep_dir = sweep_dir
+        self._records = records
+        self._running: Dict[int, Running] = {}
+        self._ending: Dict[int, Ending] = {}
+        self._finishing: Set[str] = set()
+        self._free_gpus: List[str] = []
+        self._next_sample = 0.0
+        self._hasher = Worker("hash", wake)
+
+    @property
+    def taken(self) -> int:
+        """How many attempts run."""
+        return len(self._running)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing is being finished."""
+        return not self._running and not self._finishing
+
+    def offer_gpus(self, gpus: Iterable[str]) -> None:
+        """Take these GPUs for attempts, less those that running ones have."""
+        taken = {gpu for running in self._running.values() for gpu in running.gpus}
+        self._free_gpus = [gpu for gpu in gpus if gpu not in taken]
+
+    def fits(self, run: Run) -> bool:
+        """Tell whether an attempt can have its GPUs now; on an idle machine it must do without."""
+        return run.gpus <= len(self._free_gpus) or not self._running
+
+    def launch(self, hello: Hello, run: Run) -> bool:
+        """Start an attempt; False when the machine lacks something for now and it has not begun."""
+        gpus, free = self._free_gpus[: run.gpus], self._free_gpus[run.gpus :]
+        try:
+            running = attempt.launch(self._host, self._sweep_dir, hello, run, gpus)
+        except FileExistsError:
+            self.lose(run.token, "its agent died while it was being started")
+            return True
+        except attempt.NoRoom as error:
+            self._records.wait_for_room(error)
+            return False
+        if running.fault:
+            self._finish(hello, running, None, NO_VERDICT)
+            return True
+        self._free_gpus = free
+        self._running[running.pid] = running
+        start = self._host.start_of(running.pid) or ""
+        self._records.add(Started(run.token, running.pid, start, running.started_at))
+        return True
+
+    def lose(self, token: str, reason: str) -> None:
+        """Kill whatever carries the token of an attempt of an earlier agent, and record it as lost."""
+        for pid in self._host.bearers(token):
+            self._host.kill(pid)
+        self._records.add(Lost(token, reason, self._host.now()))
+
+    def collect(self, hello: Optional[Hello]) -> None:
+        """Record everything that has ended."""
+        if hello is None:
+            return
+        for exited in list(self._host.reap()):
+            running = self._running.pop(exited.pid, None)
+            if running is not None:
+                ending = self._ending.pop(exited.pid, None)
+                self._free_gpus += running.gpus
+                self._kill_strays(running.run.token)
+                self._finish(hello, running, exited, ending.verdict if ending else NO_VERDICT)
+        for ended in self._hasher.done():
+            self._finishing.discard(ended.token)
+            self._records.add(ended)
+
+    def _kill_strays(self, token: str) -> None:
+        """Kill daemons that left the attempt's process group, until none is left."""
+        for _ in range(MAX_STRAY_ROUNDS):
+            strays = [pid for pid in self._host.strays() if self._host.token_of(pid) == token]
+            if not strays:
+                return
+            for pid in strays:
+                self._host.kill(pid)
+                self._host.wait_for(pid)
+
+    def _finish(self, hello: Hello, running: Running, exited: Optional[Exited], verdict: Verdict) -> None:
+        ended = attempt.exit_record(self._host, running, exited, verdict)
+        found = attempt.left_behind(running)
+
+        def work() -> Ended:
+            return attempt.report(self._host, hello, running, ended, found)
+
+        if found is None or found.bytes <= INLINE_BYTES:
+            self._records.add(work())
+        else:
+            self._finishing.add(running.run.token)
+            self._hasher.submit(work)
+
+    # Ending attempts
+
+    def cancel(self, tokens: Iterable[str]) -> None:
+        """End attempts that run."""
+        wanted = set(tokens)
+        for pid, running in self._running.items():
+            if running.run.token in wanted:
+                self._terminate(pid, running, Verdict("cancelled", "cancelled"))
+
+    def preempt(self) -> None:
+        """End everything, because the machine wants us gone."""
+        for pid, running in self._running.items():
+            self._terminate(pid, running, Verdict("preempted", "the agent was told to stop"))
+
+    def enforce_limits(self) -> None:
+        """End what is over its limits, by force what has had its grace."""
+        now = self._host.monotonic()
+        for pid, running in self._running.items():
+            limit = running.run.timeout_s
+            if limit is not None and now >= running.started_monotonic + limit:
+                self._terminate(pid, running, Verdict("time", f"over its time limit of {limit:g} s"))
+        if now >= self._next_sample:
+            self._next_sample = now + SAMPLE_S
+            self._sample_memory()
+        for pid, ending in list(self._ending.items()):
+            if ending.kill_at is not None and now >= ending.kill_at:
+                self._ending[pid] = ending._replace(kill_at=None)
+                self._host.signal_session(pid, signal.SIGKILL)
+
+    def _sample_memory(self) -> None:
+        limits = {pid: r.run.memory_bytes for pid, r in self._running.items() if r.run.memory_bytes}
+        used = self._host.memory(set(limits)) if limits else {}
+        for pid, limit in limits.items():
+            if used[pid] > limit and pid not in self._ending:
+                reason = f"used {used[pid]} bytes of memory, over its limit of {limit}"
+                self._ending[pid] = Ending(Verdict("memory", reason), None)
+                self._host.signal_session(pid, signal.SIGKILL)
+
+    def _terminate(self, pid: int, running: Running, verdict: Verdict) -> None:
+        if pid not in self._ending:
+            self._ending[pid] = Ending(verdict, self._host.monotonic() + running.grace_s)
+            self._host.signal_session(pid, signal.SIGTERM)
+
+    @property
+    def due(self) -> List[float]:
+        """When limits must be looked at again, by the monotonic clock."""
+        due = [r.started_monotonic + r.run.timeout_s for r in self._running.values() if r.run.timeout_s]
+        due = [at for at in due if at > self._host.monotonic()]
+        due += [ending.kill_at for ending in self._ending.values() if ending.kill_at is not None]
+        if any(running.run.memory_bytes for running in self._running.values()):
+            due.append(self._next_sample)
+        return due

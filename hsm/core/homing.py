@@ -1,0 +1,86 @@
+"""Homing: bringing ended attempts home and judging them, and writing what people read. Two coroutines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from hsm.core.collector import Ended, judge
+from hsm.core.errors import SourceError
+from hsm.core.events import AttemptFailed, AttemptSealed
+from hsm.core.inputs import Input, Judged, LaneFailed
+from hsm.core.lane import Lane
+from hsm.core.mailbox import Mailbox
+from hsm.core.model import Task
+from hsm.core.projection import Projector
+from hsm.core.tracker import Order
+from hsm.core.world import World
+
+
+class Homing:
+    """Collects and projects in the background. `pending` attempts have been ordered and not yet judged."""
+
+    def __init__(
+        self, world: World, projector: Projector, lanes: Mapping[str, Lane], post: Callable[[Input], None]
+    ) -> None:
+        self.pending = 0
+        self._world = world
+        self._projector = projector
+        self._lanes = lanes
+        self._post = post
+        self._ended: Mailbox[Ended] = Mailbox()
+        self._written: Mailbox[Order | Task | None] = Mailbox()
+
+    def collect_later(self, task: Task, directory: Path) -> None:
+        """Have the task's latest attempt, which has ended, brought home and judged."""
+        if task.attempt is not None:
+            self.pending += 1
+            self._ended.put(Ended(task, task.attempt, directory))
+
+    def delivered(self, count: int) -> None:
+        """Note that verdicts have been folded."""
+        self.pending -= count
+
+    def project_later(self, item: Order | Task) -> None:
+        """Have an order carried out in `tasks/`, or a running task linked there."""
+        self._written.put(item)
+
+    def no_more(self) -> None:
+        """Let `project` end when it has written everything."""
+        self._written.put(None)
+
+    async def collect(self) -> None:
+        """Bring home and judge until cancelled."""
+        while True:
+            home = [ended for ended in await self._ended.take() if await self._fetch(ended)]
+            if home:
+                self._post(Judged(await self._world.blocking(self._judge, home)))
+
+    def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
+        at = self._world.now()
+        return [judge(item, at) for item in ended]
+
+    async def _fetch(self, ended: Ended) -> bool:
+        """Bring one attempt home; when its source fails it stays as it is, for a later engine to collect."""
+        attempt = ended.attempt
+        lane = self._lanes.get(attempt.source)
+        if lane is not None and lane.is_open:
+            try:
+                await lane.session.fetch(attempt.ref or attempt.token, ended.directory)
+            except SourceError as error:
+                self._post(LaneFailed(lane.name, error))
+            else:
+                return True
+        self.pending -= 1
+        return False
+
+    async def project(self) -> None:
+        """Write what people read, until there is no more."""
+        items: list[Order | Task | None] = []
+        while None not in items:
+            items = await self._written.take()
+            await self._world.blocking(self._write, [item for item in items if item is not None])
+
+    def _write(self, items: Sequence[Order | Task]) -> None:
+        self._projector.link([item for item in items if isinstance(item, Task)])
+        self._projector.apply([item for item in items if not isinstance(item, Task)])

@@ -1,0 +1,39 @@
+"""What an engine is given: a sweep, what it runs, on what, and what the user wants of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsm.core.model import Hunter
+from hsm.core.source import ComputeSource
+from hsm.core.spec import SweepSpec
+from hsm.core.tree import SweepTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the user wants of this run.
+
+    `max_tasks` limits it to the first tasks; `reopen` are failed or cancelled tasks to be tried again;
+    `cancel` ends everything and begins nothing; `takeover` takes the sweep from an engine on another host
+    that cannot be asked whether it lives.
+    """
+
+    max_tasks: int | None = None
+    reopen: Sequence[int] = ()
+    cancel: bool = False
+    takeover: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepJob:
+    """A sweep and everything it takes to run it."""
+
+    tree: SweepTree
+    spec: SweepSpec
+    hunter: Hunter
+    sources: Sequence[ComputeSource]
+    project: Path
+    wishes: Wishes = Wishes()

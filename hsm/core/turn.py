@@ -1,0 +1,37 @@
+"""One turn of the engine's loop: what is to be committed, and what is to be done once it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hsm.core import events as ev
+from hsm.core.model import Task
+from hsm.core.source import AttemptOrder
+from hsm.core.tracker import Order, SweepTracker
+
+
+class Turn:
+    """Gathers events by folding them into the tracker; old news is folded away and not committed."""
+
+    def __init__(self, tracker: SweepTracker) -> None:
+        self.tracker = tracker
+        self.events: list[ev.Event] = []
+        self.orders: list[Order] = []
+        self.submissions: dict[str, list[AttemptOrder]] = {}
+        self.started: list[Task] = []
+        self.acks: list[asyncio.Future[None]] = []
+
+    def take(self, event: ev.Event) -> None:
+        """Fold an event, and keep it and what it orders unless nothing came of it."""
+        index: int | None = getattr(event, "task", None)
+        before = None if index is None else self.tracker.task(index)
+        orders = self.tracker.fold(event)
+        if index is not None and self.tracker.task(index) is before:
+            return
+        self.events.append(event)
+        self.orders += orders
+
+    @property
+    def needs_artifacts(self) -> bool:
+        """Whether artifacts must be durable before these events are."""
+        return any(isinstance(event, (ev.AttemptSealed, ev.AttemptFailed)) for event in self.events)
