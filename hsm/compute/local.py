@@ -177,7 +177,7 @@ class _LocalSession(AgentSession):
     async def _start(self) -> None:
         """Start an agent and wait until it listens, or has given up."""
         ready, keep = os.pipe()
-        command = [sys.executable, "-m", "hsm.compute.agent", "--ready", str(keep)]
+        command = [sys.executable, "-P", "-m", "hsm.compute.agent", "--ready", str(keep)]
         command += [str(self._context.sweep_dir), str(self._home)]
         try:
             self._world.spawn_detached(

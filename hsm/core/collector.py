@@ -40,6 +40,8 @@ def judge(ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
     if attempt.manifest is None:
         return _failed(ended, attempt.cause or Cause.APPLICATION, attempt.reason, at)
     artifacts: list[dict[str, Any]] = []
+    if attempt.manifest == manifest.NO_FILES:
+        return _verdict(ended, artifacts, at)
     try:
         report, artifacts = _read_report(ended.directory)
         mismatch = manifest.verify(str(ended.directory), attempt.manifest, report, artifacts)
@@ -47,6 +49,12 @@ def judge(ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
         mismatch = manifest.Mismatch(manifest.REPORT, f"cannot be read: {error}")
     if mismatch is not None:
         return _failed(ended, Cause.TRANSFER, f"{mismatch.path}: {mismatch.reason}", at)
+    return _verdict(ended, artifacts, at)
+
+
+def _verdict(ended: Ended, artifacts: list[dict[str, Any]], at: float) -> AttemptSealed | AttemptFailed:
+    """Return the verdict on an attempt whose artifacts are what its exit record says."""
+    attempt = ended.attempt
     if attempt.cause is not None:
         return _failed(ended, attempt.cause, attempt.reason, at)
     metrics, notes = read_metrics(ended.directory)

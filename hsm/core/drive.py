@@ -12,6 +12,7 @@ source and a handful besides, and none per task.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -153,7 +154,16 @@ class Drive:
             elif self._is_done():
                 return
             else:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait until something comes in, or it is time to leave."""
+        left = self._reactions.leave_at - self._world.monotonic()
+        try:
+            async with asyncio.timeout(None if math.isinf(left) else max(0.0, left)):
                 await self.mailbox.wait()
+        except TimeoutError:
+            return
 
     def _decide(self, turn: Turn) -> None:
         if self._is_winding_down:
@@ -196,6 +206,8 @@ class Drive:
             await self._world.sleep(left)
 
     def _is_done(self) -> bool:
+        if self._world.monotonic() >= self._reactions.leave_at:
+            return True
         if self._homing.pending:
             return False
         if self._reactions.failure is not None:

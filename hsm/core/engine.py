@@ -25,7 +25,7 @@ from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
 from hsm.core.source import ComputeSource, SweepContext
 from hsm.core.spec import SweepSpec
-from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.states import SweepStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree, new_sweep_id
 from hsm.core.world import World
@@ -255,12 +255,6 @@ def check_sources(tracker: SweepTracker, sources: Sequence[ComputeSource]) -> No
             f"attempts may still run on {', '.join(sorted(missing))}",
             hint=f"add {flags}, so that they are adopted",
         )
-
-
-def reopenable(tracker: SweepTracker) -> list[int]:
-    """Return the tasks that failed or were cancelled."""
-    wanted = (TaskStatus.FAILED, TaskStatus.CANCELLED)
-    return [task.index for task in tracker.tasks if task.status in wanted]
 
 
 def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:

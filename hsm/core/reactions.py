@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import singledispatchmethod
 
@@ -18,11 +19,19 @@ from hsm.core.turn import Turn
 from hsm.core.world import World
 
 
+LEAVE_S = 5.0
+"""A user who wants to leave waits at most so long for attempts to be taken back."""
+
+
 class Reactions:
-    """Turns inputs into events. `detaching` and `failure` say why the engine should come to an end."""
+    """Turns inputs into events. `detaching` and `failure` say why the engine should come to an end.
+
+    `leave_at`, by the monotonic clock, is when it leaves even if a source has not answered.
+    """
 
     def __init__(self, world: World, lanes: Mapping[str, Lane], planner: Planner, homing: Homing) -> None:
         self.detaching = ""
+        self.leave_at = math.inf
         self.failure: SourceError | None = None
         self._world = world
         self._lanes = lanes
@@ -121,6 +130,7 @@ class Reactions:
     @react.register
     def _detach_asked(self, item: inp.DetachAsked, turn: Turn) -> None:
         self.detaching = item.reason
+        self.leave_at = self._world.monotonic() + LEAVE_S
 
 
 def _as_source_error(source: str, error: HsmError) -> SourceError:

@@ -94,8 +94,8 @@ class Observation:
     """What a source saw of an attempt.
 
     `state` is one of SUBMITTED, RUNNING, EXITED, LOST, VOID, CANCELLED, MISSING. With EXITED come `exit`,
-    `manifest` (SHA-256 of the provenance report, None when there is none), `started_at`, and `cause` and
-    `reason` unless the program succeeded.
+    `manifest` (SHA-256 of the provenance report, None when there is none and `manifest.NO_FILES` where
+    attempts leave no files at all), `started_at`, and `cause` and `reason` unless the program succeeded.
     """
 
     token: str

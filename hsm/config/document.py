@@ -1,0 +1,157 @@
+"""The frozen form of a sweep: every setting with its value, defaults included; its text and its hash.
+
+Reading the document gives an equal spec, also after a default has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hsm.config.units import render_duration, render_size
+from hsm.core.errors import ConfigError, Problem
+from hsm.core.spec import (
+    Axis,
+    Choices,
+    Dimension,
+    EnvironmentSpec,
+    GridSpec,
+    HuntSpec,
+    IntRange,
+    Params,
+    SourceSpec,
+    SweepSpec,
+    Value,
+)
+from hsm.wire.canonical import NotCanonical, canonical_json
+from hsm.wire.hashing import digest
+from hsm.wire.yaml_text import yaml_lines, yaml_value
+
+DIGEST_DOMAIN = "hsm.sweep.v1"
+_BLOCK_DEPTH = 3
+
+
+def to_document(spec: SweepSpec) -> dict[str, Value]:
+    """Return the plain mapping that describes a spec completely."""
+    document: dict[str, Value] = {"name": spec.name, "program": _program(spec)}
+    if spec.grid is not None:
+        document["sweep"] = _grid(spec.grid, spec.seeds)
+    if spec.hunt is not None:
+        document["hunt"] = {**_hunt(spec.hunt), "seeds": spec.seeds}
+    document["parameters"] = dict(spec.parameters)
+    document["resources"] = _resources(spec)
+    if spec.timeout_s is not None:
+        document["timeout"] = render_duration(spec.timeout_s)
+    document["grace"] = render_duration(spec.grace_s)
+    document["retry"] = {cause.value: limit for cause, limit in spec.retry.items()}
+    document["max_failure_rate"] = spec.max_failure_rate
+    document["sources"] = [_source(source) for source in spec.sources]
+    document["metadata"] = dict(spec.metadata)
+    return document
+
+
+def _program(spec: SweepSpec) -> dict[str, Value]:
+    program = spec.program
+    return {
+        "command": program.command[0] if program.shell else list(program.command),
+        "shell": program.shell,
+        "arguments": program.arguments.value,
+        "files": list(program.files),
+        "variables": dict(program.variables),
+    }
+
+
+def _grid(grid: GridSpec, seeds: int) -> dict[str, Value]:
+    """Return the section; an axis behind a paired group stays behind it, as a group of one."""
+    first_group = next((i for i, axis in enumerate(grid.axes) if len(axis.names) > 1), len(grid.axes))
+    alone, groups = grid.axes[:first_group], grid.axes[first_group:]
+    return {
+        "grid": {axis.names[0]: [point[0] for point in axis.points] for axis in alone},
+        "paired": [{"+".join(axis.names): _columns(axis)} for axis in groups],
+        "exclude": [dict(rule) for rule in grid.exclude],
+        "seeds": seeds,
+    }
+
+
+def _columns(axis: Axis) -> dict[str, Value]:
+    return {name: [point[i] for point in axis.points] for i, name in enumerate(axis.names)}
+
+
+def _hunt(hunt: HuntSpec) -> dict[str, Value]:
+    return {
+        "hunter": hunt.hunter,
+        "generations": hunt.generations,
+        "population": hunt.population,
+        "space": {name: _dimension(dimension) for name, dimension in hunt.space.items()},
+        "objective": {"metric": hunt.objective.metric, "direction": hunt.objective.direction.value},
+        "seed": hunt.seed,
+        "options": dict(hunt.options),
+    }
+
+
+def _dimension(dimension: Dimension) -> dict[str, Value]:
+    if isinstance(dimension, Choices):
+        return {"choices": list(dimension.values)}
+    kind = "integer" if isinstance(dimension, IntRange) else "float"
+    return {"low": dimension.low, "high": dimension.high, "log": dimension.log, "type": kind}
+
+
+def _resources(spec: SweepSpec) -> dict[str, Value]:
+    resources = spec.resources
+    read: dict[str, Value] = {"cpus": resources.cpus, "gpus": resources.gpus}
+    if resources.memory_bytes is not None:
+        read["memory"] = render_size(resources.memory_bytes)
+    if resources.walltime_s is not None:
+        read["walltime"] = render_duration(resources.walltime_s)
+    return read
+
+
+def _source(source: SourceSpec) -> Value:
+    if source.environment == EnvironmentSpec() and not source.options:
+        return source.name if source.slots is None else f"{source.name}:{source.slots}"
+    environment = source.environment
+    described: dict[str, Value] = {
+        "source": source.name,
+        "slots": source.slots,
+        "python": environment.python,
+        "venv": environment.prefix,
+        "modules": list(environment.modules),
+        "setup": environment.setup,
+        "variables": dict(environment.variables),
+        "options": dict(source.options),
+    }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+def config_digest(document: Params) -> str:
+    """Return the identity of a resolved configuration: what is run, not where, nor what is said about it.
+
+    Raises:
+        ConfigError: it is too large to be recorded.
+    """
+    settings = {key: value for key, value in document.items() if key not in ("metadata", "sources")}
+    try:
+        canonical_json(document)
+        return digest(DIGEST_DOMAIN, canonical_json(settings).encode("utf-8"))
+    except NotCanonical as error:
+        hint = "shorten the lists of values" if error.path == "$" else ""
+        message = f"the resolved configuration cannot be recorded: {error}"
+        raise ConfigError([Problem(where="", message=message, hint=hint)]) from error
+
+
+def dump_document(document: Params) -> str:
+    """Return the YAML text of a document, which every reader of YAML 1.1 and 1.2 takes for the same."""
+    return "".join(_lines(document, 0))
+
+
+def _lines(mapping: Mapping[str, Any], depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for key, value in mapping.items():
+        if isinstance(value, Mapping) and value and depth < _BLOCK_DEPTH:
+            yield indent + yaml_lines({key: None}).removesuffix(" null\n") + "\n"
+            yield from _lines(value, depth + 1)
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            yield indent + yaml_lines({key: None}).removesuffix(" null\n") + "\n"
+            yield from (f"{indent}- {yaml_value(item)}\n" for item in value)
+        else:
+            yield indent + yaml_lines({key: value})

@@ -1,0 +1,85 @@
+"""From a file to a SweepSpec: read, compose, check, freeze."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hsm.config.document import config_digest, to_document
+from hsm.config.functions import expand_calls
+from hsm.config.project import Project
+from hsm.config.reader import read_file
+from hsm.config.schema import read_spec
+from hsm.config.sources import merged, parse_words
+from hsm.config.tree import Place, Report
+from hsm.core.errors import ConfigError
+from hsm.core.spec import SourceSpec, SweepSpec
+
+MAX_FROZEN_BYTES = 16 << 20
+
+
+def load_sweep(
+    path: Path, overrides: Sequence[str] = (), *, project: Project, sources: Sequence[str] = ()
+) -> SweepSpec:
+    """Return the sweep that a file describes, with overrides in Hydra's grammar.
+
+    `sources` are words such as `local:4`; if there are any, they stand in place of the file's. Hydra is
+    imported only for a file with a defaults list or a sweep function, or when there are overrides.
+
+    Raises:
+        ConfigError: everything that is wrong with the file and the overrides.
+    """
+    text, root = read_file(path)
+    report = Report()
+    if overrides or (isinstance(root.value, dict) and "defaults" in root.value):
+        from hsm.config.composition import Shelf, compose_file  # noqa: PLC0415 - Hydra costs 0.4 s
+
+        shelf = Shelf(path, text, root, [path.parent, project.root])
+        root = compose_file(shelf, overrides, report)
+    root = expand_calls(root, report)
+    spec = read_spec(root, project.sources, project.root, report)
+    chosen = _chosen(sources, project, report)
+    report.check()
+    return _frozen(replace(spec, sources=chosen) if chosen else spec)
+
+
+def load_frozen(path: Path) -> SweepSpec:
+    """Return the sweep of a frozen `sweep_config.yaml`: equal to the one that was frozen.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    _, root = read_file(path, limit=MAX_FROZEN_BYTES)
+    report = Report()
+    spec = read_spec(root, {}, Path("/"), report)
+    report.check()
+    return _frozen(spec)
+
+
+def parse_source(text: str, project: Project) -> SourceSpec:
+    """Return the source that a word such as `local:4` or `ssh:host:8` names, as the project sets it up.
+
+    Raises:
+        ConfigError: it is not a source.
+    """
+    return merged(parse_words(text), project.sources)
+
+
+def _chosen(words: Sequence[str], project: Project, report: Report) -> tuple[SourceSpec, ...]:
+    chosen: dict[str, SourceSpec] = {}
+    for word in words:
+        try:
+            source = parse_source(word, project)
+        except ConfigError as error:
+            report.problems.extend(replace(problem, where="--source") for problem in error.problems)
+            continue
+        if source.name in chosen:
+            report.add(Place("--source"), f"{source.name} stands twice", "give it once, with all its slots")
+        chosen[source.name] = source
+    return tuple(chosen.values())
+
+
+def _frozen(spec: SweepSpec) -> SweepSpec:
+    document = to_document(spec)
+    return replace(spec, document=document, config_digest=config_digest(document))
