@@ -1,0 +1,25 @@
+# A thin door: every target is one or two plain lines that can be typed as they stand.
+
+.PHONY: help hunt test lint bench clean-venv
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+hunt: ## set up, run the example hunt on this machine, write its report
+	sh tools/setup.sh
+	.venv/bin/hsm sweep run sweeps/ncgl_hunt.yaml --source local
+
+test: ## set up and run every check: style, types, architecture, tests
+	sh tools/setup.sh dev
+	sh tools/check.sh
+
+lint: ## the static checks alone, a few seconds
+	sh tools/setup.sh dev
+	sh tools/check.sh static
+
+bench: ## measure the figures of docs/explanation/performance.md
+	sh tools/setup.sh dev
+	sh tools/bench.sh
+
+clean-venv: ## remove the virtual environment
+	rm -rf .venv

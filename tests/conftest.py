@@ -1,0 +1,41 @@
+"""What all tests share: repeatable property tests, the installed command, a browser where there is one."""
+
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Set before anything imports JAX: a test must not claim a GPU that somebody is using. Name one to override.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# The same examples on every run, and no deadline: the machine that runs the tests has other things to do.
+settings.register_profile("hsm", derandomize=True, deadline=None, database=None)
+settings.load_profile("hsm")
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The root of the source tree."""
+    return PROJECT_ROOT
+
+
+@pytest.fixture(scope="session")
+def hsm_command() -> Path:
+    """The `hsm` that is installed beside the running interpreter."""
+    command = Path(sysconfig.get_path("scripts")) / "hsm"
+    assert command.exists(), f"{command} is missing: run `sh tools/setup.sh dev`"
+    return command
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a browser, for tests that look at pages; they skip where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("NO BROWSER: install chromium to test what the pages look like")
+    return found

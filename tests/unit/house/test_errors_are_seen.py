@@ -1,0 +1,41 @@
+"""An error that nobody sees leaves a sweep RUNNING for ever: broad handlers are counted, and few."""
+
+import ast
+from collections import Counter
+
+from tests.unit.house.source_tree import modules, report
+
+BROAD = {"Exception", "BaseException"}
+
+# "path": (how many, why there).
+ALLOWED: dict[str, tuple[int, str]] = {
+    "hsm/compute/agent/worker.py": (1, "what a thread raised is handed to the loop, which raises it there"),
+}
+
+
+def _is_broad(kind: ast.expr | None) -> bool:
+    if kind is None:
+        return True
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(isinstance(item, ast.Name) and item.id in BROAD for item in kinds)
+
+
+def _swallows(node: ast.AST) -> bool:
+    """Tell whether a node catches everything and does not pass it on."""
+    if isinstance(node, ast.ExceptHandler):
+        return _is_broad(node.type) and not isinstance(node.body[-1], ast.Raise)
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in {"suppress", "contextlib.suppress"}:
+        return any(_is_broad(argument) for argument in node.args)
+    return False
+
+
+def test_broad_handlers_are_counted() -> None:
+    """`except Exception` stands only at the process boundaries that are listed here."""
+    found = Counter(module.path for module in modules() for node in ast.walk(module.tree) if _swallows(node))
+    allowed = {path: count for path, (count, _) in ALLOWED.items()}
+    wrong = [
+        f"{path}: {found[path]} broad handlers, {allowed.get(path, 0)} listed"
+        for path in sorted(found.keys() | allowed.keys())
+        if found[path] != allowed.get(path, 0)
+    ]
+    assert not wrong, report(wrong, "catch what you can name; let the rest reach the supervisor")

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Run the checks in .venv: all of them, or one part.
+#
+#   sh tools/check.sh           everything, static checks first
+#   sh tools/check.sh static    ruff, mypy, import-linter
+#   sh tools/check.sh unit      the fast tests
+#   sh tools/check.sh integration
+#
+# Every step of the chosen part runs, so that one run shows all there is to mend; the exit status is 0 only
+# if all of them passed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+part="${1:-all}"
+failed=""
+
+step() {
+    title="$1"
+    shift
+    printf '\n== %s: %s\n' "$title" "$*"
+    if ! PATH="$PWD/.venv/bin:$PATH" "$@"; then failed="$failed, $title"; fi
+}
+
+wants() { [ "$part" = all ] || [ "$part" = "$1" ]; }
+
+case "$part" in
+all | static | unit | integration) ;;
+*)
+    printf 'usage: sh tools/check.sh [static|unit|integration]\n' >&2
+    exit 2
+    ;;
+esac
+
+if wants static; then
+    step "lint" ruff check --output-format concise
+    step "format" ruff format --check
+    step "types" mypy
+    step "architecture" lint-imports
+fi
+if wants unit; then step "unit tests" python -m pytest tests/unit; fi
+if wants integration; then step "integration tests" python -m pytest tests/integration; fi
+
+if [ -n "$failed" ]; then
+    printf '\nfailed: %s\n' "${failed#, }" >&2
+    exit 1
+fi
+printf '\nall checks passed\n'

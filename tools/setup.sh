@@ -1,0 +1,87 @@
+#!/bin/sh
+# Make .venv and install hsm into it, editable.
+#
+#   sh tools/setup.sh        what running hsm needs
+#   sh tools/setup.sh dev    also what its tests and checks need
+#
+# Uses uv when it is on PATH and plain pip otherwise. PYTHON names the interpreter; without it the first of
+# python3, python3.13, python3.12, python3.11 that is recent enough is taken. Does nothing in a few
+# milliseconds when .venv was already made from the present pyproject.toml.
+set -eu
+cd "$(dirname "$0")/.."
+kind="${1:-run}"
+
+note() { printf '%s\n' "setup: $*" >&2; }
+
+fail() {
+    printf '%s\n' "error: $1" "" "hint: $2" >&2
+    exit 1
+}
+
+# A stamp is the pyproject.toml that was installed; what dev installs contains what run installs.
+is_current() {
+    for stamp in ".venv/.installed-$kind" .venv/.installed-dev; do
+        if cmp -s pyproject.toml "$stamp" && .venv/bin/python -c '' 2>/dev/null; then return 0; fi
+    done
+    return 1
+}
+
+find_python() {
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.11 or newer found" "install one, or name it: PYTHON=/path/to/python3.11 make test"
+}
+
+make_venv() {
+    if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then return; fi
+    python="$(find_python)"
+    note "making .venv with $("$python" --version)"
+    rm -rf .venv
+    if command -v uv >/dev/null; then
+        uv venv --quiet --seed --python "$("$python" -c 'import sys; print(sys.executable)')" .venv
+    else
+        "$python" -m venv .venv ||
+            fail "$python cannot make a virtual environment" "on Debian and Ubuntu: apt install python3-venv"
+    fi
+}
+
+install_hsm() {
+    if [ "$kind" = dev ]; then set -- --group dev; else set --; fi
+    if command -v uv >/dev/null; then
+        uv pip install --quiet --python .venv/bin/python --editable . "$@"
+    else
+        # --group came with pip 25.1.
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . "$@"
+    fi
+    cp pyproject.toml ".venv/.installed-$kind"
+}
+
+# The report is tested in a real browser. Without one those tests skip and say so.
+install_browser() {
+    if [ -x /usr/bin/chromium ]; then return; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        note "no /usr/bin/chromium: the browser tests will be skipped (apt install chromium to have them)"
+        return
+    fi
+    note "installing chromium for the browser tests"
+    log="$(mktemp)"
+    if { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } \
+        </dev/null >"$log" 2>&1; then
+        rm -f "$log"
+    else
+        tail -n 5 "$log" >&2
+        note "chromium could not be installed (log: $log): the browser tests will be skipped"
+    fi
+}
+
+if ! is_current; then
+    make_venv
+    note "installing hsm ($kind) into .venv"
+    install_hsm
+fi
+if [ "$kind" = dev ]; then install_browser; fi
