@@ -1,0 +1,133 @@
+"""The evolutionary hunter: the best of the whole history breed the next generation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Self, assert_never
+
+from hsm.core.model import History, Proposal
+from hsm.core.spec import HuntSpec, SweepSpec
+from hsm.hunt.draft import Draft
+from hsm.hunt.labels import Label
+from hsm.hunt.options import Number, Settings, Word, read_options
+from hsm.hunt.random_search import hunt_of
+from hsm.hunt.space import Genome, Space
+from hsm.hunt.standing import standing
+from hsm.hunt.variation import Variation, blend, uniform
+
+OPTIONS: Mapping[str, Number | Word] = {
+    "parents": Number(default=0, low=0, high=100_000, integer=True),
+    "tournament": Number(default=2, low=1, high=1_000, integer=True),
+    "crossover": Word(default="blend", words=("blend", "uniform")),
+    "crossover_rate": Number(default=0.9, low=0.0, high=1.0),
+    "mutation_rate": Number(default=0.5, low=0.0, high=1.0),
+    "mutation_scale": Number(default=1.0, low=0.0, high=10.0),
+    "explore": Number(default=0.1, low=0.0, high=1.0),
+    "wildcat": Number(default=0.1, low=0.0, high=1.0),
+}
+"""What `hunt.options` may hold. `parents: 0` stands for a third of the population, at least two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breeding:
+    """A pool of parents, best first, and the ways to draw a new genome from it."""
+
+    space: Space
+    settings: Settings
+    pool: Sequence[Genome]
+    change: Variation
+    rng: Random
+
+    def draw(self, label: Label) -> Genome:
+        """Draw a genome in the way that a label stands for."""
+        match label:
+            case Label.EXPLORE:
+                return self.space.random(self.rng)
+            case Label.EXPLOIT:
+                return self.change.mutate(self._child(), self.rng)
+            case Label.WILDCAT:
+                return self.change.leap(self._parent(), self.rng)
+            case _:
+                assert_never(label)
+
+    def _parent(self) -> Genome:
+        """Select by tournament: the pool is sorted, so the smallest of the drawn indices wins."""
+        draws = [self.rng.randrange(len(self.pool)) for _ in range(self.settings.count("tournament"))]
+        return self.pool[min(draws)]
+
+    def _child(self) -> Genome:
+        mother, father = self._parent(), self._parent()
+        if self.rng.random() >= self.settings.number("crossover_rate"):
+            return mother
+        if self.settings.word("crossover") == "uniform":
+            return uniform(mother, father, self.rng)
+        return blend(mother, father, self.space, self.rng)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvolutionHunter:
+    """Tournament selection, crossover and mutation in the unit cube of the space.
+
+    Elitism: the pool of parents is the best of all generations, not of the last one. A good parameter
+    set therefore stays a parent until better ones displace it, and is never proposed again, which would
+    run nothing. Failed and not-scorable sets are never parents; while nothing is scored, the hunter
+    explores. The shares of explorers and wildcats hold over the hunt, however small a population is.
+    """
+
+    spec: SweepSpec
+    hunt: HuntSpec
+    space: Space
+    settings: Settings
+
+    @classmethod
+    def from_spec(cls, spec: SweepSpec) -> Self:
+        """Build the hunter of a sweep.
+
+        Raises:
+            ConfigError: for every unknown or impossible option.
+        """
+        hunt = hunt_of(spec)
+        settings = read_options(hunt.options, OPTIONS)
+        return cls(spec=spec, hunt=hunt, space=Space(dimensions=hunt.space), settings=settings)
+
+    def ask(self, history: History, rng: Random) -> Sequence[Proposal]:
+        """Return one generation, shorter where a finite space is exhausted."""
+        if history.generation > self.hunt.generations:
+            return []
+        draft = Draft.after(history, self.spec, self.space)
+        breeding = self._breeding(history, rng)
+        labels = self._labels(history.generation) if breeding.pool else [Label.EXPLORE] * self.hunt.population
+        for label in labels:
+            if not draft.add(partial(breeding.draw, label), rng, label=label):
+                break
+        return draft.proposals
+
+    def _breeding(self, history: History, rng: Random) -> Breeding:
+        pool = self._pool(history)
+        rate, scale = self.settings.number("mutation_rate"), self.settings.number("mutation_scale")
+        change = Variation.of(self.space, pool, scale=scale, rate=rate)
+        return Breeding(space=self.space, settings=self.settings, pool=pool, change=change, rng=rng)
+
+    def _pool(self, history: History) -> list[Genome]:
+        """Return the parents, best first; sets from outside the space (an older sweep file) cannot be."""
+        best = standing(history, seeds=self.spec.seeds, direction=self.hunt.objective.direction)
+        genomes = [genome for entry in best if (genome := self.space.encode(entry.params)) is not None]
+        return genomes[: self.settings.count("parents") or max(2, math.ceil(self.hunt.population / 3))]
+
+    def _labels(self, generation: int) -> list[Label]:
+        explore = self._quota("explore", generation)
+        wildcat = min(self._quota("wildcat", generation), self.hunt.population - explore)
+        exploit = self.hunt.population - explore - wildcat
+        return [Label.EXPLOIT] * exploit + [Label.WILDCAT] * wildcat + [Label.EXPLORE] * explore
+
+    def _quota(self, share: str, generation: int) -> int:
+        """Return this generation's part of a share that holds over all bred generations together.
+
+        Rounding each generation alone would give a tenth of a population of four nothing, for ever.
+        """
+        each = self.settings.number(share) * self.hunt.population
+        return round(each * (generation - 1)) - round(each * (generation - 2))

@@ -1,0 +1,87 @@
+"""What went wrong: groups of tasks that failed alike, what to do about each, and the ends of their logs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from hsm.core.model import Task
+from hsm.core.states import AttemptState, Cause
+from hsm.report.groups import FailedAlike
+from hsm.report.html import Markup, code, join, note, section, short, tag, text
+from hsm.report.links import task_link, task_list
+from hsm.report.text import count, redact, size
+from hsm.report.view import ReportView, has_result
+
+TASKS = 16
+SIGNATURE = 200
+
+HINTS: Mapping[Cause, str] = {
+    Cause.APPLICATION: "The program itself ended badly: its last words are below.",
+    Cause.TIME: "The attempts ran into their time limit: raise `timeout` or `resources.walltime`.",
+    Cause.MEMORY: "The attempts ran into their memory limit: raise `resources.memory`.",
+    Cause.NODE: "The machine under the attempts failed: try another compute source.",
+    Cause.PREEMPTED: "The scheduler took the machines back more often than `retry.preempted` allows.",
+    Cause.TRANSFER: "Results could not be brought home whole: look at the link and the disks.",
+    Cause.LOST: "The attempts vanished without an exit record: look at the source's log under logs/sources/.",
+    Cause.PROTOCOL: "HSM's own contract was broken: please report this with logs/engine.log.",
+}
+
+
+def failures(view: ReportView) -> Markup:
+    """Return the section on failures."""
+    groups = view.failures()
+    if not groups:
+        return section("failures", "Failures", note("No task failed."), _made_good(view))
+    most = view.limits.failure_groups
+    shown = [_group(view, group, is_open=place < 3) for place, group in enumerate(groups[:most])]
+    left = sum(len(group.tasks) for group in groups[most:])
+    rest = note(
+        f"{count(len(groups) - most, 'more group')} with {count(left, 'task')}: see ",
+        code("logs/errors/failed_tasks.yaml"),
+        ".",
+    )
+    return section("failures", "Failures", _made_good(view), *shown, rest if left else None)
+
+
+def _group(view: ReportView, group: FailedAlike, *, is_open: bool) -> Markup:
+    times = tag("span", f"{len(group.tasks):,} ×", class_="times")
+    heading = tag("h3", times, f" {group.cause or 'cause not known'} · {', '.join(group.endings[:3])}")
+    words = tag("p", short(redact(group.signature), SIGNATURE, "code", "words")) if group.signature else None
+    told = [task for task in group.tasks if task.task_id in view.logs]
+    tails = [_tail(view, task, is_open=is_open and place == 0) for place, task in enumerate(told)]
+    silent = note("Nothing was written to stderr.") if not tails else None
+    hint = note(HINTS[group.cause]) if group.cause else None
+    where = tag("p", task_list(group.tasks, TASKS), class_="ids")
+    return tag("article", heading, words, hint, where, *tails, silent, class_="failure")
+
+
+def _tail(view: ReportView, task: Task, *, is_open: bool) -> Markup:
+    tail = view.logs[task.task_id]
+    reason = f" · {task.attempt.reason}" if task.attempt and task.attempt.reason else ""
+    head = tag(
+        "summary",
+        join(
+            tag("b", task.task_id),
+            f" stderr.log, the last {count(len(tail.lines), 'line')} of {size(tail.size_bytes)}",
+        ),
+        short(reason, 120) if reason else None,
+    )
+    lines = tag("pre", text(redact("\n".join(tail.lines)), keep="\n\t"), tabindex="0")
+    link = tag("p", "Everything it left: ", task_link(task))
+    return tag("details", head, lines, link, open="" if is_open else None)
+
+
+def _made_good(view: ReportView) -> Markup | None:
+    """Tell which attempts failed although their task has a result."""
+    found = Counter(
+        str(attempt.cause or attempt.state)
+        for task in view.tasks
+        if has_result(task)
+        for attempt in task.attempts
+        if attempt.state in (AttemptState.FAILED, AttemptState.LOST)
+    )
+    if not found:
+        return None
+    words = ", ".join(f"{amount:,} {cause}" for cause, amount in sorted(found.items()))
+    return note(f"{count(found.total(), 'attempt')} ended badly, made good by another attempt: {words}.")

@@ -1,0 +1,79 @@
+"""Pictures inside the page: data URIs, captions, and the gallery."""
+
+from __future__ import annotations
+
+import base64
+
+from hsm.core.model import Task
+from hsm.report.columns import is_number, varying
+from hsm.report.evidence import Picture
+from hsm.report.html import Markup, note, section, short, tag
+from hsm.report.links import task_link
+from hsm.report.text import count, number, plain, shorten, size
+from hsm.report.view import ReportView, params_of
+
+CAPTION_PARAMS = 5
+CAPTION_VALUE = 18
+
+
+def image(picture: Picture) -> Markup:
+    """Return a picture that is part of the page; its place is kept while it is decoded."""
+    data = base64.b64encode(picture.data).decode("ascii")
+    return tag(
+        "img",
+        src=f"data:image/png;base64,{data}",
+        width=picture.width,
+        height=picture.height,
+        alt=picture.path,
+    )
+
+
+def gallery(view: ReportView) -> Markup:
+    """Return the pictures of all tasks, the best first where there is an objective."""
+    heading = "Final densities" if _all_densities(view) else "Pictures"
+    if not view.pictures:
+        return section("gallery", heading, note("No task has written a PNG file under results/."))
+    names = varying(view)[:CAPTION_PARAMS]
+    shown = [task for task in view.ranking() if task.task_id in view.pictures]
+    figures = [
+        tag("figure", image(picture), _caption(view, task, names))
+        for task in shown
+        for picture in view.pictures[task.task_id]
+    ]
+    order = "best first" if view.best() else "in task order"
+    return section("gallery", heading, _amount(view, order), tag("div", *figures, class_="gallery"))
+
+
+def _all_densities(view: ReportView) -> bool:
+    paths = [picture.path.rpartition("/")[2] for found in view.pictures.values() for picture in found]
+    return bool(paths) and all("rho" in path or "density" in path for path in paths)
+
+
+def _amount(view: ReportView, order: str) -> Markup:
+    pictures = [picture for found in view.pictures.values() for picture in found]
+    total = sum(len(picture.data) for picture in pictures)
+    left = view.pictures_left_out
+    rest = (
+        f" {count(left, 'more picture')} did not fit into this page, or cannot be shown:"
+        " see results/ in the tasks' directories."
+    )
+    return note(f"{count(len(pictures), 'picture')}, {order}, {size(total)}.", rest if left else None)
+
+
+def _caption(view: ReportView, task: Task, names: list[str]) -> Markup:
+    score = view.score(task)
+    metric = shorten(view.spec.hunt.objective.metric, CAPTION_VALUE) if view.spec.hunt else ""
+    params = params_of(task)
+    lines = [
+        tag(
+            "span",
+            task_link(task),
+            tag("b", f"{metric} {number(score, digits=4)}") if score is not None else None,
+        )
+    ]
+    for name in names:
+        if name in params:
+            value = params[name]
+            written = number(value, digits=4) if is_number(value) else plain(value)
+            lines.append(tag("span", short(name, CAPTION_VALUE), short(written, CAPTION_VALUE)))
+    return tag("figcaption", *lines)
