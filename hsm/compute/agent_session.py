@@ -5,10 +5,11 @@ Submitting is appending to the inbox, observing is reading records, reattaching 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hsm.compute.carrier import Carrier
+from hsm.compute.carrier import Carrier, Place
+from hsm.compute.refusal import refusal
 from hsm.core.model import Exit
 from hsm.core.source import (
     AttemptOrder,
@@ -36,8 +37,7 @@ from hsm.wire.messages import (
     from_record,
 )
 
-Place = tuple[int, Position]
-START: Place = (0, Position())
+START = Place(0, Position())
 CANCELLED = "cancelled"
 
 
@@ -56,7 +56,7 @@ def place_of(cursor: str) -> Place:
     if not cursor:
         return START
     incarnation, offset, seq, chain = cursor.split(":")
-    return int(incarnation), Position(int(offset), int(seq), bytes.fromhex(chain))
+    return Place(int(incarnation), Position(int(offset), int(seq), bytes.fromhex(chain)))
 
 
 class AgentSession(SourceSession):
@@ -67,30 +67,31 @@ class AgentSession(SourceSession):
         self._carrier = carrier
         self._ended: set[str] = set()
         self._open: set[str] = set()
+        self._released = False
 
     async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
-        """Append the attempts to the inbox."""
-        await self._carrier.send([run_of(order) for order in orders])
-        self._open.update(order.token for order in orders)
-        return [Submitted(ref=order.token) for order in orders]
+        """Append the attempts to the inbox, less those that no agent could ever run."""
+        refused = [refusal(order, self.capabilities) for order in orders]
+        taken = [order for order, no in zip(orders, refused, strict=True) if no is None]
+        if taken:
+            await self._carrier.send([run_of(order) for order in taken])
+        self._open.update(order.token for order in taken if order.token not in self._ended)
+        return [no or Submitted(ref=order.token) for order, no in zip(orders, refused, strict=True)]
 
     async def observations(self, cursor: str = "") -> AsyncIterator[Observations]:
         """Yield what the agents recorded after the cursor, and go on as they record."""
         place = place_of(cursor)
         while True:
-            groups = await self._carrier.receive(place)
-            if groups:
-                place = groups[-1][0], groups[-1][1]
-                seen = tuple(
-                    observation
-                    for _, _, records in groups
-                    for record in records
-                    if (observation := observation_of(from_record(record))) is not None
-                )
+            records, place = await self._carrier.receive(place)
+            if records:
+                seen = tuple(observations_of(records))
                 self._note(seen)
                 yield Observations(seen=seen, cursor=cursor_of(place))
-            if not await self._carrier.wait():
-                await self.replace_agent()
+            if await self._carrier.wait():
+                continue
+            if self._released:
+                return  # it left because we said so
+            await self.replace_agent()
 
     async def replace_agent(self) -> None:
         """Bring up another agent in place of one that has gone."""
@@ -120,6 +121,8 @@ class AgentSession(SourceSession):
         unknown = [ref for ref in refs if ref not in self._open and ref not in self._ended]
         if unknown:
             self._open.update(await self.find(unknown))
+            records, _ = await self._carrier.receive(START)
+            self._note(observations_of(records))
 
     def _outcome(self, ref: str) -> CancelOutcome:
         if ref in self._open:
@@ -136,6 +139,7 @@ class AgentSession(SourceSession):
 
     async def release(self) -> None:
         """Tell the agent that nothing more will come."""
+        self._released = True
         await self._carrier.send([Close()])
 
 
@@ -155,6 +159,14 @@ def run_of(order: AttemptOrder) -> Run:
         memory_bytes=order.resources.memory_bytes,
         gpus=order.resources.gpus,
     )
+
+
+def observations_of(records: Iterable[Record]) -> Iterator[Observation]:
+    """Yield what the agents' records mean to the engine."""
+    for record in records:
+        observation = observation_of(from_record(record))
+        if observation is not None:
+            yield observation
 
 
 def observation_of(message: Message) -> Observation | None:

@@ -9,12 +9,22 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import NamedTuple
 
+from hsm.core.errors import SourceError
 from hsm.core.world import World
 from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
 from hsm.wire.messages import Message, to_record
 
 BELL = b"!"
+GATHER_S = 0.01
+
+
+class Place(NamedTuple):
+    """A place in the records of all agents of a source: which agent's log, and where in it."""
+
+    incarnation: int
+    position: Position
 
 
 class Carrier(ABC):
@@ -22,11 +32,15 @@ class Carrier(ABC):
 
     @abstractmethod
     async def send(self, messages: list[Message]) -> None:
-        """Append messages to this epoch's inbox, in order, and ring the bell."""
+        """Append messages to this epoch's inbox, in order, and ring the bell.
+
+        Raises:
+            SourceError: nothing of them was appended.
+        """
 
     @abstractmethod
-    async def receive(self, place: tuple[int, Position]) -> list[tuple[int, Position, list[Record]]]:
-        """Return the agents' records after a place, group by group, each with the place behind it."""
+    async def receive(self, place: Place) -> tuple[list[Record], Place]:
+        """Return the agents' records after a place, and the place behind them."""
 
     @abstractmethod
     async def wait(self) -> bool:
@@ -61,7 +75,12 @@ class FileCarrier(Carrier):
 
     async def send(self, messages: list[Message]) -> None:
         """Append messages to this epoch's inbox, in order, and ring the bell."""
-        self._inbox.write([encode_record(to_record(message)) for message in messages])
+        try:
+            self._inbox.write([encode_record(to_record(message)) for message in messages])
+        except OSError as error:
+            reason = f"its inbox cannot be written: {error.strerror}"
+            hint = f"make room for {self._home}, then go on with `hsm sweep complete`"
+            raise SourceError(self._home.name, reason, hint=hint, transient=True) from error
         await self.ring()
 
     async def ring(self) -> None:
@@ -75,21 +94,23 @@ class FileCarrier(Carrier):
         except ConnectionError:
             return  # the agent has gone; `wait` will say so, and its successor reads the inbox
 
-    async def receive(self, place: tuple[int, Position]) -> list[tuple[int, Position, list[Record]]]:
-        """Return the agents' records after a place, group by group, each with the place behind it."""
+    async def receive(self, place: Place) -> tuple[list[Record], Place]:
+        """Return the agents' records after a place, and the place behind them."""
         return await self._world.blocking(self._read, place)
 
-    def _read(self, place: tuple[int, Position]) -> list[tuple[int, Position, list[Record]]]:
-        incarnation, position = place
-        found: list[tuple[int, Position, list[Record]]] = []
+    def _read(self, place: Place) -> tuple[list[Record], Place]:
+        first, records = place.incarnation, list[Record]()
         for path in sorted((self._home / "records").glob("*.log")):
             number = int(path.stem)
-            if number < incarnation:
+            if number < first:
                 continue
-            start = position if number == incarnation else Position()
+            start = place.position if number == first else Position()
             reader = LogReader(self._world.files, str(path), start)
-            found += [(number, reader.position, group) for group in reader.groups()]
-        return found
+            found = list(reader.records())
+            if found:
+                records += found
+                place = Place(number, reader.position)
+        return records, place
 
     async def wait(self) -> bool:
         """Wait until there may be new records; False when the agent has gone."""
@@ -97,9 +118,12 @@ class FileCarrier(Carrier):
             await self._world.sleep(self._poll_s)
             return True
         try:
-            return bool(await self._bell[0].read(4096))
+            heard = await self._bell[0].read(4096)
         except ConnectionError:
             return False
+        if heard:
+            await self._world.sleep(GATHER_S)  # what the agent records meanwhile is read with it
+        return bool(heard)
 
     async def sent(self) -> list[Record]:
         """Return everything that any manager ever sent."""

@@ -36,8 +36,10 @@ from hsm.core.tracker import Order, SweepTracker
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
-WINDOW_S = 0.008
-"""What comes in within this time of one commit shares the next."""
+WINDOW_S = 0.01
+BUSY_WINDOW_S = 0.05
+BUSY_EVENTS = 32
+"""What comes in within a window of one commit shares the next; a busy sweep has a longer one."""
 
 Listener = Callable[[Sequence[ev.Event], SweepTracker], None]
 
@@ -150,7 +152,7 @@ class Drive:
             self._decide(turn)
             if turn.events or turn.acks:
                 await self._commit(turn)
-                await self._gather(began)
+                await self._gather(began, BUSY_WINDOW_S if len(turn.events) >= BUSY_EVENTS else WINDOW_S)
             elif self._is_done():
                 return
             else:
@@ -199,9 +201,9 @@ class Drive:
         self._listen(turn.events, self.tracker)
         await self._scribe.note(turn.events, self.tracker, self._ledger.mark)
 
-    async def _gather(self, began: float) -> None:
+    async def _gather(self, began: float, window_s: float) -> None:
         """Let more come in: what comes within the window is one group, and one fdatasync."""
-        left = began + WINDOW_S - self._world.monotonic()
+        left = began + window_s - self._world.monotonic()
         if left > 0:
             await self._world.sleep(left)
 

@@ -104,7 +104,7 @@ class SweepEngine:
             LedgerError: neither can be done.
         """
         tracker, _ = await self._world.blocking(summary.glance, self._world.files, job.tree, job.spec)
-        claim = holder(self._world, job.tree, released=tracker.is_released)
+        claim = holder(self._world, job.tree, released=tracker.released)
         if claim is not None:
             await control.ask_to_cancel(claim.socket, tasks)
         elif tasks:
@@ -161,7 +161,7 @@ class SweepEngine:
             tree,
             reader,
             socket=control.address_of(tree),
-            released=tracker.is_released,
+            released=tracker.released,
             takeover=job.wishes.takeover,
         )
         try:

@@ -1,7 +1,7 @@
 """The ledger: the durable, hash-chained log of everything that happened to a sweep. The truth.
 
     .hsm/FORMAT                  what this tree is; written first, never again
-    .hsm/epochs/000003.claim     who drives: created exclusively, so two engines never share an epoch
+    .hsm/epochs/000003.claim     who drives: linked into place, so two engines never share an epoch
     .hsm/ledger/000003-0001.hsl  one writer per epoch, frames of `hsm.wire.frames`, chained across segments
     .hsm/torn/                   everything that was ever cut off
 
@@ -11,6 +11,7 @@ still write there is behind that mark and ignored for ever. An event is acknowle
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 from collections.abc import Iterator, Sequence
@@ -19,12 +20,12 @@ from pathlib import Path
 
 from hsm._version import __version__
 from hsm.core.errors import EngineRunning, LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, SweepError
-from hsm.core.events import EngineStopped, Event, UnknownEvent, from_record, to_record
+from hsm.core.events import Event, UnknownEvent, from_record, to_record
 from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
 from hsm.wire import frames
 from hsm.wire.files import Files
-from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
+from hsm.wire.log import LogReader, LogWriter, Position, Record, decode_record, encode_record
 
 FORMAT = 1
 SEGMENT_BYTES = 64 << 20
@@ -144,10 +145,9 @@ class LedgerReader:
             LedgerNewer: an event is of a kind that this version does not know.
         """
         while True:
-            following = next((path for path in segments(self._tree) if path.name > self._name), None)
-            header = _read_header(self._files, following) if following else None
+            following = self._following()
             if self._reader is not None:
-                limit = header["prev"]["length"] if header else None
+                limit = following[1]["prev"]["length"] if following else None
                 for record in self._reader.records(limit):
                     event = self._event(record)
                     if event is not None:
@@ -155,7 +155,18 @@ class LedgerReader:
             if following is None:
                 self._check_tail()
                 return
-            self._cross(following, header)
+            self._cross(*following)
+
+    def _following(self) -> tuple[Path, Record] | None:
+        """Return the next segment and its header.
+
+        A segment without a whole header holds nothing: its writer died, or is at it just now.
+        """
+        for path in segments(self._tree):
+            header = _read_header(self._files, path) if path.name > self._name else None
+            if header is not None:
+                return path, header
+        return None
 
     def _event(self, record: Record) -> Event | None:
         if record.get("t") == "header":
@@ -169,26 +180,25 @@ class LedgerReader:
                 f"{self._tree.ledger / self._name}: {error}", hint="use the version of HSM that wrote it"
             ) from error
 
-    def _cross(self, path: Path, header: Record | None) -> None:
-        """Go on to the next segment, after checking that this one ended where the next one says.
-
-        A segment without a whole header holds nothing: its writer died, or is at it just now.
-        """
-        here = self.mark
-        if header is not None:
-            prev = header["prev"]
-            end = Position(prev["length"], prev["seq"], bytes.fromhex(prev["chain"]))
-            if here != Mark(prev["segment"], end):
-                raise self._corrupt(here.position.offset, f"{path.name} goes on from byte {prev['length']}")
+    def _cross(self, path: Path, header: Record) -> None:
+        """Go on to the next segment, after checking that this one ended where the next one says."""
+        here, prev = self.mark, header["prev"]
+        end = Position(prev["length"], prev["seq"], bytes.fromhex(prev["chain"]))
+        if here != Mark(prev["segment"], end):
+            raise self._corrupt(here.position.offset, f"{path.name} goes on from byte {prev['length']}")
         self._name, self._reader = path.name, self._open(path.name, here.position._replace(offset=0))
 
     def _check_tail(self) -> None:
-        damage = self._reader.damage if self._reader else None
-        if self._reader is None or damage is None:
+        """Refuse a tail that holds acknowledged groups behind its damage; any other one is torn."""
+        if self._reader is None or self._reader.damage is None:
             return
-        behind = self._files.read(self._reader.path, self._reader.position.offset)
-        if not damage.incomplete and frames.holds_commit(behind):
-            raise self._corrupt(damage.offset, damage.reason)
+        at = self._reader.position
+        behind = self._files.read(self._reader.path, at.offset)
+        again = frames.GroupReader(offset=at.offset, seq=at.seq, chain=at.chain)
+        if again.feed(behind) or again.damage is None:
+            return  # the writer has gone on in the meantime
+        if frames.holds_commit(behind):
+            raise self._corrupt(again.damage.offset, again.damage.reason)
 
     def _corrupt(self, offset: int, reason: str) -> LedgerCorrupt:
         return LedgerCorrupt(
@@ -198,13 +208,22 @@ class LedgerReader:
 
 
 def _read_header(files: Files, path: Path) -> Record | None:
+    """Return the header of a segment, None where none has been written.
+
+    Raises:
+        LedgerCorrupt: it is damaged, and something stands behind it.
+    """
     data = files.read(str(path), 0, 1 << 16)
-    end = data.find(b"\n")
-    try:
-        header: Record = json.loads(data[frames.HEADER_BYTES : end])
-    except ValueError:
-        return None
-    return header if end > 0 and header.get("t") == "header" else None
+    payload = frames.first_payload(data)
+    header: Record = {} if payload is None else decode_record(payload)
+    if header.get("t") == "header":
+        return header
+    if frames.holds_commit(data):
+        raise LedgerCorrupt(
+            f"{path}: damaged at byte 0: it does not begin with a header",
+            hint="restore the file from a backup; nothing has been changed",
+        )
+    return None
 
 
 def last_claim(tree: SweepTree) -> Claim | None:
@@ -220,15 +239,21 @@ def last_claim(tree: SweepTree) -> Claim | None:
         raise LedgerCorrupt(f"{claims[-1]} is damaged: {error}") from error
 
 
-def holder(world: World, tree: SweepTree, *, released: bool) -> Claim | None:
+def holder(world: World, tree: SweepTree, *, released: int) -> Claim | None:
     """Return the claim of an engine that drives the sweep, or that may do so on another host.
 
-    `released` says whether the ledger ends with the engine letting go in good order.
+    `released` is the epoch whose engine let go in good order at the end of the ledger, 0 when none did.
     """
     claim = last_claim(tree)
-    if claim is None or released:
+    if claim is None or claim.epoch == released:
         return None
+    if claim.who == world.identity():
+        return claim if claim.token in _HELD else None
     return None if world.is_alive(claim.who) is False else claim
+
+
+_HELD: set[str] = set()
+"""Tokens of the claims that this process holds: one that it gave up after an error does not bar it."""
 
 
 class Ledger:
@@ -249,7 +274,7 @@ class Ledger:
         reader: LedgerReader,
         *,
         socket: str,
-        released: bool,
+        released: int,
         takeover: bool,
     ) -> Ledger:
         """Claim the next epoch and begin its segment where `reader`, which has read everything, stands.
@@ -258,15 +283,19 @@ class Ledger:
             EngineRunning: another engine drives the sweep.
             LedgerError: the tree cannot be written.
         """
+        last = last_claim(tree)
         current = holder(world, tree, released=released)
         if current is not None and not takeover:
             raise _running(world, current)
         try:
-            claim = _claim(world, tree, socket)
+            claim = _claim(world, tree, socket, last.epoch + 1 if last else 1)
+            if next(reader.events(), None) is not None:
+                raise EngineRunning("another engine was at this sweep just now", transient=True)
             _keep_torn(world.files, tree, reader)
             log = _begin(world.files, tree, claim.epoch, 1, reader.mark)
         except OSError as error:
             raise _storage_error(tree.hsm, error) from error
+        _HELD.add(claim.token)
         return cls(world, tree, claim, log, 1)
 
     @property
@@ -282,8 +311,12 @@ class Ledger:
             LedgerError: the disk failed; none of the events may be relied on.
         """
         payloads = [encode_record(to_record(event)) for event in events]
+        writing = asyncio.ensure_future(self._world.blocking(self._write, payloads, artifacts=artifacts))
         try:
-            await self._world.blocking(self._write, payloads, artifacts=artifacts)
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])  # until then the file must not be closed
+            raise
         except OSError as error:
             raise _storage_error(Path(self._log.path), error) from error
 
@@ -296,13 +329,14 @@ class Ledger:
         self._log.sync()
 
     def _rotate(self) -> None:
-        mark = self.mark
-        self._log.close()
+        full = self._log
         self._number += 1
-        self._log = _begin(self._world.files, self._tree, self.claim.epoch, self._number, mark)
+        self._log = _begin(self._world.files, self._tree, self.claim.epoch, self._number, self.mark)
+        full.close()
 
     def close(self) -> None:
         """Close the segment."""
+        _HELD.discard(self.claim.token)
         self._log.close()
 
 
@@ -315,22 +349,13 @@ def _running(world: World, claim: Claim) -> EngineRunning:
     return EngineRunning(f"an engine on host {who.host}, pid {who.pid}, drives this sweep", hint=hint)
 
 
-def _claim(world: World, tree: SweepTree, socket: str) -> Claim:
-    last = last_claim(tree)
-    claim = Claim(
-        epoch=last.epoch + 1 if last else 1, who=world.identity(), socket=socket, token=world.token()
-    )
+def _claim(world: World, tree: SweepTree, socket: str, epoch: int) -> Claim:
+    claim = Claim(epoch=epoch, who=world.identity(), socket=socket, token=world.token())
     path = tree.epochs / f"{claim.epoch:06d}.claim"
     try:
-        fd = world.files.create(str(path))
+        world.files.publish(str(path), json.dumps(asdict(claim)).encode() + b"\n", part=claim.token)
     except FileExistsError as error:
-        raise EngineRunning("another engine took this sweep at this very moment") from error
-    try:
-        world.files.write(fd, json.dumps(asdict(claim)).encode() + b"\n")
-        world.files.datasync(fd)
-    finally:
-        world.files.close(fd)
-    world.files.sync_directory(str(tree.epochs))
+        raise EngineRunning("another engine took this sweep at this very moment", transient=True) from error
     return claim
 
 
@@ -356,8 +381,3 @@ def _begin(files: Files, tree: SweepTree, epoch: int, number: int, mark: Mark) -
     }
     path = tree.ledger / f"{epoch:06d}-{number:04d}.hsl"
     return LogWriter.create(files, str(path), header, mark.position)
-
-
-def is_released(event: Event | None) -> bool:
-    """Tell whether this, as the last event of a ledger, means that its engine let go in good order."""
-    return isinstance(event, EngineStopped)

@@ -170,7 +170,7 @@ def _sealed(task: Task, event: ev.AttemptSealed, budget: Budget) -> Step:
     moved = _moved(task, event, AttemptState.SEALED)
     if moved is None:
         return task, NOTHING
-    if task.status.is_final:
+    if task.status.is_final or not _is_latest(moved, event):
         raise _illegal(task, event)
     reason = "; ".join(event.notes)
     return replace(moved, status=TaskStatus.SEALED, metrics=event.metrics, reason=reason), (Command.PLACE,)

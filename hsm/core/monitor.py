@@ -27,7 +27,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         Cause.NODE: "the machine failed: `hsm sweep complete ID --retry-failed` tries again",
         Cause.PREEMPTED: "the machine was taken away: `hsm sweep complete ID --retry-failed` tries again",
         Cause.TRANSFER: "results did not come home whole: look at disk space and at the link, then retry",
-        Cause.LOST: "the attempt vanished: look into logs/sources/, then `hsm sweep complete ID --retry-failed`",
+        Cause.LOST: "the attempt vanished: see logs/sources/, then `hsm sweep complete ID --retry-failed`",
         Cause.PROTOCOL: "the agent broke its contract: look into logs/sources/",
     }
 )

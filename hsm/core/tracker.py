@@ -175,6 +175,11 @@ class SweepTracker:
         return self.open == 0 and (self.hunt_ended or bool(self.stopped) or self.cancelled)
 
     @property
+    def released(self) -> int:
+        """The epoch whose engine let go in good order as the last thing that happened, else 0."""
+        return self.last.epoch if isinstance(self.last, ev.EngineStopped) else 0
+
+    @property
     def is_released(self) -> bool:
         """Whether the last engine let go in good order."""
         return self.last is None or isinstance(self.last, ev.EngineStopped)

@@ -38,8 +38,9 @@ def canonical_json(value: Any) -> str:
         NotCanonical: the value holds something that has no canonical text.
     """
     text = _ENCODE(_checked(value, "$", 0))
-    if len(text) > MAX_BYTES:
-        raise NotCanonical("$", f"{len(text)} characters of JSON; the limit is {MAX_BYTES}")
+    size = len(text) if text.isascii() else len(text.encode("utf-8"))
+    if size > MAX_BYTES:
+        raise NotCanonical("$", f"{size} bytes of JSON; the limit is {MAX_BYTES}")
     return text
 
 

@@ -75,16 +75,35 @@ class Files:
         finally:
             os.close(fd)
 
+    def publish(self, path: str, data: bytes, part: str) -> None:
+        """Make a whole, durable file that must not exist; nobody ever sees it half written.
+
+        `part` distinguishes whoever else may be making it at this moment. The link, like O_EXCL, is exclusive
+        on network file systems too.
+        """
+        draft = f"{path}.{part}"
+        try:
+            self.write_new(draft, data)
+            self._sync(draft)
+            os.link(draft, path)
+        finally:
+            if os.path.lexists(draft):
+                os.unlink(draft)
+        self.sync_directory(os.path.dirname(path))
+
+    def _sync(self, path: str) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
     def replace(self, path: str, data: bytes, *, durable: bool = False) -> None:
         """Put a whole file in place of `path` at once; readers see the old one or the new one."""
         part = f"{path}.part"
         self.write_new(part, data)
         if durable:
-            fd = os.open(part, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            self._sync(part)
         os.replace(part, path)
         if durable:
             self.sync_directory(os.path.dirname(path))

@@ -48,9 +48,15 @@ def advance(chain: bytes, payload: bytes) -> bytes:
 
 
 def encode_group(seq: int, chain: bytes, payloads: Iterable[bytes]) -> tuple[bytes, int, bytes]:
-    """Return a group's bytes with its commit frame, and the next seq and chain."""
+    """Return a group's bytes with its commit frame, and the next seq and chain.
+
+    Raises:
+        ValueError: a payload is longer than readers accept.
+    """
     parts = []
     for payload in payloads:
+        if len(payload) > MAX_PAYLOAD:
+            raise ValueError(f"a record of {len(payload)} bytes; the limit is {MAX_PAYLOAD}")
         parts.append(encode_frame(seq, payload))
         chain = advance(chain, payload)
         seq += 1
@@ -136,6 +142,12 @@ class GroupReader:
         self.pending = data[at:]
         self.offset += at
         return groups
+
+
+def first_payload(data: bytes) -> bytes | None:
+    """Return the payload of the frame that these bytes begin with, None when it is not whole."""
+    found = _frame_at(data, 0)
+    return found[1] if isinstance(found, tuple) else None
 
 
 def holds_commit(data: bytes) -> bool:

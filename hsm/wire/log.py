@@ -40,8 +40,9 @@ class LogWriter:
     """Appends groups of records. `write` hands them to the kernel, `sync` makes them durable.
 
     A write that fails is undone before the error is raised, so the log never keeps half a group that a
-    later group would follow. After a failed `sync` the writer refuses everything: what the kernel still
-    holds is not known (a second fdatasync may claim success for pages it dropped).
+    later group would follow; where it cannot be undone, the writer refuses everything further. So it does
+    after a failed `sync`: what the kernel still holds is not known (a second fdatasync may claim success for
+    pages it dropped).
     """
 
     def __init__(self, files: Files, path: str, fd: int, position: Position) -> None:
@@ -55,9 +56,13 @@ class LogWriter:
     def create(cls, files: Files, path: str, header: Record, position: Position = Position()) -> LogWriter:
         """Create the log with its header group, durable with its name. The file must not exist."""
         log = cls(files, path, files.create(path), position._replace(offset=0))
-        log.write([encode_record(header)])
-        log.sync()
-        files.sync_directory(os.path.dirname(path))
+        try:
+            log.write([encode_record(header)])
+            log.sync()
+            files.sync_directory(os.path.dirname(path))
+        except OSError:
+            log.close()
+            raise
         return log
 
     def write(self, payloads: Iterable[bytes]) -> None:
@@ -72,10 +77,16 @@ class LogWriter:
         data, seq, chain = frames.encode_group(seq, chain, payloads)
         try:
             write_all(self._files, self._fd, data)
-        except OSError:
-            self._files.truncate(self._fd, offset)
+        except OSError as error:
+            self._undo(offset, error)
             raise
         self.position = Position(offset + len(data), seq, chain)
+
+    def _undo(self, offset: int, error: OSError) -> None:
+        try:
+            self._files.truncate(self._fd, offset)
+        except OSError:
+            self._failed = error  # half a group may stay: nothing may ever follow it
 
     def sync(self) -> None:
         """Make everything written so far durable."""
@@ -117,6 +128,7 @@ class LogReader:
 
     def groups(self, limit: int | None = None) -> Iterator[list[Record]]:
         """Yield the records of every further whole group that the file holds now, before byte `limit`."""
+        self._reader.pending = b""  # read again: the writer may have taken it back, the disk being full
         while True:
             at = self._reader.offset + len(self._reader.pending)
             size = CHUNK_BYTES if limit is None else min(CHUNK_BYTES, limit - at)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from hsm.wire import hdf5
 from hsm.wire.hashing import EMPTY_SHA256, sha256_hex
 
 REPORT = "provenance.json"
+NO_FILES = EMPTY_SHA256
+"""The digest of an empty report: the attempt left no files anywhere, its source keeps none."""
 OUTSIDE = frozenset({REPORT, "status.yaml"})
 BLOCK_BYTES = 1 << 20
 MAX_PATH_BYTES = 1024
@@ -54,20 +56,30 @@ def find(directory: str) -> Found:
 
 
 def _walk(directory: str, prefix: str, found: Found) -> None:
-    with os.scandir(directory) as entries:
+    try:
+        entries = os.scandir(directory)
+    except PermissionError:
+        if not prefix:
+            raise
+        found.ignored.append(prefix)
+        return
+    with entries:
         for entry in entries:
-            path = prefix + entry.name
-            if entry.is_symlink():
-                found.links[path] = os.readlink(entry.path)
-            elif not is_safe(path):
-                found.ignored.append(ascii(path))
-            elif entry.is_dir(follow_symlinks=False):
-                _walk(entry.path, path + "/", found)
-            elif entry.is_file(follow_symlinks=False):
-                if path not in OUTSIDE:
-                    found.sizes[path] = entry.stat(follow_symlinks=False).st_size
-            else:
-                found.ignored.append(path)
+            _note(entry, prefix + entry.name, found)
+
+
+def _note(entry: "os.DirEntry[str]", path: str, found: Found) -> None:
+    if not is_safe(path):
+        found.ignored.append(ascii(path))
+    elif entry.is_symlink():
+        target = os.fsencode(os.readlink(entry.path))
+        found.links[path] = target.decode("utf-8", "backslashreplace")
+    elif entry.is_dir(follow_symlinks=False) and path not in OUTSIDE:
+        _walk(entry.path, path + "/", found)
+    elif not entry.is_file(follow_symlinks=False):
+        found.ignored.append(path)
+    elif path not in OUTSIDE:
+        found.sizes[path] = entry.stat(follow_symlinks=False).st_size
 
 
 def is_safe(path: str) -> bool:
@@ -113,7 +125,7 @@ def damaged_hdf5(directory: str, entries: List[Entry]) -> List[str]:
     for entry in entries:
         if entry.path.endswith((".h5", ".hdf5")):
             with open(os.path.join(directory, entry.path), "rb") as file:
-                fault = hdf5.fault(file.read(hdf5.HEAD_BYTES), entry.size)
+                fault = hdf5.fault(hdf5.read_head(file, entry.size), entry.size)
             if fault:
                 faults.append(f"{entry.path}: {fault}")
     return faults
@@ -132,14 +144,27 @@ def verify(
     """Check an attempt's directory against its manifest by reading every byte. None means that all agree."""
     if sha256_hex(report) != report_sha256:
         return Mismatch(REPORT, "its SHA-256 is not the one in the exit record")
+    real: Set[str] = {""}
     for item in entries:
         path = item["path"]
         if not is_safe(path):
             return Mismatch(ascii(path), "the path leads out of the attempt's directory")
+        if not _is_real(directory, os.path.dirname(path), real):
+            return Mismatch(path, "a directory above it has become a symbolic link")
         mismatch = _verify_file(directory, Entry(path, item["size"], item["sha256"]))
         if mismatch:
             return mismatch
     return None
+
+
+def _is_real(directory: str, folder: str, real: Set[str]) -> bool:
+    """Tell whether no part of `folder` is a link; `real` holds the folders that are known to be none."""
+    if folder in real:
+        return True
+    above = _is_real(directory, os.path.dirname(folder), real)
+    if above and not os.path.islink(os.path.join(directory, folder)):
+        real.add(folder)
+    return folder in real
 
 
 def _verify_file(directory: str, entry: Entry) -> Optional[Mismatch]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from typing import List, Optional
+
+SMALL_BYTES = 1 << 16
 
 
 def boot_id() -> str:
@@ -18,10 +21,22 @@ def boot_id() -> str:
 def stat_fields(pid: int) -> Optional[List[str]]:
     """Return the fields of /proc/PID/stat from the state (field 3) on; None when there is no such process."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b") ")[2].decode("ascii").split()
+        return read_small(f"/proc/{pid}/stat").rpartition(b") ")[2].decode("ascii").split()
     except OSError:
         return None
+
+
+def read_small(path: str) -> bytes:
+    """Return what a small file of /proc says.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, SMALL_BYTES)
+    finally:
+        os.close(fd)
 
 
 def start_of(pid: int) -> Optional[str]:

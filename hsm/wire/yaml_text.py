@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, Mapping
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = frozenset(
     "y n yes no on off true false null none".split()  # what YAML 1.1 reads as something else
 )
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+_quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def yaml_value(value: Any) -> str:
     """Return a value in flow style, on one line."""
-    if isinstance(value, bool) or value is None:
-        return json.dumps(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
@@ -39,6 +44,7 @@ def yaml_lines(mapping: Mapping[str, Any]) -> str:
     return "".join(f"{_key(key)}: {yaml_value(value)}\n" for key, value in mapping.items())
 
 
+@lru_cache(maxsize=4096)
 def _key(key: str) -> str:
     plain = _PLAIN_KEY.fullmatch(key) and key.lower() not in _RESERVED
     return key if plain else _text(key)
@@ -57,5 +63,7 @@ def _float(value: float) -> str:
 
 
 def _text(text: str) -> str:
-    quoted = json.dumps(text, ensure_ascii=False)
+    quoted = _quote(text)
+    if quoted.isascii() and "\x7f" not in quoted:
+        return quoted
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)

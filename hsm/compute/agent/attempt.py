@@ -10,16 +10,18 @@ import shutil
 import signal
 import sys
 from datetime import datetime, timezone
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from hsm.compute.agent.host import Exited, Host
 from hsm.wire import manifest
+from hsm.wire.files import Files, write_all
 from hsm.wire.hashing import sha256_hex
 from hsm.wire.messages import Ended, Hello, Run
 from hsm.wire.names import task_id
 from hsm.wire.yaml_text import yaml_lines
 
 CANNOT_START = 127
+_FILES = Files()
 MAX_PROGRAM_REPORT_BYTES = 1 << 20
 _REPORTED = (
     "LANG",
@@ -34,7 +36,10 @@ _REPORTED = (
 
 
 class Running(NamedTuple):
-    """An attempt whose program runs, or could not be started (`fault`)."""
+    """An attempt whose program runs, or could not be started (`fault`).
+
+    `daemons` are the commands that had left its process group and were killed at its end.
+    """
 
     run: Run
     directory: str
@@ -45,6 +50,7 @@ class Running(NamedTuple):
     variables: Dict[str, str]
     grace_s: float
     fault: str = ""
+    daemons: Tuple[str, ...] = ()
 
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
@@ -91,7 +97,9 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
         if error.errno in NO_ROOM:
             shutil.rmtree(directory, ignore_errors=True)
             raise NoRoom(error.errno, error.strerror, directory) from error
-        fault = _cannot_start(run.argv, error)
+        fault = _cannot_start(directory, run.argv, error)
+    except ValueError as error:  # a NUL in the command, a variable that no environment can hold
+        fault = f"cannot start {run.argv[0]}: {error}"
     return Running(run, directory, pid, at, monotonic, gpus, variables, hello.grace_s, fault)
 
 
@@ -120,15 +128,7 @@ def _start(host: Host, directory: str, argv: List[str], variables: Dict[str, str
     environment = dict(_inherited())
     for name, value in variables.items():
         environment[os.fsencode(name)] = os.fsencode(value)
-    stdout = _create(os.path.join(directory, "stdout.log"))
-    try:
-        stderr = _create(os.path.join(directory, "stderr.log"))
-        try:
-            return host.spawn(argv, directory, environment, stdout, stderr)
-        finally:
-            os.close(stderr)
-    finally:
-        os.close(stdout)
+    return host.spawn(argv, directory, environment)
 
 
 _INHERITED: Dict[bytes, bytes] = {}
@@ -141,17 +141,18 @@ def _inherited() -> Dict[bytes, bytes]:
     return _INHERITED
 
 
-def _create(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-
-
 def _write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        write_all(_FILES, fd, data)
+    finally:
+        os.close(fd)
 
 
-def _cannot_start(argv: List[str], error: OSError) -> str:
+def _cannot_start(directory: str, argv: List[str], error: OSError) -> str:
     program = argv[0] if argv else ""
+    if error.errno == errno.ENOENT and os.sep in program and os.path.exists(os.path.join(directory, program)):
+        return f"cannot start {program}: the interpreter that its first line names is not there"
     if error.errno == errno.ENOENT and error.filename in (program, None):
         return f"program not found: {program}"
     if error.errno == errno.EACCES:
@@ -193,7 +194,8 @@ def left_behind(running: Running) -> Optional[manifest.Found]:
 
 def _reason(code: Optional[int], signum: Optional[int]) -> str:
     if signum is not None:
-        return f"killed by signal {signum} ({signal.Signals(signum).name})"
+        name = signal.Signals(signum).name if signum in set(signal.Signals) else "a real-time signal"
+        return f"killed by signal {signum} ({name})"
     return f"exit code {code}" if code else ""
 
 
@@ -213,19 +215,23 @@ def report(
         _write_report(running.directory, content)
     except OSError as error:
         cause = "node" if error.errno in NO_ROOM else "application"
-        reason = f"its results cannot be recorded: {error.strerror or error}"
+        name = os.path.relpath(error.filename, running.directory) if error.filename else "its results"
+        reason = f"{name} cannot be recorded: {error.strerror or error}"
         return ended._replace(cause=ended.cause or cause, reason=ended.reason or reason)
     size = sum(entry.size for entry in entries)
     return ended._replace(report=sha256_hex(content), files=len(entries), bytes=size)
 
 
 def _write_report(directory: str, report: bytes) -> None:
-    path = os.path.join(directory, manifest.REPORT)
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)  # the program's own report, now embedded; it may be a link to elsewhere
-    _write(path, report)
+    for name in manifest.OUTSIDE:  # the program's own, by now embedded or ignored; maybe a link to elsewhere
+        path = os.path.join(directory, name)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError:  # a directory
+            shutil.rmtree(path)
+    _write(os.path.join(directory, manifest.REPORT), report)
 
 
 def _report(
@@ -251,7 +257,8 @@ def _report(
         "command": run.argv,
         "directory": run.directory,
         "code": hello.program,
-        "variables": {name: running.variables[name] for name in sorted(running.variables)},
+        "variables": hello.variables,
+        "gpus": running.gpus,
         "started_at": timestamp(ended.started_at),
         "ended_at": timestamp(ended.at),
         "exit": {"code": ended.code, "signal": ended.signal},
@@ -265,6 +272,7 @@ def _report(
         "reason": ended.reason,
         "links": found.links,
         "ignored": found.ignored,
+        "daemons": running.daemons,
         "program": program,
         "program_fault": fault,
     }
@@ -304,11 +312,12 @@ def _program_report(directory: str) -> "tuple[Any, Optional[str]]":
         return None, None
     except OSError as error:
         return None, error.strerror
-    with os.fdopen(fd, "rb") as file:
-        try:
-            text = file.read(MAX_PROGRAM_REPORT_BYTES + 1)
-        except OSError as error:
-            return None, error.strerror
+    try:
+        text = os.read(fd, MAX_PROGRAM_REPORT_BYTES + 1)
+    except OSError as error:
+        return None, error.strerror
+    finally:
+        os.close(fd)
     if len(text) > MAX_PROGRAM_REPORT_BYTES:
         return None, f"larger than {MAX_PROGRAM_REPORT_BYTES} bytes"
     try:

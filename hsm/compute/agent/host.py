@@ -6,13 +6,18 @@ import ctypes
 import os
 import platform
 import signal
-import subprocess
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set
 
-from hsm.wire.process import boot_id, start_of, stat_fields
+from hsm.wire.process import boot_id, read_small, start_of, stat_fields
 
 _PR_SET_CHILD_SUBREAPER = 36
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+_OUTPUTS = (
+    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+    (os.POSIX_SPAWN_OPEN, 1, "stdout.log", _NEW, 0o644),
+    (os.POSIX_SPAWN_OPEN, 2, "stderr.log", _NEW, 0o644),
+)
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -30,7 +35,7 @@ class Host:
     """The real machine."""
 
     def __init__(self) -> None:
-        self._children: Dict[int, Any] = {}
+        self._children: Set[int] = set()
 
     def now(self) -> float:
         """Return the wall clock, seconds since the epoch; for records only."""
@@ -63,26 +68,26 @@ class Host:
         except (OSError, AttributeError):
             return  # not Linux: daemons that leave their process group are not found
 
-    def spawn(
-        self, argv: List[str], directory: str, environment: Dict[bytes, bytes], stdout: int, stderr: int
-    ) -> int:
-        """Start a program in a session of its own and return its pid.
+    def spawn(self, argv: List[str], directory: str, environment: Dict[bytes, bytes]) -> int:
+        """Start a program in a session of its own, its output in new files there, and return its pid.
+
+        The working directory of the agent itself changes: nothing here may rely on a relative path.
 
         Raises:
             OSError: it cannot be started.
         """
-        child = subprocess.Popen(
+        os.chdir(directory)
+        start = os.posix_spawn if os.sep in argv[0] else os.posix_spawnp
+        pid = start(
+            argv[0],
             argv,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-            close_fds=False,
+            environment,
+            file_actions=_OUTPUTS,
+            setsid=True,
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
-        self._children[child.pid] = child
-        return child.pid
+        self._children.add(pid)
+        return pid
 
     def reap(self) -> Iterator[Exited]:
         """Yield every child that has ended; what is left in its process group is killed first."""
@@ -95,9 +100,7 @@ class Host:
                 return
             self.signal_group(info.si_pid, signal.SIGKILL)
             pid, status, usage = os.wait4(info.si_pid, 0)
-            child = self._children.pop(pid, None)
-            if child is not None:
-                child.returncode = status  # we have waited for it, Popen must not
+            self._children.discard(pid)
             yield Exited(pid, status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
 
     def signal_group(self, pid: int, signum: int) -> None:
@@ -110,12 +113,10 @@ class Host:
     def signal_session(self, session: int, signum: int) -> None:
         """Send a signal to every process of a session, whatever groups it has made."""
         self.signal_group(session, signum)
-        for pid in self.members(session):
-            _signal(pid, signum)
-
-    def members(self, session: int) -> List[int]:
-        """Return the living processes of a session."""
-        return [pid for pid in _pids() if (stat_fields(pid) or [""] * 4)[3] == str(session)]
+        for pid in _pids():
+            stat = stat_fields(pid)
+            if stat and stat[3] == str(session) and stat[2] != str(session):  # once to each
+                _signal(pid, signum)
 
     def memory(self, sessions: Set[int]) -> Dict[int, int]:
         """Return the resident memory of each session, in bytes."""
@@ -129,10 +130,23 @@ class Host:
     def strays(self) -> List[int]:
         """Return the children that nobody started here: orphans of programs."""
         try:
-            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-                return [pid for pid in map(int, file.read().split()) if pid not in self._children]
+            children = read_small(f"/proc/self/task/{os.getpid()}/children")
         except OSError:
             return []
+        return [pid for pid in map(int, children.split()) if pid not in self._children]
+
+    def group_of(self, pid: int) -> int:
+        """Return the process group of a process, 0 when there is no such process."""
+        stat = stat_fields(pid)
+        return int(stat[2]) if stat else 0
+
+    def command_of(self, pid: int) -> str:
+        """Return the name of a process's command, empty when there is no such process."""
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                return file.read().strip()
+        except OSError:
+            return ""
 
     def token_of(self, pid: int) -> Optional[str]:
         """Return the attempt token in a process's environment, None when there is none to be read."""

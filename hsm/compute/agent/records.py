@@ -11,7 +11,7 @@ from hsm.wire.log import LogWriter, encode_record
 from hsm.wire.messages import Message, to_record
 
 RETRY_S = 1.0
-WINDOW_S = 0.002
+WINDOW_S = 0.005
 
 
 class Records:

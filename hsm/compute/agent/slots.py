@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from hsm.compute.agent import attempt
 from hsm.compute.agent.attempt import NO_VERDICT, Running, Verdict
@@ -79,8 +79,14 @@ class Slots:
 
     def lose(self, token: str, reason: str) -> None:
         """Kill whatever carries the token of an attempt of an earlier agent, and record it as lost."""
-        for pid in self._host.bearers(token):
-            self._host.kill(pid)
+        killed: Set[int] = set()
+        for _ in range(MAX_STRAY_ROUNDS):  # what is being killed may just have forked
+            left = set(self._host.bearers(token)) - killed
+            for pid in left:
+                self._host.kill(pid)
+            killed |= left
+            if not left:
+                break
         self._records.add(Lost(token, reason, self._host.now()))
 
     def collect(self, hello: Optional[Hello]) -> None:
@@ -92,21 +98,25 @@ class Slots:
             if running is not None:
                 ending = self._ending.pop(exited.pid, None)
                 self._free_gpus += running.gpus
-                self._kill_strays(running.run.token)
+                running = running._replace(daemons=self._kill_strays(running))
                 self._finish(hello, running, exited, ending.verdict if ending else NO_VERDICT)
         for ended in self._hasher.done():
             self._finishing.discard(ended.token)
             self._records.add(ended)
 
-    def _kill_strays(self, token: str) -> None:
-        """Kill daemons that left the attempt's process group, until none is left."""
+    def _kill_strays(self, running: Running) -> Tuple[str, ...]:
+        """Kill what is left of an attempt until nothing is, and return the daemons among it."""
+        daemons: List[str] = []
         for _ in range(MAX_STRAY_ROUNDS):
-            strays = [pid for pid in self._host.strays() if self._host.token_of(pid) == token]
+            strays = [pid for pid in self._host.strays() if self._host.token_of(pid) == running.run.token]
             if not strays:
-                return
+                break
             for pid in strays:
+                if self._host.group_of(pid) != running.pid:
+                    daemons.append(self._host.command_of(pid))
                 self._host.kill(pid)
                 self._host.wait_for(pid)
+        return tuple(daemons)
 
     def _finish(self, hello: Hello, running: Running, exited: Optional[Exited], verdict: Verdict) -> None:
         ended = attempt.exit_record(self._host, running, exited, verdict)

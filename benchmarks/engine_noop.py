@@ -1,0 +1,102 @@
+"""100,000 tasks that do nothing through engine, ledger and an in-memory source: what HSM itself costs.
+
+    python benchmarks/engine_noop.py [--tasks 100000]
+
+Prints tasks/s from the first intent to the last seal, the growth of resident memory per task, and how fast
+the last tenth went against the first. The ledger is real: every group is written and fdatasynced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from hsm.compute.testing import MemoryMachine, MemorySource
+from hsm.core.engine import Origin, SweepEngine
+from hsm.core.events import AttemptSealed, Event
+from hsm.core.job import SweepJob
+from hsm.core.model import History, Proposal
+from hsm.core.spec import GridSpec, ProgramSpec, SweepSpec
+from hsm.core.tracker import SweepTracker
+from hsm.core.world import World
+
+SLOTS = 256
+
+
+class Counting:
+    """A hunter that proposes `count` tasks at once."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def ask(self, history: History, rng: Random) -> Iterator[Proposal]:
+        """Yield the one generation."""
+        if history.generation == 1:
+            for index in range(self._count):
+                yield Proposal(params={"index": index, "k": index * 0.5})
+
+
+class Stopwatch:
+    """Notes when tasks are sealed and how much memory the process has."""
+
+    def __init__(self, world: World) -> None:
+        self.sealed: list[float] = []
+        self.memory: list[int] = []
+        self._world = world
+        self._process = psutil.Process()
+
+    def listen(self, events: Sequence[Event], tracker: SweepTracker) -> None:
+        """Take note of one commit."""
+        now = self._world.monotonic()
+        count = sum(isinstance(event, AttemptSealed) for event in events)
+        if count:
+            self.sealed += [now] * count
+            self.memory.append(self._process.memory_info().rss)
+
+
+async def measure(outputs: Path, count: int) -> tuple[Stopwatch, float]:
+    """Run the sweep and return what was noted, and how long the whole run took."""
+    world = World()
+    watch = Stopwatch(world)
+    engine = SweepEngine(world, listen=watch.listen)
+    spec = SweepSpec(name="noop", program=ProgramSpec(command=("true",)), grid=GridSpec(axes=()))
+    origin = Origin(project=outputs, frozen_config="name: noop\n")
+    before = psutil.Process().memory_info().rss
+    watch.memory.append(before)
+    began = world.monotonic()
+    tree = await engine.create_sweep(outputs, spec, origin)
+    source = MemorySource(MemoryMachine(world, slots=SLOTS))
+    job = SweepJob(tree=tree, spec=spec, hunter=Counting(count), sources=[source], project=outputs)
+    result = await engine.run_sweep(job)
+    assert result.tracker.finished == count
+    engine.close()
+    return watch, world.monotonic() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=100_000)
+    parser.add_argument("--outputs", type=Path, default=None)
+    arguments = parser.parse_args()
+    outputs = arguments.outputs or Path(tempfile.mkdtemp(prefix="hsm-bench-"))
+    watch, whole_s = asyncio.run(measure(outputs, arguments.tasks))
+    tenth = len(watch.sealed) // 10
+    first_s = watch.sealed[tenth - 1] - watch.sealed[0]
+    last_s = watch.sealed[-1] - watch.sealed[-tenth]
+    span_s = watch.sealed[-1] - watch.sealed[0]
+    print(f"tasks                    {len(watch.sealed)}")
+    print(f"tasks/s, first to last   {len(watch.sealed) / span_s:.0f}")
+    print(f"tasks/s, whole run       {len(watch.sealed) / whole_s:.0f}")
+    print(f"RSS growth per task      {(watch.memory[-1] - watch.memory[0]) / len(watch.sealed) / 1000:.2f} kB")
+    print(f"last tenth / first tenth {first_s / last_s:.2f}")
+
+
+if __name__ == "__main__":
+    main()
