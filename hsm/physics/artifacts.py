@@ -1,0 +1,39 @@
+"""Files that are either whole or absent: written beside their final name, synced, then renamed."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def part_of(path: Path) -> Path:
+    """Return the name a file has until it is complete."""
+    return path.with_name(path.name + ".part")
+
+
+def publish(path: Path) -> None:
+    """Give the complete part of `path` its final name, durably."""
+    part = part_of(path)
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file."""
+    part_of(path).write_bytes(content)
+    publish(path)
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a JSON object; NaN and infinities are refused, because JSON has none."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode())

@@ -1,0 +1,107 @@
+"""What HSM tells a program, and where the program looks for its parameters. Everything is optional."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from hsm.physics.parameters import ParameterErrors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The HSM_* variables that concern this program. deadline_s: seconds since 1970."""
+
+    params_file: Path | None
+    results: Path
+    seed: str | None
+    config_hash: str | None
+    task_id: str | None
+    deadline_s: float | None
+
+
+def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Read HSM_*; a variable that is empty counts as not set.
+
+    Raises:
+        ParameterErrors: HSM_DEADLINE is neither seconds since 1970 nor an ISO 8601 time with its offset.
+    """
+    found = {name: value for name, value in environ.items() if name.startswith("HSM_") and value}
+    return Environment(
+        params_file=Path(found["HSM_PARAMS"]) if "HSM_PARAMS" in found else None,
+        results=Path(found.get("HSM_RESULTS", "results")),
+        seed=found.get("HSM_SEED"),
+        config_hash=found.get("HSM_CONFIG_HASH"),
+        task_id=found.get("HSM_TASK_ID"),
+        deadline_s=_deadline(found["HSM_DEADLINE"]) if "HSM_DEADLINE" in found else None,
+    )
+
+
+def _deadline(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ParameterErrors(
+            [f"HSM_DEADLINE: expected seconds since 1970 or an ISO 8601 time, got {text!r}"]
+        )
+    return moment.timestamp()
+
+
+def given_parameters(environment: Environment, arguments: Sequence[str]) -> dict[str, object]:
+    """Merge the parameter sources: key=value arguments win over the file, the file's `seed` over HSM_SEED.
+
+    Raises:
+        ParameterErrors: a file that cannot be read, or an argument that is not key=value.
+    """
+    problems: list[str] = []
+    given = _from_file(environment.params_file, problems)
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or not key:
+            problems.append(f"{argument}: expected key=value")
+            continue
+        given[key] = _yaml_value(key, text, problems)
+    if problems:
+        raise ParameterErrors(problems)
+    if environment.seed is not None and str(given.setdefault("seed", environment.seed)) != environment.seed:
+        print(f"note: HSM_SEED={environment.seed} is not used, since seed is given", file=sys.stderr)
+    return given
+
+
+def _from_file(path: Path | None, problems: list[str]) -> dict[str, object]:
+    if path is None:
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problems.append(f"HSM_PARAMS: {path} cannot be read: {error}")
+        return {}
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"HSM_PARAMS: {path} must hold `key: value` lines, not {type(content).__name__}")
+        return {}
+    return {str(key): value for key, value in content.items()}
+
+
+def _yaml_value(key: str, text: str, problems: list[str]) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        problems.append(f"{key}: {text!r} cannot be read as a value")
+        return None
+
+
+def available_cpus() -> int:
+    """Return the number of cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,37 @@
+"""Requests to stop early: a signal, or a deadline that comes near."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from hsm.physics.status import Status
+
+MARGIN_S = 3.0  # time to close the files before the deadline
+
+
+class Interruption:
+    """Asked before each chunk of a run; answers with the status to end with, or None.
+
+    `clock` returns seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.deadline_s: float | None = None
+        self.signal: int | None = None
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGINT as requests to stop; a second one ends the process at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(number, signal.SIG_DFL)
+
+    def __call__(self) -> Status | None:
+        if self.signal is not None:
+            return Status.CANCELLED
+        if self.deadline_s is not None and self._clock() > self.deadline_s - MARGIN_S:
+            return Status.TIMEOUT
+        return None

@@ -1,0 +1,48 @@
+"""How a run is cut into frames, chunks and steps, so that every saved time is met exactly."""
+
+import math
+from dataclasses import dataclass
+
+from hsm.physics.parameters import Params, largest_step
+
+AUTO_SHARE = 2 / 3  # the automatic step, as a share of the largest one: 0.2 at μ = 1
+CHUNK_STEPS = 50  # a chunk is the unit of compilation, of blow-up checks and of the answer to a signal
+CHUNK_WORK = 200 * 128**2  # steps × grid points of the largest chunk: about 0.1 s on one core
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The cuts of one run: saved intervals of equal length, each of equal chunks of equal steps."""
+
+    frames: int
+    chunks_per_frame: int
+    steps_per_chunk: int
+    h: float
+
+    @property
+    def steps_per_frame(self) -> int:
+        return self.chunks_per_frame * self.steps_per_chunk
+
+    @property
+    def steps(self) -> int:
+        return self.frames * self.steps_per_frame
+
+
+def schedule(p: Params) -> Schedule:
+    """Cut the run so that saved times are equally spaced, end at T, and h is at most the step asked for.
+
+    The interval is T divided by a whole number and at most `save_every`.
+    """
+    wanted_h = p.h if p.h is not None else AUTO_SHARE * largest_step(p)
+    frames = _parts(p.T, p.save_every)
+    steps = _parts(p.T / frames, wanted_h)
+    chunks = _parts(steps, max(1, min(CHUNK_STEPS, CHUNK_WORK // p.N**2)))
+    length = _parts(steps, chunks)
+    return Schedule(
+        frames=frames, chunks_per_frame=chunks, steps_per_chunk=length, h=p.T / (frames * chunks * length)
+    )
+
+
+def _parts(whole: float, largest: float) -> int:
+    """Return the least number of equal parts of at most `largest`, forgiving rounding in the division."""
+    return max(1, math.ceil(whole / largest * (1 - 1e-12)))

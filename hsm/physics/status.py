@@ -1,0 +1,14 @@
+"""The statuses of a run."""
+
+import enum
+
+
+class Status(enum.Enum):
+    """The outcome of a run; all but `timeout` and `cancelled` are answers, and then the exit code is 0."""
+
+    OK = "ok"
+    UNDERRESOLVED_SPACE = "underresolved_space"
+    DEAD = "dead"
+    BLOWN_UP = "blown_up"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"

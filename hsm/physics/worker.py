@@ -1,0 +1,85 @@
+"""The program `python -m hsm.physics`: parameters in, results out, one run.
+
+Exit codes: 0 the run gave an answer (`blown_up`, `dead` and `underresolved_space` are answers too: see
+`status` in metrics.json), 1 the results could not be written, 2 bad parameters, 124 stopped before the
+deadline, 128 + n stopped by signal n. Nothing heavy is imported before the parameters are known to be good.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+from hsm.physics.environment import given_parameters, read_environment
+from hsm.physics.interruption import Interruption
+from hsm.physics.parameters import ABOUT, RULES, ParameterErrors, Params, read_params
+from hsm.physics.status import Status
+
+EXIT_UNWRITABLE = 1
+EXIT_BAD_PARAMETERS = 2
+EXIT_TIMEOUT = 124
+EXIT_SIGNAL = 128
+VARIABLES = "HSM_PARAMS HSM_RESULTS HSM_SEED HSM_CONFIG_HASH HSM_TASK_ID HSM_DEADLINE HSM_CPUS HSM_JAX_CACHE"
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Interruption) -> int:
+    """Run the program; return its exit code."""
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    try:
+        environment = read_environment(environ)
+        params = read_params(given_parameters(environment, arguments))
+    except ParameterErrors as error:
+        print(_complaint(error), file=sys.stderr)
+        return EXIT_BAD_PARAMETERS
+    from hsm.physics.run import run  # loads JAX
+
+    interruption.deadline_s = environment.deadline_s
+    try:
+        outcome = run(params, environment, environ, interruption)
+    except OSError as error:
+        print(f"error: the results could not be written: {error}", file=sys.stderr)
+        return EXIT_UNWRITABLE
+    print(f"{outcome.status.value}: {outcome.reason}" if outcome.reason else outcome.status.value)
+    return exit_code(outcome.status, interruption)
+
+
+def exit_code(status: Status, interruption: Interruption) -> int:
+    """Return the exit code of a run that ended with `status`."""
+    match status:
+        case Status.CANCELLED:
+            return EXIT_SIGNAL + (interruption.signal or 0)
+        case Status.TIMEOUT:
+            return EXIT_TIMEOUT
+        case _:
+            return 0
+
+
+def _complaint(error: ParameterErrors) -> str:
+    count = len(error.problems)
+    lines = [f"error: {count} bad parameter{'s' if count > 1 else ''}"]
+    lines += [f"  {problem}" for problem in error.problems]
+    return "\n".join([*lines, "  (python -m hsm.physics --help lists the parameters)"])
+
+
+def usage() -> str:
+    """Return the help text: every parameter with its default, range and meaning."""
+    lines = [
+        "usage: python -m hsm.physics [KEY=VALUE ...]",
+        "",
+        "Simulates the flat S-NCGL equation in two dimensions.",
+        "",
+    ]
+    plain = Params().canonical_json()
+    for field in fields(Params):
+        default = json.loads(plain)[field.name]
+        lines += [
+            f"  {field.name} = {'auto' if default is None else default}",
+            f"      {ABOUT[field.name]}; {RULES[field.name].expected}",
+        ]
+    lines += [
+        "",
+        f"Environment: {VARIABLES}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,238 @@
+"""The files of a run: whole or absent, readable while growing, and what they say."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from hsm.physics import backend
+from hsm.physics.artifacts import write_json
+from hsm.physics.environment import read_environment
+from hsm.physics.history import HistoryFile
+from hsm.physics.interruption import Interruption
+from hsm.physics.metrics import diagnose
+from hsm.physics.outcome import Outcome
+from hsm.physics.parameters import Params
+from hsm.physics.picture import density_png, palette
+from hsm.physics.run import run
+from hsm.physics.simulate import Frame
+from hsm.physics.status import Status
+
+Make = Callable[..., Params]
+
+
+def frame(t: float, value: complex = 1.0) -> Frame:
+    return Frame(t=t, step=round(10 * t), psi=np.full((16, 16), value, np.complex64))
+
+
+COUNT_FRAMES = """
+import h5py, sys
+with h5py.File(sys.argv[1], "r", swmr=True) as file:
+    count = len(file["t"])
+    print(count, file["rho"].shape[0], float(file["rho"][count - 1].mean()), file.attrs["status"])
+"""
+
+
+def test_growing_history_is_readable_by_another_process(tmp_path: Path) -> None:
+    """While the writer holds it open, a reader sees every frame appended so far, under the part name only."""
+    path = tmp_path / "rho_history.h5"
+    with HistoryFile(path, 16, {"params": "{}"}) as file:
+        for t in (0.0, 1.0, 2.0):
+            file.append(frame(t, 1 + t), diagnose(frame(t).psi))
+        seen = subprocess.run(
+            [sys.executable, "-c", COUNT_FRAMES, str(path) + ".part"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert seen.stdout.split() == ["3", "3", "9.0", "running"]
+        assert not path.exists()
+        file.finish(frame(2.0, 3), Outcome(status=Status.OK, reason=None))
+    assert path.exists()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_history_of_a_run_that_fails_never_gets_its_final_name(tmp_path: Path) -> None:
+    """An exception leaves the part file, closed and readable."""
+    path = tmp_path / "rho_history.h5"
+    with pytest.raises(RuntimeError, match="boom"), HistoryFile(path, 16, {}) as file:  # noqa: PT012
+        file.append(frame(0.0), diagnose(frame(0.0).psi))
+        raise RuntimeError("boom")
+    assert [left.name for left in tmp_path.iterdir()] == ["rho_history.h5.part"]
+    with h5py.File(tmp_path / "rho_history.h5.part") as left:
+        assert left["rho"].shape == (1, 16, 16)
+
+
+def test_json_is_strict_and_replaced_whole(tmp_path: Path) -> None:
+    """NaN is refused and the file that was there stays."""
+    path = tmp_path / "metrics.json"
+    write_json(path, {"pcs": 0.5})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"pcs": float("nan")})
+    assert json.loads(path.read_text()) == {"pcs": 0.5}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def do_run(
+    p: Params, folder: Path, monkeypatch: pytest.MonkeyPatch, interruption: Interruption | None = None
+) -> Outcome:
+    monkeypatch.chdir(folder)
+    environ = {
+        "HSM_CONFIG_HASH": "c0ffee",
+        "HSM_TASK_ID": "task_0007",
+        "HSM_JAX_CACHE": str(folder / "cache"),
+    }
+    return run(p, read_environment(environ), environ, interruption or Interruption(lambda: 0.0))
+
+
+def test_run_writes_every_file_with_its_identity(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """History, metrics, picture and provenance of one run agree with each other and with the parameters."""
+    p = params(T=4, dtype="f32", seed=2**64 - 1)
+    assert do_run(p, tmp_path, monkeypatch) == Outcome(status=Status.OK, reason=None)
+    metrics, told = (
+        json.loads((tmp_path / name).read_text()) for name in ("metrics.json", "provenance.json")
+    )
+    with h5py.File(tmp_path / "results" / "rho_history.h5") as file:
+        assert file["rho"].shape == (5, 32, 32)
+        assert (file["rho"].dtype, file["rho"].chunks, file["rho"].compression) == (
+            np.float32,
+            (1, 32, 32),
+            None,
+        )
+        assert list(file["t"]) == pytest.approx([0, 1, 2, 3, 4])
+        assert file["psi_final"].dtype == np.complex64
+        assert np.allclose(np.abs(file["psi_final"][:]) ** 2, file["rho"][-1], atol=1e-6)
+        assert metrics["mean_rho"] == pytest.approx(file["rho"][-1].mean(), rel=1e-5)
+        assert file["series/mean_rho"][-1] == metrics["mean_rho"]
+        assert file["series/defect_count"].dtype == np.int64
+        assert json.loads(file.attrs["params"]) == json.loads(p.canonical_json()) == told["params"]
+        assert (file.attrs["config_hash"], file.attrs["task_id"], file.attrs["status"]) == (
+            "c0ffee",
+            "task_0007",
+            "ok",
+        )
+        assert (file.attrs["seed"], file.attrs["schema"]) == (str(2**64 - 1), "hsm.physics.rho_history/1")
+        assert file.attrs["version_jax"] == told["versions"]["jax"]
+    assert (told["config_hash"], told["task_id"], told["status"]) == ("c0ffee", "task_0007", "ok")
+    assert told["solver"]["h"] == pytest.approx(0.2)
+    assert told["timing"]["wall_s"] > told["timing"]["stepping_s"] > 0
+    assert (tmp_path / "results" / "density.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_same_run_writes_the_same_bytes(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """History, metrics and picture repeat bit for bit; nothing in them depends on time or place."""
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        do_run(params(T=2), tmp_path / name, monkeypatch)
+        kept = ("results/rho_history.h5", "results/density.png", "metrics.json")
+        contents.append([(tmp_path / name / file).read_bytes() for file in kept])
+    assert contents[0] == contents[1]
+
+
+def test_blow_up_is_an_outcome_with_its_outputs(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics are null with status and reason, and the frames before the blow-up are kept."""
+    p = replace(params(T=80, save_every=2, c=2, dtype="f32"), h=2.0)
+    assert do_run(p, tmp_path, monkeypatch).status is Status.BLOWN_UP
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["status"] == "blown_up"
+    assert "last good t" in metrics["reason"]
+    assert {metrics[name] for name in ("pcs", "mean_rho", "spectral_tail", "defect_count")} == {None}
+    with h5py.File(tmp_path / "results" / "rho_history.h5") as file:
+        assert file.attrs["status"] == "blown_up"
+        assert np.all(np.isfinite(file["rho"][:]))
+        assert file["psi_final"].attrs["t"] == file["t"][-1]
+    assert json.loads((tmp_path / "provenance.json").read_text())["ending"]["blow_up_step"] > 1
+
+
+def test_run_stops_before_its_deadline(params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With less than the closing margin left the run ends with status timeout, and its files are whole."""
+    interruption = Interruption(lambda: 1000.0)
+    interruption.deadline_s = 1001.0
+    assert do_run(params(), tmp_path, monkeypatch, interruption).status is Status.TIMEOUT
+    with h5py.File(tmp_path / "results" / "rho_history.h5") as file:
+        assert (file.attrs["status"], file["rho"].shape[0]) == ("timeout", 1)
+
+
+def test_cache_entry_appears_whole_and_is_found_again(tmp_path: Path) -> None:
+    """Until it is published an entry is invisible; two that race leave one; nothing else is left behind."""
+    program = {"N": 32}
+    first, second = (backend.open_cache(tmp_path, program) for _ in range(2))
+    assert first.folder is not None
+    assert second.folder is not None
+    assert not first.final.exists()
+    for cache, folder in ((first, first.folder), (second, second.folder)):
+        (folder / "entry").write_bytes(b"code")
+        cache.publish()
+    assert not first.warm
+    assert backend.open_cache(tmp_path, program).warm
+    assert [found.name for found in tmp_path.iterdir()] == [first.final.name]
+    assert backend.open_cache(tmp_path, {"N": 64}).final != first.final
+    backend.open_cache(tmp_path, program).publish()
+
+
+def test_unusable_cache_folder_means_no_cache(tmp_path: Path) -> None:
+    """A root that cannot be made is not an error."""
+    (tmp_path / "file").write_text("in the way")
+    cache = backend.open_cache(tmp_path / "file" / "below", {"N": 32})
+    assert cache.folder is None
+    cache.publish()
+
+
+def test_cache_root_follows_the_environment() -> None:
+    """HSM_JAX_CACHE, else XDG_CACHE_HOME, else the home folder."""
+    assert backend.cache_root({"HSM_JAX_CACHE": "/a", "XDG_CACHE_HOME": "/b"}) == Path("/a")
+    assert backend.cache_root({"XDG_CACHE_HOME": "/b"}) == Path("/b/hsm/jax")
+    assert backend.cache_root({}) == Path.home() / ".cache" / "hsm" / "jax"
+
+
+def test_threads_follow_the_allotted_cores() -> None:
+    """HSM_CPUS limits XLA's threads, and nothing that the user has set is overridden."""
+    environ = {"HSM_CPUS": "1", "JAX_PLATFORMS": "cuda"}
+    backend.prepare_environment(environ)
+    assert (environ["NPROC"], environ["PJRT_NPROC"], environ["JAX_PLATFORMS"]) == ("1", "1", "cuda")
+    environ = {}
+    backend.prepare_environment(environ)
+    assert environ == {"JAX_PLATFORMS": "cpu"}
+
+
+def test_colour_map_rises_evenly_in_lightness() -> None:
+    """Perceived lightness grows in equal steps from dark to light."""
+    linear = np.where(palette() <= 10, palette() / 255 / 12.92, ((palette() / 255 + 0.055) / 1.055) ** 2.4)
+    lightness = np.cbrt(linear @ [0.2126, 0.7152, 0.0722])
+    assert np.all(np.diff(lightness[::8]) > 0)
+    assert lightness[0] < 0.2
+    assert lightness[-1] > 0.95
+
+
+def test_picture_shows_the_field_the_right_way_up() -> None:
+    """The x axis runs to the right and y upwards; dark and bright are where they belong."""
+    rho = np.ones((32, 32))
+    rho[24, 8] = 4  # right, below the middle
+    rho[8, 24] = 0  # left, above the middle
+    image = Image.open(io.BytesIO(density_png(rho, "a caption")))
+    pixels = np.asarray(image.convert("RGBA").convert("L").crop((0, 0, 512, 512))).astype(int)
+    bright, dark = (np.unravel_index(place, pixels.shape) for place in (pixels.argmax(), pixels.argmin()))
+    assert bright == pytest.approx((512 - 8.5 * 16, 24.5 * 16), abs=10)
+    assert dark == pytest.approx((512 - 24.5 * 16, 8.5 * 16), abs=10)
+    assert image.info["Description"] == "a caption"
+
+
+def test_picture_of_an_empty_field_is_drawn() -> None:
+    """A zero density does not divide by zero."""
+    assert density_png(np.zeros((16, 16)), "").startswith(b"\x89PNG")

@@ -1,0 +1,166 @@
+"""Metrics on fields whose figures are known."""
+
+from math import tau
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hsm.physics.metrics import (
+    Diagnostics,
+    defect_density,
+    diagnose,
+    phase_coherence,
+    spectral_tail,
+    windings,
+)
+from hsm.physics.outcome import Ending, judge
+from hsm.physics.scores import scores
+from hsm.physics.status import Status
+
+N = 64
+X, Y = np.meshgrid(np.arange(N), np.arange(N), indexing="ij")
+
+
+def test_phase_coherence_of_any_plane_wave_is_one() -> None:
+    """The score looks for the strongest wave, not for a uniform phase, and does not see the amplitude."""
+    wave = (2 + 0.5 * np.sin(tau * Y / N)) * np.exp(1j * tau * (5 * X - 3 * Y) / N)
+    assert phase_coherence(wave) == pytest.approx(1, abs=1e-12)
+
+
+def test_phase_coherence_of_random_phases_is_at_its_null_level() -> None:
+    """The score of n random phases is about ln(n)/n: the maximum of n exponentials of mean 1/n."""
+    rng = np.random.default_rng(3)
+    found = [phase_coherence(np.exp(1j * rng.uniform(0, tau, (N, N)))) for _ in range(40)]
+    null = (np.log(N * N) + np.euler_gamma) / N**2
+    assert np.mean(found) == pytest.approx(null, rel=0.12)
+
+
+def test_phase_coherence_of_half_and_half() -> None:
+    """Two plane waves on equal halves of the box score a quarter each."""
+    wave = np.where(X < N // 2, 1, np.exp(1j * tau * 8 * Y / N))
+    assert phase_coherence(wave) == pytest.approx(0.25, abs=1e-12)
+
+
+def test_phase_coherence_of_a_zero_field_is_defined() -> None:
+    """Zero modulus has phase zero: no division by zero."""
+    assert phase_coherence(np.zeros((8, 8), complex)) == 1
+
+
+@pytest.mark.parametrize(("mode", "tail"), [(14, 0.0), (15, 0.2), (-15, 0.2)])
+def test_spectral_tail_is_the_share_of_the_outer_tenth(mode: int, tail: float) -> None:
+    """At N = 64 the band ends below 16 and its outer tenth begins above 14.4."""
+    field = 2 + np.exp(1j * tau * mode * X / N)
+    assert spectral_tail(field) == pytest.approx(tail, abs=1e-12)
+    assert spectral_tail(field.T) == pytest.approx(tail, abs=1e-12)
+
+
+def planted(charges: dict[tuple[float, float], int]) -> np.ndarray:
+    """Return a smooth periodic phase field with the given vortices (their charges must add up to zero)."""
+    psi = np.ones((N, N), complex)
+    for (x, y), charge in charges.items():
+        factor = np.ones((N, N), complex)
+        for shift in range(-3, 4):  # images along y; the product over x is closed by the sine
+            z = np.pi * ((X - x) + 1j * (Y - y + shift * N)) / N
+            factor = factor * np.sin(z) / np.exp(np.abs(z.imag))
+        psi = psi * (factor if charge > 0 else factor.conj())
+    return psi
+
+
+def test_planted_vortices_are_found_with_their_charges_and_places() -> None:
+    """Each vortex is one plaquette of its charge, and nothing else is."""
+    charges = {(10.4, 20.6): 1, (40.3, 20.6): -1, (25.5, 50.2): 1, (55.5, 44.5): -1}
+    found = windings(planted(charges))
+    expected = np.zeros((N, N), int)
+    for (x, y), charge in charges.items():
+        expected[int(x), int(y)] = charge
+    assert np.array_equal(found[1:-1, 1:-1], expected[1:-1, 1:-1])
+
+
+def test_total_winding_is_exactly_zero_on_the_torus() -> None:
+    """Every edge is shared by two plaquettes, also for white noise with hundreds of defects."""
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=(N, N)) + 1j * rng.normal(size=(N, N))
+    found = windings(noise)
+    assert np.count_nonzero(found) > 500
+    assert found.sum() == 0
+    assert set(np.unique(found)) == {-1, 0, 1}
+
+
+def test_vortex_lattice_has_four_vortices_a_cell() -> None:
+    """ψ = sin qx + i sin qy with two cells a side has sixteen vortices."""
+    lattice = np.sin(2 * tau * (X + 0.3) / N) + 1j * np.sin(2 * tau * (Y + 0.3) / N)
+    assert diagnose(lattice).defect_count == 16
+
+
+def test_densities_are_those_of_the_field() -> None:
+    """mean_rho and max_rho are the mean and maximum of |ψ|²."""
+    figures = diagnose(2j + np.cos(tau * X / N))
+    assert figures.mean_rho == pytest.approx(4.5)
+    assert figures.max_rho == pytest.approx(5)
+
+
+def seen(**changed: Any) -> Diagnostics:
+    figures: dict[str, Any] = {
+        "mean_rho": 0.7,
+        "max_rho": 1.5,
+        "pcs": 0.05,
+        "spectral_tail": 1e-9,
+        "defect_count": 20,
+        **changed,
+    }
+    return Diagnostics(**figures)
+
+
+COMPLETED = Ending(status=Status.OK, t=10, step=50)
+
+
+def test_defect_density_is_the_mean_of_the_second_half_per_area() -> None:
+    """Early frames do not count, and the unit of area is 10⁴."""
+    history = [seen(defect_count=n) for n in (900, 900, 10, 20)]
+    assert defect_density(history, 50.0) == pytest.approx(15 * 4)
+
+
+def test_scores_of_a_good_run_are_numbers() -> None:
+    """A run that ended well has every score and no reason."""
+    found = scores(judge(COMPLETED, [seen(), seen()], 1e-5), [seen(spectral_tail=1e-8), seen()], 100.0)
+    assert found == {
+        "status": "ok",
+        "reason": None,
+        "pcs": 0.05,
+        "mean_rho": 0.7,
+        "defect_count": 20,
+        "defect_density": 20.0,
+        "spectral_tail": 1e-8,
+    }
+
+
+def test_a_run_that_once_lost_resolution_has_no_scores_but_its_tail() -> None:
+    """The flag is raised by the worst frame, and says what to do."""
+    history = [seen(spectral_tail=3e-5), seen()]
+    outcome = judge(COMPLETED, history, 1e-5)
+    assert outcome.status is Status.UNDERRESOLVED_SPACE
+    assert outcome.reason is not None
+    assert "more points" in outcome.reason
+    found = scores(outcome, history, 100.0)
+    assert found["spectral_tail"] == 3e-5
+    assert all(found[name] is None for name in ("pcs", "mean_rho", "defect_count", "defect_density"))
+
+
+def test_a_field_that_died_out_has_no_phase_to_score() -> None:
+    """Below a mean density of 1e-6 the phase means nothing."""
+    history = [seen(mean_rho=1e-9)]
+    outcome = judge(COMPLETED, history, 1e-5)
+    assert outcome.status is Status.DEAD
+    found = scores(outcome, history, 100.0)
+    assert (found["mean_rho"], found["pcs"], found["defect_count"]) == (1e-9, None, None)
+
+
+@pytest.mark.parametrize("status", [Status.BLOWN_UP, Status.CANCELLED, Status.TIMEOUT])
+def test_a_run_that_did_not_complete_has_no_scores(status: Status) -> None:
+    """No sentinel numbers: null, with the status and a reason."""
+    outcome = judge(Ending(status=status, t=3, step=15, blow_up_step=16), [seen()], 1e-5)
+    found = scores(outcome, [seen()], 100.0)
+    assert found.pop("status") == status.value
+    assert "t = 3" in str(found.pop("reason"))
+    assert set(found.values()) == {None}
