@@ -52,7 +52,7 @@ make_venv() {
 install_hsm() {
     if [ "$kind" = dev ]; then set -- --group dev; else set --; fi
     if command -v uv >/dev/null; then
-        uv pip install --quiet --python .venv/bin/python --editable . "$@"
+        uv pip install --quiet --compile-bytecode --python .venv/bin/python --editable . "$@"
     else
         # --group came with pip 25.1.
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'

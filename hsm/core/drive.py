@@ -147,7 +147,7 @@ class Drive:
         while True:
             began = self._world.monotonic()
             turn = Turn(self.tracker)
-            for item in self.mailbox.drain():
+            for item in sorted(self.mailbox.drain(), key=_is_reply):
                 self._reactions.react(item, turn)
             self._decide(turn)
             if turn.events or turn.acks:
@@ -297,3 +297,8 @@ class Drive:
                     await lane.session.release()
                 except SourceError:
                     continue  # it will leave by itself when it has idled long enough
+
+
+def _is_reply(item: inp.Input) -> bool:
+    """Order replies behind sightings: that an attempt has ended says more than that it was handed over."""
+    return isinstance(item, inp.HandedOver)

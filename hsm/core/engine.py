@@ -183,7 +183,7 @@ class SweepEngine:
             project=job.project,
             epoch=ledger.claim.epoch,
             resources=spec.resources,
-            variables=spec.program.variables,
+            variables={"HSM_CPUS": str(spec.resources.cpus), **spec.program.variables},
             grace_s=spec.grace_s,
             program=program.report,
         )

@@ -19,6 +19,7 @@ from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire import names
 from hsm.wire.files import Files
+from hsm.wire.manifest import NO_FILES
 from hsm.wire.yaml_text import yaml_lines, yaml_value
 
 
@@ -33,6 +34,7 @@ class Projector:
     def __init__(self, files: Files, tree: SweepTree) -> None:
         self._files = files
         self._tree = tree
+        self._root = str(tree.root)
 
     def apply(self, orders: Iterable[Order]) -> None:
         """Carry out placements and archivings, each of which may have been carried out before."""
@@ -66,15 +68,18 @@ class Projector:
 
     def _place(self, task: Task) -> None:
         attempt = task.attempt
-        if attempt is None:
+        if attempt is None or attempt.manifest == NO_FILES:
             return
-        work, place = self.work_dir(task, attempt), self._tree.task(task.index)
-        if place.is_symlink():
-            place.unlink()
+        # Plain strings: with many short tasks this runs a thousand times a second.
+        work = f"{self._root}/{self._tree.attempt_name(task.index, attempt.number, attempt.token)}"
+        place = f"{self._root}/tasks/{task.task_id}"
         try:
-            work.rename(place)
+            os.rename(work, place)
+        except NotADirectoryError:
+            os.unlink(place)  # the link to the running attempt
+            os.rename(work, place)
         except FileNotFoundError:
-            place.mkdir(exist_ok=True)  # placed before, or the program removed its directory
+            _make_real(place)  # placed before, or the program removed its directory
         self.write_status(task)
 
     def _archive(self, task: Task) -> None:
@@ -91,8 +96,8 @@ class Projector:
 
     def write_status(self, task: Task) -> None:
         """Write a task's `status.yaml`."""
-        path = self._tree.task(task.index) / "status.yaml"
-        self._files.write_new(str(path), yaml_lines(status_of(task)).encode("utf-8"))
+        path = f"{self._root}/tasks/{task.task_id}/status.yaml"
+        self._files.write_new(path, yaml_lines(status_of(task)).encode("utf-8"))
 
     def tidy(self, tracker: SweepTracker) -> None:
         """Carry out what an engine that died has left undone in the work directory."""
@@ -140,6 +145,13 @@ class Projector:
         errors = self._tree.logs / "errors"
         self._files.replace(str(errors / "failed_tasks.yaml"), (lines or "{}\n").encode("utf-8"))
         self._files.replace(str(errors / "error_patterns.yaml"), (text or "[]\n").encode("utf-8"))
+
+
+def _make_real(path: str) -> None:
+    """Make a directory, in place of a link that leads nowhere."""
+    if os.path.islink(path):
+        os.unlink(path)
+    os.makedirs(path, exist_ok=True)
 
 
 def _is_bad(task: Task) -> bool:

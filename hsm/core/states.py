@@ -81,7 +81,7 @@ _OPEN_END = frozenset({_A.EXITED, _A.LOST, _A.CANCELLED, _A.ABANDONED})
 TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
     _A.INTENT: frozenset({_A.SUBMITTED, _A.UNCONFIRMED, _A.RUNNING, _A.REJECTED, _A.VOID}) | _OPEN_END,
     _A.UNCONFIRMED: frozenset({_A.SUBMITTED, _A.RUNNING, _A.REJECTED, _A.VOID}) | _OPEN_END,
-    _A.SUBMITTED: frozenset({_A.RUNNING, _A.MISSING, _A.REJECTED}) | _OPEN_END,
+    _A.SUBMITTED: frozenset({_A.RUNNING, _A.MISSING, _A.REJECTED, _A.VOID}) | _OPEN_END,
     _A.RUNNING: frozenset({_A.MISSING}) | _OPEN_END,
     _A.MISSING: frozenset({_A.SUBMITTED, _A.RUNNING}) | _OPEN_END,
     _A.EXITED: frozenset({_A.SEALED, _A.FAILED, _A.CANCELLED, _A.SUPERSEDED}),

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from hsm.core import events as ev
+from hsm.core.errors import LedgerCorrupt, MachineError
 from hsm.core.ledger import LedgerReader, Mark
 from hsm.core.model import Attempt, Exit, Task
 from hsm.core.plan import read_plan
@@ -63,12 +64,21 @@ def glance(files: Files, tree: SweepTree, spec: SweepSpec) -> tuple[SweepTracker
     """Fold the newest summary and what came since: for looking, not for running."""
     tracker = tracker_of(tree, spec)
     mark = _load(files, tree, tracker)
-    if mark is None:
+    if mark is None or not _holds(tree, mark):
         return replay(files, tree, spec)
     reader = LedgerReader(files, tree, mark)
-    for event in reader.events():
-        tracker.fold(event)
+    try:
+        for event in reader.events():
+            tracker.fold(event)
+    except (MachineError, LedgerCorrupt):  # not of this ledger, or about a task known by its status alone
+        return replay(files, tree, spec)
     return tracker, reader
+
+
+def _holds(tree: SweepTree, mark: Mark) -> bool:
+    """Tell whether the ledger reaches as far as a mark."""
+    path = tree.ledger / mark.segment
+    return path.is_file() and path.stat().st_size >= mark.position.offset
 
 
 def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:
@@ -119,7 +129,7 @@ def _load(files: Files, tree: SweepTree, tracker: SweepTracker) -> Mark | None:
         stamp = content["stamp"]
         _restore(tracker, content)
         position = Position(stamp["offset"], stamp["seq"], bytes.fromhex(stamp["chain"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
     return Mark(stamp["segment"], position)
 
@@ -132,7 +142,7 @@ def _restore(tracker: SweepTracker, content: dict[str, Any]) -> None:
     for record in content["failures"]:
         group = FailureGroup(**record)
         tracker.failures[group.cause, group.signature] = group
-    tracker.cursors = content["cursors"]
+    tracker.cursors = dict(content["cursors"])
     tracker.improvements = [Best(**record) for record in content["improvements"]]
     tracker.endings.extend(content["endings"])
     tracker.outcomes.update({TaskStatus(word): count for word, count in content["outcomes"].items()})

@@ -356,7 +356,7 @@ class SweepTracker:
         return []
 
     def _cancel(self, event: ev.CancelRequested) -> list[Order]:
-        self.cancelled = self.cancelled or not event.tasks
+        self.cancelled = self.cancelled or not (event.tasks or self.is_over)
         return self._each(event.tasks or range(1, len(self.tasks) + 1), request_cancel)
 
     def _reopen(self, event: ev.TasksReopened) -> list[Order]:

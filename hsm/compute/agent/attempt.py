@@ -21,6 +21,7 @@ from hsm.wire.names import task_id
 from hsm.wire.yaml_text import yaml_lines
 
 CANNOT_START = 127
+OUT_OF_TIME = 124  # what `timeout` exits with, and programs that watch HSM_DEADLINE
 _FILES = Files()
 MAX_PROGRAM_REPORT_BYTES = 1 << 20
 _REPORTED = (
@@ -166,6 +167,8 @@ def exit_record(host: Host, running: Running, exited: Optional[Exited], verdict:
         exited, verdict = Exited(-1, CANNOT_START << 8, 0.0, 0.0, 0), Verdict("application", running.fault)
     code = os.WEXITSTATUS(exited.status) if os.WIFEXITED(exited.status) else None
     signum = os.WTERMSIG(exited.status) if os.WIFSIGNALED(exited.status) else None
+    if code == OUT_OF_TIME and running.run.timeout_s is not None and verdict.cause is None:
+        verdict = Verdict("time", f"it stopped itself before its time limit (exit code {code})")
     return Ended(
         token=running.run.token,
         code=code,
