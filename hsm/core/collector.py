@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hsm.core.events import AttemptFailed, AttemptSealed
 from hsm.core.model import Attempt, Metrics, Task
@@ -17,12 +20,14 @@ from hsm.wire import manifest
 
 MAX_METRICS_BYTES = 1 << 20
 MAX_METRICS = 256
+MAX_NAME_CHARS = 200
+REASON = "reason"
 TAIL_BYTES = 4096
 SIGNATURE_CHARS = 160
 LARGE_LOG_BYTES = 100 << 20
 
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def signature(directory: Path, cause: Cause, reason: str) -> str:
 
 def _last_line(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
@@ -117,13 +122,27 @@ def _last_line(path: Path) -> str:
     return next((line for line in reversed(lines) if line), "")
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Open a regular file of a program's. A link is not followed, and a pipe is not waited for.
+
+    Raises:
+        OSError: it cannot be opened, or it is something else.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return open(fd, "rb")
+
+
 def read_metrics(directory: Path) -> tuple[Metrics | None, list[str]]:
     """Return the numbers of `metrics.json`, None without one, and a note on everything that was left out."""
-    path = directory / "metrics.json"
     try:
-        if path.stat().st_size > MAX_METRICS_BYTES:
+        with _opened(directory / "metrics.json") as file:
+            text = file.read(MAX_METRICS_BYTES + 1)
+        if len(text) > MAX_METRICS_BYTES:
             return None, [f"metrics.json is larger than {MAX_METRICS_BYTES} bytes and was not read"]
-        content = json.loads(path.read_bytes())
+        content = json.loads(text)
     except FileNotFoundError:
         return None, []
     except (OSError, ValueError, RecursionError) as error:
@@ -134,9 +153,16 @@ def read_metrics(directory: Path) -> tuple[Metrics | None, list[str]]:
 
 
 def _numbers(content: Mapping[str, Any]) -> tuple[Metrics, list[str]]:
+    """Return the numbers; `reason` is the program's own word on why one of them is null."""
     metrics: dict[str, float | None] = {}
-    notes: list[str] = []
+    reason = content.get(REASON)
+    notes = [_CONTROLS.sub(" ", reason[:SIGNATURE_CHARS])] if isinstance(reason, str) and reason else []
     for name, value in content.items():
+        if name == REASON:
+            continue
+        if len(name) > MAX_NAME_CHARS or not name.isprintable():
+            notes.append(f"metrics.json has a name that cannot be printed: {ascii(name[:MAX_NAME_CHARS])}")
+            continue
         if len(metrics) >= MAX_METRICS:
             notes.append(f"metrics.json has more than {MAX_METRICS} numbers; the rest was left out")
             break
