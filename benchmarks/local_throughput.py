@@ -32,7 +32,9 @@ sweep: {{grid: {{k: [{values}]}}}}
 def timed(argv: list[str], cwd: Path, stdin: bytes = b"") -> float:
     """Run a command to its end and return how long it took, in seconds."""
     began = time.perf_counter()
-    subprocess.run(argv, cwd=cwd, input=stdin, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        argv, cwd=cwd, input=stdin, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     return time.perf_counter() - began
 
 
@@ -48,7 +50,9 @@ def gnu_parallel(folder: Path, tasks: int) -> float:
     home = Path(tempfile.mkdtemp(dir=folder))
     log, results = home / "log", home / "results"
     return timed(
-        ["parallel", f"-j{SLOTS}", "--joblog", str(log), "--results", str(results), "/bin/true"], home, numbers
+        ["parallel", f"-j{SLOTS}", "--joblog", str(log), "--results", str(results), "/bin/true"],
+        home,
+        numbers,
     )
 
 
@@ -91,7 +95,7 @@ def parts(folder: Path) -> dict[str, float]:
         "directory with five files": per_call_us(five_files),
         "append 300 B": per_call_us(lambda _: os.write(log, b"x" * 300)),
         "append and fdatasync": per_call_us(durable, 100),
-        "rename of a directory": per_call_us(lambda i: os.rename(home / str(i), home / f"r{i}")),
+        "rename of a directory": per_call_us(lambda i: (home / str(i)).rename(home / f"r{i}")),
     }
     os.close(log)
     return costs

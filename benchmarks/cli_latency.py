@@ -1,0 +1,52 @@
+"""How soon the command answers: `hsm --help`, and `hsm sweep status` of a sweep of 100,000 tasks.
+
+    python benchmarks/cli_latency.py [--tasks 100000] [--rounds 7]
+
+Prints medians, and beside them what the bare interpreter takes to start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from engine_noop import measure
+
+
+def median_s(argv: list[str], cwd: Path, rounds: int) -> float:
+    """Return the median time of a command in seconds."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        subprocess.run(argv, cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="hsm-bench-"))
+    outputs = home / "sweeps" / "outputs"
+    outputs.mkdir(parents=True)
+    asyncio.run(measure(outputs, arguments.tasks))
+    hsm = str(Path(sys.executable).with_name("hsm"))
+    for name, argv in {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "hsm --help": [hsm, "--help"],
+        f"hsm sweep status, {arguments.tasks} tasks": [hsm, "sweep", "status", "last"],
+    }.items():
+        print(f"{name:40} {median_s(argv, home, arguments.rounds):.3f} s")
+
+
+if __name__ == "__main__":
+    main()
