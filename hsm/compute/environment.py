@@ -48,7 +48,7 @@ def prepare(world: World, source: str, spec: EnvironmentSpec, project: Path, log
     variables = world.environment()
     if spec.modules or spec.setup:
         variables = _set_up(world, source, spec, project, log, variables)
-    python = _python(source, spec, project)
+    python = _python(source, spec, project, variables)
     if spec.prefix:
         prefix = project / spec.prefix
         variables["PATH"] = f"{prefix / 'bin'}{os.pathsep}{variables.get('PATH', os.defpath)}"
@@ -57,11 +57,11 @@ def prepare(world: World, source: str, spec: EnvironmentSpec, project: Path, log
     return Environment({**variables, **spec.variables}, python)
 
 
-def _python(source: str, spec: EnvironmentSpec, project: Path) -> str:
-    if spec.python:
-        python = (
-            project / spec.python if os.sep in spec.python else Path(shutil.which(spec.python) or spec.python)
-        )
+def _python(source: str, spec: EnvironmentSpec, project: Path, variables: Mapping[str, str]) -> str:
+    if spec.python and os.sep in spec.python:
+        python = project / spec.python
+    elif spec.python:  # by name: as modules and the set-up script leave PATH
+        python = Path(shutil.which(spec.python, path=variables.get("PATH")) or spec.python)
     elif spec.prefix:
         python = project / spec.prefix / "bin" / "python"
     else:

@@ -13,7 +13,7 @@ from hsm.core.homing import Homing
 from hsm.core.lane import Lane
 from hsm.core.observed import event_of
 from hsm.core.planner import Planner
-from hsm.core.source import AttemptOrder, Rejected, SubmitOutcome
+from hsm.core.source import AttemptOrder, Rejected, Submitted, SubmitOutcome
 from hsm.core.states import AttemptState
 from hsm.core.turn import Turn
 from hsm.core.world import World
@@ -61,7 +61,8 @@ class Reactions:
     @react.register
     def _handed_over(self, item: inp.HandedOver, turn: Turn) -> None:
         for order, outcome in zip(item.orders, item.outcomes, strict=True):
-            turn.take(self._answer(order, outcome))
+            if outcome != Submitted(ref=order.token):  # that says no more than the intent did
+                turn.take(self._answer(order, outcome))
 
     def _answer(self, order: AttemptOrder, outcome: SubmitOutcome) -> ev.TaskEvent:
         if not isinstance(outcome, Rejected):

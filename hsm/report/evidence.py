@@ -80,8 +80,11 @@ def read_picture(root: Path, path: Path, *, most_bytes: int, most_pixels: int) -
 def list_pictures(root: Path, folder: Path) -> list[Path]:
     """Return the PNG files of a folder inside `root`, by name."""
     try:
-        if not folder.resolve(strict=True).is_relative_to(root.resolve(strict=True)):
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(".png"))
+        # Resolving is dear, and most tasks of a large sweep have no pictures.
+        if not names or not folder.resolve(strict=True).is_relative_to(root.resolve(strict=True)):
             return []
-        return sorted(folder / entry.name for entry in os.scandir(folder) if entry.name.endswith(".png"))
+        return [folder / name for name in names]
     except (OSError, RuntimeError):
         return []

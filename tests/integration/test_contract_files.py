@@ -17,3 +17,8 @@ class TestFileAgentSource(SourceContract):
 
     def make_source(self, world: World, project: Path, slots: int) -> ComputeSource:
         return FileAgentSource(world, slots=slots)
+
+
+def test_nothing_is_left_out() -> None:
+    """The agent on files alone shows every case."""
+    assert not not_shown(TestFileAgentSource)

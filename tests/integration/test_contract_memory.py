@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hsm.compute.testing.contract import SourceContract, not_shown
+from hsm.compute.testing.contract import SourceContract, cases, not_shown
 from hsm.compute.testing.memory import MemoryMachine, MemorySource
 from hsm.compute.testing.plays import imitate
 from hsm.compute.testing.site import Site
@@ -27,3 +27,38 @@ class TestMemorySource(SourceContract):
     def proceed(self) -> None:
         assert self.machine is not None
         self.machine.proceed()
+
+
+def test_what_the_fake_cannot_show_is_listed() -> None:
+    """The cases that are skipped for the fake are these, and none may join them unnoticed."""
+    assert not_shown(TestMemorySource) == set(
+        """
+        test_usage_is_measured
+        test_a_program_over_its_time_is_killed
+        test_a_program_may_end_within_its_grace
+        test_a_program_may_stop_for_time_itself
+        test_a_program_over_its_memory_is_killed
+        test_nothing_of_a_program_runs_on
+        test_daemons_of_lost_attempts_are_killed
+        test_awkward_values_arrive_intact
+        test_a_program_knows_its_task
+        test_a_program_has_no_input
+        test_signals_are_at_their_defaults
+        test_output_is_captured_whole
+        test_a_huge_output_holds_nobody_up
+        test_the_report_says_what_ran
+        test_failed_attempts_are_reported_too
+        test_awkward_names_are_kept
+        test_names_that_are_no_text_are_said_to_be_left_out
+        test_a_removed_directory_is_a_failure
+        test_half_an_hdf5_file_is_a_failure
+        test_the_programs_own_report_is_embedded
+        test_reserved_names_cannot_be_misused
+        """.split()
+    )
+
+
+def test_every_case_is_known() -> None:
+    """Every test of the contract says what it needs, so that none runs where it cannot show anything."""
+    tests = {name for name in dir(SourceContract) if name.startswith("test_")}
+    assert set(cases(SourceContract)) == tests

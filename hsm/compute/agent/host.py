@@ -84,6 +84,7 @@ class Host:
             environment,
             file_actions=_OUTPUTS,
             setsid=True,
+            setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
         self._children.add(pid)

@@ -1,4 +1,4 @@
-"""What a source under test can show, as data: a case that needs more is skipped, by name and with the reason."""
+"""What a source under test can show, as data: a case that needs more is skipped, with the reason."""
 
 from __future__ import annotations
 

@@ -1,9 +1,13 @@
 """How a case is written: a coroutine that is given an open site, wrapped so that any pytest can run it."""
 
+# ruff: noqa: S101 - asserts are what cases are made of
+
 from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,9 +35,9 @@ class CaseBase:
 
     def kill_agent(self, site: Site) -> None:
         """Kill the agent so that it can say and do nothing more. The default: a process of this machine."""
-        pid = site.agent_pid()
+        pid = site.agent_pid
         assert pid is not None, "there is no agent to kill"
-        _kill(pid)
+        os.kill(pid, signal.SIGKILL)
 
     def proceed(self) -> None:
         """Take notice that a gate was opened. Real programs notice by themselves."""
@@ -42,13 +46,6 @@ class CaseBase:
     def site(self, tmp_path: Path) -> Path:
         """Return where the site will be; the case opens it."""
         return tmp_path
-
-
-def _kill(pid: int) -> None:
-    import os
-    import signal
-
-    os.kill(pid, signal.SIGKILL)
 
 
 def case(*needs: Ability, **setting: Any) -> Callable[[Body], Callable[..., None]]:

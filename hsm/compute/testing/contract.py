@@ -10,8 +10,8 @@ shared file system). `docs/reference/source-contract.md` tells the rest.
 
 from __future__ import annotations
 
-from hsm.compute.testing.cases.artifacts import ArtifactCases
 from hsm.compute.testing.case import cases, not_shown
+from hsm.compute.testing.cases.artifacts import ArtifactCases
 from hsm.compute.testing.cases.endings import EndingCases
 from hsm.compute.testing.cases.handover import HandoverCases
 from hsm.compute.testing.cases.observing import ObservingCases

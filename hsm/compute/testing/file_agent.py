@@ -91,13 +91,38 @@ class FileAgentSource(ComputeSource):
         """What it can do."""
         return Capabilities(slots=self._slots)
 
-    def start(self, context: SweepContext, keep: int) -> None:
-        """Start an agent; `keep` is the descriptor that it closes when it can be reached."""
+    async def start_agent(self, context: SweepContext) -> None:
+        """Start an agent where none runs, and wait until it has begun its records.
+
+        Raises:
+            SourceError: it cannot be started.
+        """
+        if is_running(self._world, home_of(context.sweep_dir, self.name)):
+            return
+        ready, keep = os.pipe()
+        try:
+            self._spawn(context, keep)
+        except OSError as error:
+            os.close(ready)
+            raise SourceError(self.name, f"its agent cannot be started: {error}") from error
+        finally:
+            os.close(keep)
+        try:
+            await self._world.blocking(os.read, ready, 1)  # ends when the agent closes its end
+        finally:
+            os.close(ready)
+
+    def _spawn(self, context: SweepContext, keep: int) -> None:
+        log = context.sweep_dir / "logs" / "sources" / f"{self.name}.log"
+        environment = self._world.environment()
+        self._world.spawn_detached(self.command(context, keep), environment=environment, log=log, keep=[keep])
+
+    def command(self, context: SweepContext, keep: int) -> list[str]:
+        """Return the command that starts an agent, which closes the descriptor `keep` when it is there."""
         root = str(Path(hsm.__path__[0]).parent)
         command = [self._python, "-c", _START, root, "--poll", str(POLL_S), "--linger", str(self._linger_s)]
-        command += ["--ready", str(keep), str(context.sweep_dir), str(home_of(context.sweep_dir, self.name))]
-        log = context.sweep_dir / "logs" / "sources" / f"{self.name}.log"
-        self._world.spawn_detached(command, environment=self._world.environment(), log=log, keep=[keep])
+        home = home_of(context.sweep_dir, self.name)
+        return [*command, "--ready", str(keep), str(context.sweep_dir), str(home)]
 
     async def checks(self) -> HealthReport:
         """Look at the interpreter of the agent."""
@@ -134,18 +159,7 @@ class _FileSession(AgentSession):
 
     async def replace_agent(self) -> None:
         """Start an agent where none runs, and wait until it has begun its records."""
-        world, home = self._source._world, home_of(self._context.sweep_dir, self._source.name)
-        if is_running(world, home):
-            return
-        ready, keep = os.pipe()
-        try:
-            self._source.start(self._context, keep)
-            os.close(keep)
-            await world.blocking(os.read, ready, 1)
-        except OSError as error:
-            raise SourceError(self._source.name, f"its agent cannot be started: {error}") from error
-        finally:
-            os.close(ready)
+        await self._source.start_agent(self._context)
 
 
 def home_of(sweep_dir: Path, source: str) -> Path:

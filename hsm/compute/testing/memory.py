@@ -33,8 +33,8 @@ from hsm.core.source import (
     Observation,
     Observations,
     SourceSession,
-    Submitted,
     SubmitOutcome,
+    Submitted,
     SweepContext,
 )
 from hsm.core.states import AttemptState, Cause
@@ -61,9 +61,15 @@ class Act:
 
 
 SUCCESS = Act()
+SUCCESS_EXIT = Exit(code=0)  # one for all that end at once
 
 
-def succeed(order: AttemptOrder) -> Act:
+def _exit(act: Act, wall_s: float) -> Exit:
+    code = None if act.signal is not None else act.code
+    return Exit(code=code, signal=act.signal, wall_s=wall_s)
+
+
+def succeed(_: AttemptOrder) -> Act:
     """Pretend that the program did nothing and succeeded."""
     return SUCCESS
 
@@ -152,9 +158,11 @@ class MemoryMachine:
 
     def proceed(self) -> None:
         """Let attempts end whose act no longer holds."""
-        for token, (_, act, _) in list(self._running.items()):
+        now = self._world.now()
+        for token, (order, act, started_at) in list(self._running.items()):
             if act.holds is None or not act.holds():
-                self._end(token)
+                del self._running[token]
+                self._end(order, act, started_at, now)
         self._fill()
 
     def lose_agent(self) -> None:
@@ -176,36 +184,30 @@ class MemoryMachine:
     def _begin(self, order: AttemptOrder) -> None:
         act = self._behave(order)
         now = self._world.now()
-        self._running[order.token] = order, act, now
         if act.effect is not None:
             act.effect()
         if act.holds is not None and act.holds():
+            self._running[order.token] = order, act, now
             self._see(order.token, AttemptState.RUNNING)
         else:
-            self._end(order.token)
+            self._end(order, act, now, now)
 
-    def _end(self, token: str) -> None:
-        order, act, started_at = self._running.pop(token)
-        now = self._world.now()
-        failed = act.signal is not None or act.code != 0
-        cause = act.cause or (Cause.APPLICATION if failed else None)
-        code = None if act.signal is not None else act.code
-        exit_ = Exit(code=code, signal=act.signal, wall_s=max(0.0, now - started_at))
+    def _end(self, order: AttemptOrder, act: Act, started_at: float, at: float) -> None:
+        exit_ = SUCCESS_EXIT if act is SUCCESS else _exit(act, max(0.0, at - started_at))
+        failed = exit_.code != 0
         seen = Observation(
-            token=token,
+            token=order.token,
             state=AttemptState.EXITED,
-            at=now,
+            at=at,
             exit=exit_,
-            manifest=self._leave(order, act, exit_),
-            cause=cause,
+            manifest=self._leave(order, act, exit_) if self._files else NO_FILES,
+            cause=act.cause or (Cause.APPLICATION if failed else None),
             reason=act.reason or (exit_.words if failed else ""),
             started_at=started_at,
         )
         self.log.append(seen)
 
     def _leave(self, order: AttemptOrder, act: Act, exit_: Exit) -> str:
-        if not self._files:
-            return NO_FILES
         report = report_of(order, act, exit_)
         self._left[order.token] = _Left(act.files, report)
         return sha256(report).hexdigest()

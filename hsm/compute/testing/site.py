@@ -1,5 +1,7 @@
 """A site: one sweep's directory, the source under test, and the managers that follow one another there."""
 
+# ruff: noqa: S101 - asserts are what cases are made of
+
 from __future__ import annotations
 
 import json
@@ -30,6 +32,7 @@ from hsm.core.tree import SweepTree
 from hsm.core.world import World
 from hsm.wire import hashing
 from hsm.wire.canonical import canonical_json
+from hsm.wire.messages import Opened
 
 MakeSource = Callable[[World, Path, int], ComputeSource]
 
@@ -206,16 +209,17 @@ class Site:
     async def ended(self, orders: Iterable[AttemptOrder]) -> list[Observation]:
         """Wait until attempts are over, and return how each of them ended."""
         wanted = [order.token for order in orders]
-        await self.until(lambda: set(wanted) <= self.endings().keys())
-        return [self.endings()[token] for token in wanted]
+        await self.until(lambda: set(wanted) <= self.endings.keys())
+        return [self.endings[token] for token in wanted]
 
     async def running(self, *orders: AttemptOrder) -> None:
         """Wait until attempts run."""
         wanted = {order.token for order in orders}
         await self.until(lambda: wanted <= {s.token for s in self.seen if s.state is AttemptState.RUNNING})
 
+    @property
     def endings(self) -> dict[str, Observation]:
-        """Return the last word on each attempt that is over."""
+        """The last word on each attempt that is over."""
         return {seen.token: seen for seen in self.seen if seen.state in FINAL}
 
     async def fetched(self, order: AttemptOrder) -> Path:
@@ -228,9 +232,15 @@ class Site:
 
     # The agent, where it is a process of this machine whose records are in the sweep's tree
 
+    @property
+    def agent(self) -> Opened | None:
+        """How the newest agent introduced itself, None without one."""
+        return newest_agent(self.world, home_of(self.tree.root, self.source.name))
+
+    @property
     def agent_pid(self) -> int | None:
-        """Return the process id of the newest agent, None without one."""
-        agent = newest_agent(self.world, home_of(self.tree.root, self.source.name))
+        """The process id of the newest agent, None without one."""
+        agent = self.agent
         return agent and agent.pid
 
     # The end
@@ -239,12 +249,12 @@ class Site:
         """End everything that still runs, take leave, and make sure that nothing stays behind."""
         for gate in self._gates:
             gate.open()
-        open_orders = [order for order in self.orders if order.token not in self.endings()]
+        open_orders = [order for order in self.orders if order.token not in self.endings]
         known = await self.session.find([order.token for order in open_orders])
         await self.session.cancel(list(known.values()))
         await self.ended(order for order in open_orders if order.token in known)
         await self.session.release()
-        pid = self.agent_pid()
+        pid = self.agent_pid
         gone = pid is None or wait_gone(pid, PATIENCE_S)
         assert gone, "the agent does not leave although nothing is left to do"
         left = self.bearers()
@@ -255,7 +265,7 @@ class Site:
         await self._stack.aclose()
         for gate in self._gates:
             gate.close()
-        pid = self.agent_pid() if self._epoch else None
+        pid = self.agent_pid if self._epoch else None
         if pid is not None and not wait_gone(pid, 0):
             os.kill(pid, signal.SIGKILL)
             wait_gone(pid, GONE_S)

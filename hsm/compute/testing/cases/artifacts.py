@@ -1,5 +1,7 @@
 """Cases of artifacts: what a program leaves comes home whole, with a report that covers every byte."""
 
+# ruff: noqa: S101 - asserts are what cases are made of
+
 from __future__ import annotations
 
 import hashlib
@@ -16,22 +18,32 @@ from hsm.compute.testing.site import Site
 from hsm.core.source import AttemptOrder, Observation
 from hsm.core.states import AttemptState, Cause
 
-SPEAK = Play(
-    "speak", "printf 'out\\0put\\n'; printf 'err\\n' >&2; sh -c 'echo child'; printf 'no newline'"
-)
+SPEAK = Play("speak", "printf 'out\\0put\\n'; printf 'err\\n' >&2; sh -c 'echo child'; printf 'no newline'")
 SPILL = Play("spill", 'head -c "$1" /dev/zero')
 LEAVE = Play("leave", 'rm -r "$PWD"')
 HALF_HDF5 = Play("half", 'head -c 300 "$1" >results/half.h5; cp "$1" results/whole.h5')
-NAMES = Play("names", "cd results; for name in \"$@\"; do printf '%s' \"$name\" >\"$name\"; done")
+NAMES = Play("names", 'cd results; for name in "$@"; do printf \'%s\' "$name" >"$name"; done')
 NOT_UTF8 = Play("bytes", "printf x >\"results/$(printf 'a\\377b')\"; echo fine >results/fine")
-OWN = Play("own", 'printf \'{"answer": [42, NaN]}\' >provenance.json')
+OWN = Play("own", "printf '{\"answer\": [42, NaN]}' >provenance.json")
 NOT_JSON = Play("broken", "printf '{' >provenance.json")
 LINK = Play("link", 'ln -s "$1" provenance.json; ln -s "$1" status.yaml')
 FIFO = Play("fifo", "mkfifo provenance.json status.yaml")
 FOLDER = Play("folder", "mkdir -p provenance.json/in status.yaml; echo x >provenance.json/in/x")
 DEEP = Play("deep", "head -c 200000 /dev/zero | tr '\\0' '[' >provenance.json")
 
-AWKWARD_NAMES = ("two words", "-rf", "new\nline", "quote'\"", "größe ψ", "back\\slash", "~", "..x", "*", "n" * 250)
+AWKWARD_NAMES = (
+    "two words",
+    "UPPER",
+    "-rf",
+    "new\nline",
+    "quote'\"",
+    "größe ψ",
+    "back\\slash",
+    "~",
+    "..x",
+    "*",
+    "n" * 250,
+)
 SMALL_HDF5 = bytes.fromhex("894844460d0a1a0a00000000000808000400100000000000") + b"".join(
     value.to_bytes(8, "little") for value in (0, (1 << 64) - 1, 800, (1 << 64) - 1)
 )
@@ -134,7 +146,7 @@ class ArtifactCases(CaseBase):
 
     @case(Ability.DIRECTORIES)
     async def test_a_removed_directory_is_a_failure(self, site: Site) -> None:
-        """A program that removes its own directory has failed, whatever it returns, and no other attempt has."""
+        """A program that removes its own directory has failed, whatever it returns; no other attempt has."""
         gone, other = await site.ended(await site.submit(LEAVE(), SPEAK()))
         assert (gone.state, gone.cause) == (AttemptState.EXITED, Cause.APPLICATION)
         assert (gone.manifest, "directory" in gone.reason) == (None, True)
@@ -164,9 +176,9 @@ class ArtifactCases(CaseBase):
     @pytest.mark.parametrize("play", [NOT_JSON, LINK, FIFO, FOLDER, DEEP], ids=lambda play: play.name)
     @case(Ability.DIRECTORIES)
     async def test_reserved_names_cannot_be_misused(self, site: Site, play: Play) -> None:
-        """Whatever a program leaves under a reserved name, the report is whole and nothing else is touched."""
+        """Whatever a program leaves under a reserved name, the report is whole and nothing else changes."""
         secret = site.root / "secret"
-        secret.write_text("untouched")
+        secret.write_text('{"secret": 1}')
         (order,) = await site.submit(play(secret))
         (seen,) = await site.ended([order])
         directory, report = await fetched_report(site, order, seen)
@@ -175,4 +187,4 @@ class ArtifactCases(CaseBase):
         status = directory / "status.yaml"
         assert not status.is_symlink()
         assert not status.exists()
-        assert secret.read_text() == "untouched"
+        assert secret.read_text() == '{"secret": 1}'

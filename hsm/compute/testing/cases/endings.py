@@ -1,5 +1,7 @@
 """Cases of endings: exit codes, signals, limits, and what a program leaves running."""
 
+# ruff: noqa: S101 - asserts are what cases are made of
+
 from __future__ import annotations
 
 import json
@@ -19,14 +21,15 @@ from hsm.core.states import AttemptState, Cause
 
 MIB = 1 << 20
 
-STUBBORN = Play("stubborn", "trap '' TERM; read -r _ <\"$1\"; read -r _ <\"$1\"; exit 3")
-# Counts the TERMs that arrive, and ends by itself a moment after the first.
+STUBBORN = Play("stubborn", 'trap \'\' TERM; read -r _ <"$1"; read -r _ <"$1"; exit 3')
+# Counts the TERMs that arrive, busily so that each is met at once, and ends a moment after the first.
 POLITE = """
-import signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-count = signal.sigtimedwait({signal.SIGTERM}, 60) is not None
-count += signal.sigtimedwait({signal.SIGTERM}, 0.3) is not None
-open("terms", "w").write(str(count))
+import signal, sys, time
+terms = []
+signal.signal(signal.SIGTERM, lambda *_: terms.append(time.monotonic()))
+while not terms or time.monotonic() < terms[0] + 0.2:
+    pass
+open("terms", "w").write(str(len(terms)))
 sys.exit(4)
 """
 HOG = Play("hog", '{ head -c "$1" /dev/zero; read -r _ <"$2"; } | tail -n 1 >/dev/null')
@@ -98,6 +101,14 @@ class EndingCases(CaseBase):
         assert (seen.cause, exit_of(seen).code) == (Cause.TIME, 4)
         assert exit_of(seen).wall_s < 10
         assert (await site.fetched(order) / "terms").read_text() == "1"
+
+    @case(Ability.LIMITS)
+    async def test_a_program_may_stop_for_time_itself(self, site: Site) -> None:
+        """Exit status 124 has the cause `time` where there is a time limit, and only there."""
+        limited = await site.submit(EXIT(124), timeout_s=3600.0)
+        unlimited = await site.submit(EXIT(124))
+        endings = await site.ended([*limited, *unlimited])
+        assert [seen.cause for seen in endings] == [Cause.TIME, Cause.APPLICATION]
 
     @case(Ability.LIMITS)
     async def test_a_program_over_its_memory_is_killed(self, site: Site) -> None:

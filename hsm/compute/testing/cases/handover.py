@@ -1,10 +1,12 @@
 """Cases of handing over: order, slots, refusals, tokens."""
 
+# ruff: noqa: S101 - asserts are what cases are made of
+
 from __future__ import annotations
 
 from hsm.compute.testing.case import CaseBase, case
 from hsm.compute.testing.plays import SUCCEED, TICK
-from hsm.compute.testing.site import Site
+from hsm.compute.testing.site import FINAL, Site
 from hsm.core.source import Rejected, Submitted
 from hsm.core.spec import Resources
 from hsm.core.states import AttemptState, Cause
@@ -37,6 +39,19 @@ class HandoverCases(CaseBase):
             highest = max(highest, at_a_time)
         assert (highest <= 2, at_a_time, len(site.runs())) == (True, 0, 2 * self.many)
 
+    @case(slots=2)
+    async def test_no_slot_is_filled_twice(self, site: Site) -> None:
+        """While every slot is taken nothing more begins: what waits can all be taken back."""
+        gate = site.gate()
+        orders = await site.submit(*(site.hold(word, gate) for word in range(5)))
+        await site.running(*orders[:2])
+        await site.session.recall([order.token for order in orders])
+        endings = await site.ended(orders[2:])
+        assert {seen.state for seen in endings} == {AttemptState.VOID}
+        gate.open()
+        await site.ended(orders)
+        assert sorted(site.runs()) == ["0", "1"]
+
     @case()
     async def test_one_token_is_run_once(self, site: Site) -> None:
         """An attempt that is handed over twice under one token is run once, whoever hands it over."""
@@ -50,6 +65,8 @@ class HandoverCases(CaseBase):
         last = await site.submit(site.note("last"))
         await site.ended(last)
         assert site.runs() == ["once", "last"]
+        ends = [seen.state for seen in site.seen if seen.token == order.token and seen.state in FINAL]
+        assert ends == [AttemptState.EXITED]
 
     @case()
     async def test_a_missing_program_ends_its_attempt(self, site: Site) -> None:

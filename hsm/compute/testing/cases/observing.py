@@ -1,5 +1,7 @@
 """Cases of observing: reading may begin again at any place, and nothing is left out."""
 
+# ruff: noqa: S101 - asserts are what cases are made of
+
 from __future__ import annotations
 
 from asyncio import timeout
@@ -66,7 +68,7 @@ class ObservingCases(CaseBase):
             assert all(state is AttemptState.RUNNING for state in states[:-1])
         times = [seen.at for seen in site.seen]
         assert times == sorted(times)
-        ended = site.endings()[orders[0].token]
+        ended = site.endings[orders[0].token]
         assert 0 < ended.started_at <= ended.at
 
     @case()

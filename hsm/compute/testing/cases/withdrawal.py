@@ -1,5 +1,7 @@
 """Cases of withdrawal: cancelling and taking back."""
 
+# ruff: noqa: S101 - asserts are what cases are made of
+
 from __future__ import annotations
 
 from hsm.compute.testing.case import CaseBase, case
@@ -20,7 +22,7 @@ class WithdrawalCases(CaseBase):
         (over,) = await site.submit(site.note("over"))
         await site.ended([over])
         running, waiting, spared = await site.submit(
-            site.hold("running", gate), site.note("waiting"), site.note("spared")
+            site.hold("held", gate), site.note("waiting"), site.note("spared")
         )
         await site.running(running)
         outcomes = await site.session.cancel([over.token, running.token, waiting.token, UNKNOWN])
@@ -34,14 +36,14 @@ class WithdrawalCases(CaseBase):
         states = [seen.state for seen in endings]
         assert states[:3] == [AttemptState.EXITED, AttemptState.CANCELLED, AttemptState.VOID]
         assert states[3] is AttemptState.EXITED
-        assert site.runs() == ["over", "running", "spared"]
+        assert site.runs() == ["over", "held", "spared"]
 
     @case(slots=1)
     async def test_a_later_manager_cancels_with_the_same_words(self, site: Site) -> None:
-        """A manager that handed nothing over itself is told the same of running, waiting and ended attempts."""
+        """A manager that handed nothing over itself is told the same of running, waiting, ended attempts."""
         gate = site.gate()
         over, running, waiting = await site.submit(
-            site.note("over"), site.hold("running", gate), site.note("waiting")
+            site.note("over"), site.hold("held", gate), site.note("waiting")
         )
         await site.running(running)
         await site.drop()
@@ -72,7 +74,7 @@ class WithdrawalCases(CaseBase):
         """Attempts that have not begun come back as VOID and never run; one that runs goes on."""
         gate = site.gate()
         running, *waiting = await site.submit(
-            site.hold("running", gate), *(site.note(word) for word in range(5))
+            site.hold("held", gate), *(site.note(word) for word in range(5))
         )
         await site.running(running)
         await site.session.recall([order.token for order in [running, *waiting[:4]]])
@@ -81,4 +83,4 @@ class WithdrawalCases(CaseBase):
         endings = await site.ended([running, *waiting])
         states = [seen.state for seen in endings]
         assert states == [AttemptState.EXITED, *[AttemptState.VOID] * 4, AttemptState.EXITED]
-        assert site.runs() == ["running", "4"]
+        assert site.runs() == ["held", "4"]
