@@ -18,9 +18,9 @@ from random import Random
 import psutil
 
 from hsm.compute.testing import MemoryMachine, MemorySource
-from hsm.core.engine import Origin, SweepEngine
+from hsm.core.engine import SweepEngine
 from hsm.core.events import AttemptIntended, AttemptSealed, Event
-from hsm.core.job import SweepJob
+from hsm.core.job import Origin, SweepJob
 from hsm.core.model import History, Proposal
 from hsm.core.spec import GridSpec, ProgramSpec, SweepSpec
 from hsm.core.tracker import SweepTracker

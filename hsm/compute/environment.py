@@ -47,7 +47,7 @@ def prepare(world: World, source: str, spec: EnvironmentSpec, project: Path, log
     """
     variables = world.environment()
     if spec.modules or spec.setup:
-        variables = _set_up(world, source, spec, project, log, variables)
+        variables = _set_up(world, source, spec, project, log=log, variables=variables)
     python = _python(source, spec, project, variables)
     if spec.prefix:
         prefix = project / spec.prefix
@@ -74,7 +74,13 @@ def _python(source: str, spec: EnvironmentSpec, project: Path, variables: Mappin
 
 
 def _set_up(
-    world: World, source: str, spec: EnvironmentSpec, project: Path, log: Path, variables: Mapping[str, str]
+    world: World,
+    source: str,
+    spec: EnvironmentSpec,
+    project: Path,
+    *,
+    log: Path,
+    variables: Mapping[str, str],
 ) -> dict[str, str]:
     """Load modules and source the script in a login shell, and return the environment that this leaves."""
     lines = ["set -e"]

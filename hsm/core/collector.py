@@ -161,7 +161,7 @@ def _numbers(content: Mapping[str, Any]) -> tuple[Metrics, list[str]]:
         if name == REASON:
             continue
         if len(name) > MAX_NAME_CHARS or not name.isprintable():
-            notes.append(f"metrics.json has a name that cannot be printed: {ascii(name[:MAX_NAME_CHARS])}")
+            notes.append(f"metrics.json has a name that cannot be printed: {name[:MAX_NAME_CHARS]!a}")
             continue
         if len(metrics) >= MAX_METRICS:
             notes.append(f"metrics.json has more than {MAX_METRICS} numbers; the rest was left out")

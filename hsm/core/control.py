@@ -18,6 +18,7 @@ from hsm.core.tree import SweepTree
 from hsm.wire.runtime import socket_path
 
 ANSWER_S = 30.0
+MAX_REQUEST_BYTES = 64 << 20
 
 
 def address_of(tree: SweepTree) -> str:
@@ -42,7 +43,7 @@ async def listening(tree: SweepTree, post: Callable[[Input], None]) -> AsyncIter
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(answer, path=address)
+    server = await asyncio.start_unix_server(answer, path=address, limit=MAX_REQUEST_BYTES)
     os.chmod(address, 0o600)
     try:
         yield

@@ -31,7 +31,7 @@ from hsm.core.planner import Planner
 from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
 from hsm.core.scribe import Scribe
-from hsm.core.states import AttemptState, SweepStatus
+from hsm.core.states import AttemptState, SweepStatus, TaskStatus
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.turn import Turn
 from hsm.core.world import World
@@ -139,7 +139,7 @@ class Drive:
         elif attempt.state is AttemptState.RUNNING:
             self._homing.project_later(task)
         if task.cancel_requested:
-            self._cancel(task)
+            self._cancel([task])
 
     # The loop
 
@@ -212,13 +212,21 @@ class Drive:
             return True
         if self._homing.pending:
             return False
-        if self._reactions.failure is not None:
+        if self._reactions.failure is not None or self._sees_nothing():
             return True
         if self._reactions.detaching:
             return not self._waiting_refs()
         if self.tracker.stopped:
             return not self.tracker.live()
         return self.tracker.is_over or self._limit_reached()
+
+    def _sees_nothing(self) -> bool:
+        """Whether all that is not over is at sources that failed: a later engine will see to it."""
+        seen = {name for name, lane in self._lanes.items() if lane.is_open}
+        if len(seen) == len(self._job.sources) or self._planner.is_asking:
+            return False
+        live = self.tracker.live()
+        return bool(live) and not any(task.attempt and task.attempt.source in seen for task in live)
 
     def _limit_reached(self) -> bool:
         limit = self._job.wishes.max_tasks
@@ -233,27 +241,26 @@ class Drive:
             self._lanes[source].calls.put(Submit(orders))
         for order in turn.orders:
             self._carry_out(order)
+        self._cancel([task for task, command in turn.orders if command is Command.CANCEL])
         for task in turn.started:
             if self.tracker.task(task.index).attempt is task.attempt:  # it still runs
                 self._homing.project_later(task)
 
     def _carry_out(self, order: Order) -> None:
         task, command = order
-        if command is Command.CANCEL:
-            self._cancel(task)
-        elif command is Command.COLLECT:
+        if command is Command.COLLECT:
             self._homing.collect_later(task, self._work_dir(task))
-        else:
+        elif command is not Command.CANCEL:
             self._homing.project_later(order)
 
     def _work_dir(self, task: Task) -> Path:
         attempt = task.attempt
         return self._projector.work_dir(task, attempt) if attempt else self._job.tree.task(task.index)
 
-    def _cancel(self, task: Task) -> None:
-        attempt = task.attempt
-        if attempt is not None and attempt.source in self._lanes:
-            self._lanes[attempt.source].calls.put(Cancel([attempt.ref or attempt.token]))
+    def _cancel(self, tasks: Sequence[Task]) -> None:
+        for source, refs in _refs_to_cancel(tasks).items():
+            if source in self._lanes:
+                self._lanes[source].calls.put(Cancel(refs))
 
     def _recall(self) -> None:
         """Take back, once, what has been handed over and has not begun."""
@@ -302,3 +309,12 @@ class Drive:
 def _is_reply(item: inp.Input) -> bool:
     """Order replies behind sightings: that an attempt has ended says more than that it was handed over."""
     return isinstance(item, inp.HandedOver)
+
+
+def _refs_to_cancel(tasks: Sequence[Task]) -> dict[str, list[str]]:
+    """Return, by source, attempts that wait before those that run, whose slots they would take."""
+    refs: dict[str, list[str]] = {}
+    for task in sorted(tasks, key=lambda task: task.status is TaskStatus.RUNNING):
+        if task.attempt is not None:
+            refs.setdefault(task.attempt.source, []).append(task.attempt.ref or task.attempt.token)
+    return refs

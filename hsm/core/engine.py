@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
 from hsm._version import __version__
 from hsm.core import control, summary
@@ -17,9 +16,9 @@ from hsm.core import events as ev
 from hsm.core.drive import Drive, Listener
 from hsm.core.errors import HsmError, SourceError, SweepError
 from hsm.core.inputs import DetachAsked
-from hsm.core.job import SweepJob, Wishes
+from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.lane import Lane
-from hsm.core.ledger import Ledger, create_tree, holder
+from hsm.core.ledger import STORAGE, Ledger, create_tree, holder, storage_error
 from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
@@ -44,15 +43,6 @@ class SweepResult:
     tracker: SweepTracker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a sweep comes from: its project, the text of its configuration, the command that began it."""
-
-    project: Path
-    frozen_config: str
-    command: Sequence[str] = ()
-
-
 class SweepEngine:
     """Runs sweeps. One engine drives one sweep at a time; another engine on the same sweep is refused."""
 
@@ -60,6 +50,7 @@ class SweepEngine:
         self._world = world or World()
         self._listen = listen
         self._drive: Drive | None = None
+        self._leaving: DetachAsked | None = None
 
     async def create_sweep(self, outputs: Path, spec: SweepSpec, origin: Origin) -> SweepTree:
         """Make a new sweep: its tree and its frozen configuration, before anything is run.
@@ -70,13 +61,16 @@ class SweepEngine:
         now = self._world.now()
         sweep_id = new_sweep_id(spec.name, now, self._world.rng(self._world.token()))
         tree = SweepTree(outputs.resolve() / sweep_id)
-        await self._world.blocking(self._create, tree, spec, origin, now)
+        try:
+            await self._world.blocking(self._create, tree, spec, origin, now)
+        except OSError as error:
+            raise storage_error(tree.root, error) from error
         return tree
 
     def _create(self, tree: SweepTree, spec: SweepSpec, origin: Origin, now: float) -> None:
         create_tree(self._world.files, tree)
         self._world.files.replace(str(tree.config), origin.frozen_config.encode("utf-8"), durable=True)
-        write_metadata(self._world, tree, spec, origin.project, origin.command, now)
+        write_metadata(self._world, tree, spec, origin, now)
 
     async def run_sweep(self, job: SweepJob) -> SweepResult:
         """Run a sweep that has been created, until it is over or the user leaves.
@@ -141,8 +135,9 @@ class SweepEngine:
 
     def detach(self, reason: str = "the user left") -> None:
         """Begin nothing new and leave as soon as what waits has been taken back; what runs goes on."""
+        self._leaving = DetachAsked(reason)
         if self._drive is not None:
-            self._drive.mailbox.put(DetachAsked(reason))
+            self._drive.mailbox.put(self._leaving)
 
     def close(self) -> None:
         """Let go of threads."""
@@ -167,9 +162,13 @@ class SweepEngine:
         try:
             await world.blocking(Projector(world.files, tree).tidy, tracker)
             self._drive = Drive(world, job, tracker, ledger, self._listen)
+            if self._leaving is not None:
+                self._drive.mailbox.put(self._leaving)  # asked while the ledger was being read
             status = await self._drive_it(self._drive, job, program, ledger)
         except BaseExceptionGroup as group:
-            _raise_first(group)
+            raise _first(group, tree) from None
+        except OSError as error:
+            raise _told(error, tree) from error
         finally:
             self._drive = None
             ledger.close()
@@ -257,11 +256,18 @@ def check_sources(tracker: SweepTracker, sources: Sequence[ComputeSource]) -> No
         )
 
 
-def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
-    """Raise the one error that tells most: an expected one before a defect."""
-    leaves = list(_leaves(group))
+def _first(group: BaseExceptionGroup[BaseException], tree: SweepTree) -> BaseException:
+    """Return the one error that tells most: an expected one before a defect."""
+    leaves = [_told(error, tree) for error in _leaves(group)]
     expected = [error for error in leaves if isinstance(error, HsmError)]
-    raise (expected or leaves)[0] from None
+    return (expected or leaves)[0]
+
+
+def _told(error: BaseException, tree: SweepTree) -> BaseException:
+    """Return an error of the disk under the sweep, from whichever part, as what it means to the user."""
+    if isinstance(error, OSError) and error.errno in STORAGE:
+        return storage_error(Path(error.filename or tree.root), error)
+    return error
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
@@ -274,7 +280,10 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]
 
 @asynccontextmanager
 async def interruptible(engine: SweepEngine, say: Callable[[], None]) -> AsyncIterator[None]:
-    """Let the first Ctrl-C (or TERM) detach the engine, and the second one leave at once."""
+    """Let the first Ctrl-C (or TERM) detach the engine, and the second one leave at once.
+
+    A terminal that is lost sends its signal more than once; that only detaches.
+    """
     loop = asyncio.get_running_loop()
     asked = False
 
@@ -286,8 +295,12 @@ async def interruptible(engine: SweepEngine, say: Callable[[], None]) -> AsyncIt
         say()
         engine.detach("interrupted")
 
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(signum, interrupt)
+    def hang_up() -> None:
+        if not asked:
+            interrupt()
+
+    for signum, answer in ((signal.SIGINT, interrupt), (signal.SIGTERM, interrupt), (signal.SIGHUP, hang_up)):
+        loop.add_signal_handler(signum, answer)
     try:
         yield
     finally:

@@ -37,3 +37,12 @@ class SweepJob:
     sources: Sequence[ComputeSource]
     project: Path
     wishes: Wishes = Wishes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a sweep comes from: its project, the text of its configuration, the command that began it."""
+
+    project: Path
+    frozen_config: str
+    command: Sequence[str] = ()

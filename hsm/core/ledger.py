@@ -11,7 +11,6 @@ still write there is behind that mark and ignored for ever. An event is acknowle
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,8 @@ from hsm.wire.log import LogReader, LogWriter, Position, Record, decode_record, 
 FORMAT = 1
 SEGMENT_BYTES = 64 << 20
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+STORAGE = NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+"""Errors that can only come from the disk under the sweep, whichever part of the engine met them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def create_tree(files: Files, tree: SweepTree) -> None:
         files.replace(str(tree.format), json.dumps(content).encode() + b"\n", durable=True)
         files.sync_filesystem(str(tree.root))
     except OSError as error:
-        raise _storage_error(tree.root, error) from error
+        raise storage_error(tree.root, error) from error
 
 
 def check_format(tree: SweepTree) -> None:
@@ -81,7 +82,7 @@ def check_format(tree: SweepTree) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise LedgerCorrupt(f"{tree.format} is damaged: {error}") from error
     except OSError as error:
-        raise _storage_error(tree.format, error) from error
+        raise storage_error(tree.format, error) from error
     if min_reader > FORMAT:
         raise LedgerNewer(
             f"{tree.root} has ledger format {min_reader}; this HSM {__version__} reads up to {FORMAT}",
@@ -89,7 +90,8 @@ def check_format(tree: SweepTree) -> None:
         )
 
 
-def _storage_error(path: Path, error: OSError) -> LedgerError:
+def storage_error(path: Path, error: OSError) -> LedgerError:
+    """Return the error that a user sees when the file system refuses, with the fix."""
     reason = error.strerror or str(error)
     if error.errno in NO_ROOM:
         return LedgerFull(
@@ -294,7 +296,7 @@ class Ledger:
             _keep_torn(world.files, tree, reader)
             log = _begin(world.files, tree, claim.epoch, 1, reader.mark)
         except OSError as error:
-            raise _storage_error(tree.hsm, error) from error
+            raise storage_error(tree.hsm, error) from error
         _HELD.add(claim.token)
         return cls(world, tree, claim, log, 1)
 
@@ -311,14 +313,10 @@ class Ledger:
             LedgerError: the disk failed; none of the events may be relied on.
         """
         payloads = [encode_record(to_record(event)) for event in events]
-        writing = asyncio.ensure_future(self._world.blocking(self._write, payloads, artifacts=artifacts))
         try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])  # until then the file must not be closed
-            raise
+            await self._world.blocking_to_its_end(self._write, payloads, artifacts=artifacts)
         except OSError as error:
-            raise _storage_error(Path(self._log.path), error) from error
+            raise storage_error(Path(self._log.path), error) from error
 
     def _write(self, payloads: list[bytes], *, artifacts: bool) -> None:
         if artifacts:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from subprocess import TimeoutExpired
 from typing import Any
 
 from hsm._version import __version__
+from hsm.core.job import Origin
+from hsm.core.program import git_state
 from hsm.core.projection import timestamp
 from hsm.core.spec import SweepSpec
 from hsm.core.tree import SweepTree
@@ -16,9 +16,7 @@ from hsm.core.world import World
 from hsm.wire.yaml_text import yaml_lines
 
 
-def write_metadata(
-    world: World, tree: SweepTree, spec: SweepSpec, project: Path, command: Sequence[str], at: float
-) -> None:
+def write_metadata(world: World, tree: SweepTree, spec: SweepSpec, origin: Origin, at: float) -> None:
     """Write the sweep's origin."""
     content: dict[str, Any] = {
         "sweep_id": tree.sweep_id,
@@ -28,22 +26,15 @@ def write_metadata(
         "python": sys.version.split()[0],
         "host": world.identity().host,
         "user": world.user(),
-        "project": str(project),
-        "command": list(command),
+        "project": str(origin.project),
+        "command": list(origin.command),
         "config_digest": spec.config_digest,
-        "git": git_state(world, project),
+        "git": _git(world, origin.project),
         **{name: value for name, value in spec.metadata.items() if name in ("description", "tags")},
     }
     world.files.replace(str(tree.metadata), yaml_lines(content).encode("utf-8"))
 
 
-def git_state(world: World, project: Path) -> dict[str, Any] | None:
-    """Return commit and whether tracked files differ from it, None outside of git."""
-    try:
-        commit = world.run(["git", "rev-parse", "HEAD"], cwd=project)
-        status = world.run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=project)
-    except (OSError, TimeoutExpired):
-        return None
-    if commit.returncode != 0:
-        return None
-    return {"commit": commit.stdout.decode().strip(), "dirty": bool(status.stdout.strip())}
+def _git(world: World, project: Path) -> dict[str, Any] | None:
+    state = git_state(world, project)
+    return None if state is None else {"commit": state.commit, "dirty": state.is_dirty}

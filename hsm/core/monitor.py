@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hsm.core.states import Cause, SweepStatus, TaskStatus
-from hsm.core.tracker import Best, SweepTracker
+from hsm.core.tallies import Best
+from hsm.core.tracker import SweepTracker
 
 MIN_ENDINGS = 2
 """So many attempts must have ended before a time to go is told."""

@@ -40,28 +40,45 @@ class Program:
 def pin(world: World, spec: ProgramSpec, project: Path) -> Program:
     """Return the program as it is now. Blocks.
 
-    Pinned are the files that `spec.files` lists; without a list, those that git tracks; without git, those
-    that the command names.
+    Pinned are the files that `spec.files` lists; without a list, those that git tracks and those that the
+    command names.
 
     Raises:
         ConfigError: a listed pattern matches nothing.
     """
-    commit = _git(world, project, "rev-parse", "HEAD")
-    tracked = _git(world, project, "ls-files", "-z") if commit else None
+    git = git_state(world, project)
+    tracked = _git(world, project, "ls-files", "-z") if git else None
     if spec.files:
         paths = _listed(spec.files, project)
     elif tracked is not None:
-        paths = [name for name in tracked.split("\0") if name]
+        paths = [*filter(None, tracked.split("\0")), *_named(spec.command, project)]
     else:
         paths = _named(spec.command, project)
-    files = {path: sha for path in sorted(paths) if (sha := _sha256(project / path)) is not None}
+    files = {path: sha for path in sorted(set(paths)) if (sha := _sha256(project / path)) is not None}
     content = json.dumps([list(spec.command), spec.shell, spec.arguments, files], sort_keys=True)
     return Program(
         digest=digest("hsm.program.v1", content.encode()),
         files=files,
-        commit=commit and commit.strip(),
-        is_dirty=bool(commit and _git(world, project, "status", "--porcelain", "--untracked-files=no")),
+        commit=git.commit if git else None,
+        is_dirty=bool(git and git.is_dirty),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """The commit that a project is at, and whether tracked files differ from it."""
+
+    commit: str
+    is_dirty: bool
+
+
+def git_state(world: World, project: Path) -> GitState | None:
+    """Return where a project is in git, None outside of git. Blocks."""
+    commit = _git(world, project, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changes = _git(world, project, "status", "--porcelain", "--untracked-files=no")
+    return GitState(commit.strip(), bool(changes))
 
 
 def _git(world: World, project: Path, *arguments: str) -> str | None:
@@ -76,7 +93,7 @@ def _listed(patterns: Iterable[str], project: Path) -> list[str]:
     found: list[str] = []
     problems: list[Problem] = []
     for pattern in patterns:
-        matches = [path for path in project.glob(pattern) if path.is_file()]
+        matches = _matches(pattern, project)
         if not matches:
             problems.append(
                 Problem(where="program.files", message=f"{pattern!r} matches no file in {project}")
@@ -85,6 +102,14 @@ def _listed(patterns: Iterable[str], project: Path) -> list[str]:
     if problems:
         raise ConfigError(problems, hint="list files that exist, relative to the project")
     return found
+
+
+def _matches(pattern: str, project: Path) -> list[Path]:
+    """Return the files of the project that a pattern lists; one that leads out of it lists none."""
+    relative = Path(pattern)
+    if not relative.parts or relative.is_absolute() or ".." in relative.parts:
+        return []
+    return [path for path in project.glob(pattern) if path.is_file()]
 
 
 def _named(command: Iterable[str], project: Path) -> list[str]:

@@ -87,9 +87,9 @@ class Projector:
         if attempt is None:
             return
         work, place = self.work_dir(task, attempt), self._tree.task(task.index)
-        if place.is_symlink():
-            place.unlink()
-        origin = work if work.is_dir() else place
+        if place.is_symlink() and Path(os.readlink(place)).name == work.name:
+            place.unlink()  # not the link of an attempt that has begun since
+        origin = work if work.is_dir() or place.is_symlink() else place
         target = self._tree.attempts / work.name
         if origin.is_dir() and not target.exists():
             origin.rename(target)

@@ -13,11 +13,10 @@ from hsm.core.homing import Homing
 from hsm.core.lane import Lane
 from hsm.core.observed import event_of
 from hsm.core.planner import Planner
-from hsm.core.source import AttemptOrder, Rejected, Submitted, SubmitOutcome
+from hsm.core.source import AttemptOrder, Rejected, SubmitOutcome, Submitted
 from hsm.core.states import AttemptState
 from hsm.core.turn import Turn
 from hsm.core.world import World
-
 
 LEAVE_S = 5.0
 """A user who wants to leave waits at most so long for attempts to be taken back."""

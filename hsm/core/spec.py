@@ -41,7 +41,7 @@ class ProgramSpec:
 
     `command` is an argv template; with `shell` it is one line for `/bin/sh -c`, into which values are
     inserted quoted. `files` are the project files (globs relative to the project) that the program
-    digest pins; empty means: the files that git tracks, or, without git, those that the command names.
+    digest pins; empty means: the files that git tracks and those that the command names.
     """
 
     command: tuple[str, ...]

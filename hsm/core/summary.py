@@ -20,7 +20,8 @@ from hsm.core.model import Attempt, Exit, Task
 from hsm.core.plan import read_plan
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, Cause, TaskStatus
-from hsm.core.tracker import Best, FailureGroup, Generation, SourceState, SweepTracker
+from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
+from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
 from hsm.wire.log import Position

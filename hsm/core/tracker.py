@@ -6,20 +6,19 @@ ledger; both hold the same tracker. `hsm.core.summary` carries the fold over to 
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from hsm.core import events as ev
+from hsm.core.intake import Intake, PlanReader, ReadyQueue
 from hsm.core.machine import Command, Step, reopen, request_cancel, step
 from hsm.core.model import Outcome, OutcomeKind, Task
 from hsm.core.spec import Direction, SweepSpec
-from hsm.core.states import AttemptState, SweepStatus, TaskStatus
+from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 Order: TypeAlias = "tuple[Task, Command]"
-PlanReader: TypeAlias = Callable[[ev.GenerationPlanned], Iterator[Task]]
 
 MIN_FINISHED = 10
 """So many tasks must be finished before a failure rate means anything."""
@@ -28,47 +27,6 @@ PACE_EVENTS = 256
 """So many of the latest endings tell the present pace."""
 
 _TASK_EVENTS = tuple(cls for cls in ev.EVENTS.values() if "task" in cls.__dataclass_fields__)
-
-
-@dataclass(slots=True)
-class SourceState:
-    """One source as the ledger knows it."""
-
-    slots: int = 0
-    open: bool = False
-    reason: str = ""
-    in_flight: int = 0
-    running: int = 0
-    finished: int = 0
-    failed: int = 0
-
-
-@dataclass(slots=True)
-class Generation:
-    """One generation: its tasks, and how many of them are still open."""
-
-    number: int
-    first: int
-    count: int
-    open: int
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best score so far and the task that has it."""
-
-    score: float
-    task: int
-
-
-@dataclass(slots=True)
-class FailureGroup:
-    """Failures that look alike."""
-
-    cause: str
-    signature: str
-    count: int = 0
-    tasks: list[int] = field(default_factory=list)
 
 
 class SweepTracker:
@@ -95,12 +53,9 @@ class SweepTracker:
         self.outcomes: Counter[TaskStatus] = Counter()
         self.improvements: list[Best] = []
         self.endings: deque[float] = deque(maxlen=PACE_EVENTS)
-        self.duplicates: list[ev.TaskReused] = []
-        self._read_plan = read_plan
-        self._preloaded: dict[str, Sequence[Task]] = {}
-        self._ready: list[int] = []
+        self._intake = Intake(read_plan)
+        self._ready = ReadyQueue()
         self._tokens: dict[str, tuple[int, int]] = {}
-        self._keys: dict[str, int] = {}
 
     # Asking
 
@@ -125,15 +80,10 @@ class SweepTracker:
 
     def ready(self, limit: int) -> list[Task]:
         """Return the first tasks, at most `limit`, that wait for an attempt."""
-        found: list[int] = []
-        while self._ready and len(found) < limit:
-            index = heapq.heappop(self._ready)
-            if self.task(index).status is TaskStatus.RECEIVED:
-                found.append(index)
-        once = list(dict.fromkeys(found))
-        for index in once:
-            heapq.heappush(self._ready, index)
-        return [self.task(index) for index in once]
+        return [self.task(index) for index in self._ready.first(limit, self._waits)]
+
+    def _waits(self, index: int) -> bool:
+        return self.tasks[index - 1].status is TaskStatus.RECEIVED
 
     def result_of(self, task: Task) -> Task:
         """Return the task whose result stands for this one."""
@@ -206,18 +156,17 @@ class SweepTracker:
 
     def preload(self, plan: str, tasks: Sequence[Task]) -> None:
         """Lay ready the tasks of a plan that is about to be folded, so that folding need not read it."""
-        self._preloaded[plan] = tasks
+        self._intake.preload(plan, tasks)
 
     def take_duplicates(self) -> list[ev.TaskReused]:
         """Return, once, what is to be said of planned tasks whose work another task does or has done."""
-        found, self.duplicates = self.duplicates, []
-        return [event for event in found if self.task(event.task).status is TaskStatus.RECEIVED]
+        return [event for event in self._intake.take_duplicates() if self._waits(event.task)]
 
     def adopt(self, tasks: list[Task]) -> None:
         """Take over tasks as another tracker left them; everything counted of them must be set already."""
         self.tasks = tasks
         self.counts = Counter(task.status for task in tasks)
-        self._ready = [task.index for task in tasks if task.status is TaskStatus.RECEIVED]
+        self._ready.extend(task.index for task in tasks if task.status is TaskStatus.RECEIVED)
         for task in tasks:
             if task.attempt is not None and task.attempt.state.is_live:
                 self._tokens[task.attempt.token] = (task.index, task.attempt.number)
@@ -261,7 +210,7 @@ class SweepTracker:
         self.outcomes[after.status] += 1
         if after.status is TaskStatus.RECEIVED:
             self.retries += 1
-            heapq.heappush(self._ready, after.index)
+            self._ready.add(after.index)
         self.generations[after.generation - 1].open += before.status.is_final - after.status.is_final
 
     def _rank(self, task: Task) -> None:
@@ -280,11 +229,7 @@ class SweepTracker:
         was = old.state if same and old else None
         if was is new.state:
             return
-        lane = self.sources.setdefault(new.source, SourceState())
-        lane.in_flight += _in_flight(new.state) - _in_flight(was)
-        lane.running += (new.state is AttemptState.RUNNING) - (was is AttemptState.RUNNING)
-        lane.finished += new.state is AttemptState.SEALED
-        lane.failed += new.state in _BAD_ENDS
+        self.sources.setdefault(new.source, SourceState()).count(was, new.state)
         if new.state.is_live:
             self._tokens[new.token] = (after.index, new.number)
         else:
@@ -332,20 +277,16 @@ class SweepTracker:
 
     def _planned(self, event: ev.GenerationPlanned) -> list[Order]:
         start = len(self.tasks)
-        for task in self._preloaded.pop(event.plan, None) or self._read_plan(event):
+        for task in self._intake.tasks(event, self._is_reusable):
             self.tasks.append(task)
-            of = self._keys.setdefault(task.task_key, task.index)
-            if of == task.index:
-                continue
-            if self.task(of).status in _NOT_REUSABLE:
-                self._keys[task.task_key] = task.index
-            else:
-                self.duplicates.append(ev.TaskReused(task=task.index, of=of))
         count = len(self.tasks) - start
         self.generations.append(Generation(event.generation, event.first, count, count))
         self.counts[TaskStatus.RECEIVED] += count
         self._ready.extend(range(start + 1, start + count + 1))
         return []
+
+    def _is_reusable(self, index: int) -> bool:
+        return self.task(index).status not in (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
     def _hunt_over(self, event: ev.HuntEnded) -> list[Order]:
         self.hunt_ended = True
@@ -372,14 +313,6 @@ class SweepTracker:
                 self._put(before, after)
             orders += [(after, command) for command in commands]
         return orders
-
-
-_BAD_ENDS = frozenset({AttemptState.FAILED, AttemptState.LOST, AttemptState.REJECTED})
-_NOT_REUSABLE = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
-
-
-def _in_flight(state: AttemptState | None) -> bool:
-    return state is not None and state.is_live and state is not AttemptState.EXITED
 
 
 _SWEEP_FOLDS: Mapping[type, Callable[[SweepTracker, ev.Event], list[Order]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +157,7 @@ class Sweeps:
             SweepError: none is meant, or more than one.
         """
         path = Path(reference)
-        if (path / ".hsm" / "FORMAT").is_file():
+        if reference and os.path.isfile(path / ".hsm" / "FORMAT"):
             return SweepTree(path.resolve())
         found = self.all()
         if not found:
@@ -166,7 +167,7 @@ class Sweeps:
         if reference in ("last", "@"):
             return found[-1]
         matches = [tree for tree in found if tree.sweep_id == reference]
-        matches = matches or [tree for tree in found if tree.sweep_id.startswith(reference)]
+        matches = matches or [tree for tree in found if reference and tree.sweep_id.startswith(reference)]
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -175,5 +176,6 @@ class Sweeps:
                 f"{reference!r} begins {len(matches)} sweeps: {names_}", hint="give more of the id"
             )
         raise SweepError(
-            f"there is no sweep {reference!r} in {self.outputs}", hint="`hsm sweep list` shows the sweeps"
+            f"there is no sweep {reference[:100]!r} in {self.outputs}",
+            hint="`hsm sweep list` shows the sweeps",
         )

@@ -13,7 +13,7 @@ import platform
 import secrets
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -71,12 +71,21 @@ class World:
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function that blocks in the one executor that is there for it."""
+        return await self._submit(function, *args, **kwargs)
+
+    async def blocking_to_its_end(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function that blocks; when cancelled, let it finish before the cancellation goes on."""
+        call = self._submit(function, *args, **kwargs)
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            await asyncio.wait([call])
+            raise
+
+    def _submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="hsm-blocking")
-        call: Awaitable[T] = asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: function(*args, **kwargs)
-        )
-        return await call
+        return asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args, **kwargs))
 
     def close(self) -> None:
         """End the executor's threads."""

@@ -37,7 +37,13 @@ def versions() -> dict[str, str]:
 
 
 def provenance(
-    params: Params, environment: Environment, cuts: Schedule, ending: Ending, outcome: Outcome, effort: Effort
+    params: Params,
+    environment: Environment,
+    *,
+    cuts: Schedule,
+    ending: Ending,
+    outcome: Outcome,
+    effort: Effort,
 ) -> dict[str, object]:
     """Return the content of provenance.json."""
     return {

@@ -71,7 +71,10 @@ def run(
     write_json(Path("metrics.json"), scores(outcome, recorder.seen, params.L))
     effort = Effort(wall_s=time.perf_counter() - began, timing=timing, cache_hit=cache.warm)
     write_json(
-        Path("provenance.json"), provenance(params, environment, prepared.schedule, ending, outcome, effort)
+        Path("provenance.json"),
+        provenance(
+            params, environment, cuts=prepared.schedule, ending=ending, outcome=outcome, effort=effort
+        ),
     )
     return outcome
 

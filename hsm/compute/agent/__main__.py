@@ -41,7 +41,7 @@ def main() -> int:
         return ALREADY_RUNNING
     server, address = _serve(paths) if arguments.poll is None else (None, "")
     leave = Leave(arguments.poll, arguments.linger)
-    agent = Agent(paths, Host(), Files(), leave, Bell(server), address)
+    agent = Agent(paths, Host(), Files(), leave, bell=Bell(server), address=address)
     if arguments.ready is not None:
         os.close(arguments.ready)
     agent.run()

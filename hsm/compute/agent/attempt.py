@@ -88,7 +88,7 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     except OSError as error:
         raise NoRoom(error.errno, error.strerror, directory) from error
     at, monotonic = host.now(), host.monotonic()
-    variables = _variables(sweep_dir, hello, run, directory, gpus, at)
+    variables = _variables(hello, run, directory, sweep_dir=sweep_dir, gpus=gpus, at=at)
     pid, fault = -1, ""
     try:
         os.mkdir(os.path.join(directory, "results"))
@@ -105,7 +105,7 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
 
 
 def _variables(
-    sweep_dir: str, hello: Hello, run: Run, directory: str, gpus: List[str], at: float
+    hello: Hello, run: Run, directory: str, *, sweep_dir: str, gpus: List[str], at: float
 ) -> Dict[str, str]:
     deadline = "" if run.timeout_s is None else f"{at + run.timeout_s:.3f}"
     return {
@@ -214,7 +214,7 @@ def report(
         faults = manifest.damaged_hdf5(running.directory, entries)
         if faults and ended.cause is None:
             ended = ended._replace(cause="application", reason="; ".join(faults))
-        content = _report(host, hello, running, ended, found, entries)
+        content = _report(host, hello, running, ended, found=found, entries=entries)
         _write_report(running.directory, content)
     except OSError as error:
         cause = "node" if error.errno in NO_ROOM else "application"
@@ -242,6 +242,7 @@ def _report(
     hello: Hello,
     running: Running,
     ended: Ended,
+    *,
     found: manifest.Found,
     entries: List[manifest.Entry],
 ) -> bytes:

@@ -55,7 +55,7 @@ class Agent:
     """One incarnation of the agent of one source of one sweep."""
 
     def __init__(
-        self, paths: Paths, host: Host, files: Files, leave: Leave, bell: Bell, address: str
+        self, paths: Paths, host: Host, files: Files, leave: Leave, *, bell: Bell, address: str
     ) -> None:
         self._paths = paths
         self._host = host

@@ -1,0 +1,61 @@
+"""What the tracker counts: per source, per generation, per kind of failure, and the best so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hsm.core.states import AttemptState
+
+_BAD_ENDS = frozenset({AttemptState.FAILED, AttemptState.LOST, AttemptState.REJECTED})
+
+
+@dataclass(slots=True)
+class SourceState:
+    """One source as the ledger knows it."""
+
+    slots: int = 0
+    open: bool = False
+    reason: str = ""
+    in_flight: int = 0
+    running: int = 0
+    finished: int = 0
+    failed: int = 0
+
+    def count(self, was: AttemptState | None, now: AttemptState) -> None:
+        """Note that one of its attempts moved from one state to another."""
+        self.in_flight += _is_in_flight(now) - _is_in_flight(was)
+        self.running += (now is AttemptState.RUNNING) - (was is AttemptState.RUNNING)
+        self.finished += now is AttemptState.SEALED
+        self.failed += now in _BAD_ENDS
+
+
+def _is_in_flight(state: AttemptState | None) -> bool:
+    return state is not None and state.is_live and state is not AttemptState.EXITED
+
+
+@dataclass(slots=True)
+class Generation:
+    """One generation: its tasks, and how many of them are still open."""
+
+    number: int
+    first: int
+    count: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best score so far and the task that has it."""
+
+    score: float
+    task: int
+
+
+@dataclass(slots=True)
+class FailureGroup:
+    """Failures that look alike."""
+
+    cause: str
+    signature: str
+    count: int = 0
+    tasks: list[int] = field(default_factory=list)
