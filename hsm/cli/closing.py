@@ -1,0 +1,142 @@
+"""The last words of a run: what became of the sweep, what it found, and where everything is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsm.cli import screen, words
+from hsm.cli.console import Console, Glyphs, Line, Tone, line
+from hsm.cli.workspace import Look, Workspace, params_line
+from hsm.core.errors import ExitCode
+from hsm.core.monitor import failures_of
+from hsm.core.projection import timestamp
+from hsm.core.states import SweepStatus, TaskStatus
+from hsm.wire.names import task_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended. `is_limited` when it was asked for the first tasks only and they are all final."""
+
+    look: Look
+    is_interrupted: bool = False
+    is_limited: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that tells it."""
+        if self.is_interrupted:
+            return ExitCode.INTERRUPTED
+        is_well = self.is_limited and not self.look.tracker.counts[TaskStatus.FAILED]
+        if self.look.status is SweepStatus.COMPLETE or is_well:
+            return ExitCode.FINE
+        return ExitCode.BAD_OUTCOME
+
+
+def show(console: Console, space: Workspace, outcome: Outcome, report: Path | None) -> None:
+    """Say what became of the sweep; its id, or everything as JSON, is the data."""
+    look = outcome.look
+    console.lines(lines_of(space, outcome, report, console.glyphs))
+    if console.as_json:
+        console.envelope("sweep.result", result_of(look, report))
+    else:
+        console.data(look.tree.sweep_id)
+
+
+def lines_of(space: Workspace, outcome: Outcome, report: Path | None, glyphs: Glyphs) -> Iterator[Line]:
+    """Yield the last words."""
+    look = outcome.look
+    now = look.progress
+    took = f" in {words.duration(now.elapsed_s)}" if now.elapsed_s is not None else ""
+    done = f"{now.finished:,} of {words.plural(now.expected, 'task')} final{took}"
+    yield line(screen.status_word(now.status), f"  {done}")
+    yield screen.counts(now, glyphs)
+    scene = screen.Scene(tree=look.tree, progress=now, best_params=best_params(look))
+    yield from screen.best(scene)
+    yield from screen.failures(now, glyphs)
+    yield from remedies(look)
+    yield line(("results   ", Tone.DIM), near(look.tree.root))
+    if report is not None:
+        yield line(("report    ", Tone.DIM), near(report))
+    yield from _next_step(space, outcome)
+
+
+def remedies(look: Look) -> Iterator[Line]:
+    """Yield one hint for each cause of failure."""
+    groups = failures_of(look.tracker)
+    for remedy in dict.fromkeys(group.remedy for group in groups if group.remedy):
+        task = next(group.tasks[0] for group in groups if group.remedy == remedy)
+        yield line(
+            ("hint: ", Tone.ACTIVE), remedy.replace("TASK", task_id(task)).replace("ID", look.tree.sweep_id)
+        )
+
+
+def _next_step(space: Workspace, outcome: Outcome) -> Iterator[Line]:
+    look = outcome.look
+    if outcome.is_interrupted:
+        return
+    if look.status in (SweepStatus.PARTIAL, SweepStatus.STOPPED):
+        yield line(("go on     ", Tone.DIM), space.command("sweep complete ID", look.tree))
+    if look.tracker.counts[TaskStatus.FAILED]:
+        again = space.command("sweep complete ID --retry-failed", look.tree)
+        yield line(("retry     ", Tone.DIM), again)
+
+
+def best_params(look: Look) -> str:
+    """Return the parameters of the best task, as far as its files tell them."""
+    best = look.tracker.best
+    return params_line(look.tree, look.spec, best.task) if best else ""
+
+
+def near(path: Path) -> str:
+    """Return a path as it is shortest from here."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
+
+
+def result_of(look: Look, report: Path | None) -> Mapping[str, Any]:
+    """Return what `--json` says of a sweep that was driven."""
+    return {
+        **standing_of(look),
+        "reports": {"completion": report},
+    }
+
+
+def standing_of(look: Look) -> dict[str, Any]:
+    """Return what `--json` says of any sweep."""
+    now, tracker = look.progress, look.tracker
+    best = now.best
+    return {
+        "sweep_id": look.tree.sweep_id,
+        "path": look.tree.root,
+        "name": look.spec.name,
+        "status": now.status,
+        "counts": now.counts,
+        "tasks": now.planned,
+        "expected_tasks": now.expected,
+        "finished": now.finished,
+        "generation": now.generation,
+        "generations": now.generations,
+        "started_at": timestamp(tracker.first_at),
+        "updated_at": timestamp(tracker.last_at),
+        "elapsed_s": now.elapsed_s,
+        "rate_hz": now.rate_hz,
+        "eta": now.eta,
+        "eta_reason": now.eta_reason,
+        "best": best and {"metric": now.metric, "score": best.score, "task": task_id(best.task)},
+        "failures": [
+            {
+                "cause": group.cause,
+                "signature": group.signature,
+                "count": group.count,
+                "tasks": [task_id(task) for task in group.tasks],
+            }
+            for group in now.failures
+        ],
+        "sources": now.lanes,
+        "stopped": now.stopped,
+    }

@@ -1,0 +1,147 @@
+"""`hsm sweep complete`: go on with a sweep from where things stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from hsm.cli import forms, options, words
+from hsm.cli.console import Console, Tone
+from hsm.cli.workspace import Look, Workspace, project_of, refuse_if_driven, study
+from hsm.core.completion import CompletionPlan, Fate, plan_completion
+from hsm.core.errors import ExitCode
+from hsm.core.job import Wishes
+from hsm.core.monitor import expected_tasks
+from hsm.core.states import TaskStatus
+
+MEANINGS = {
+    Fate.COLLECT: "ended; their results are brought home",
+    Fate.ADOPT: "were handed over; they are taken up, not run again",
+    Fate.RUN: "wait for an attempt",
+    Fate.RERUN: "failed or were cancelled; they are tried again",
+}
+
+
+@forms.command(
+    "sweep complete last",
+    "sweep complete last --dry-run",
+    "sweep complete heat-20260102 --retry-failed --source local:8",
+)
+@options.some_sweep
+@options.sources
+@click.option("--retry-failed", is_flag=True, help="Try failed and cancelled tasks again.")
+@click.option("--takeover", is_flag=True, help="Go on although an engine on another host may be alive.")
+@options.max_tasks
+@click.option("-n", "--dry-run", is_flag=True, help="Print the plan only.")
+@options.outputs
+@options.quiet
+@options.json_output
+@click.pass_obj
+def command(
+    console: Console,
+    *,
+    reference: str,
+    sources: tuple[str, ...],
+    retry_failed: bool,
+    takeover: bool,
+    max_tasks: int | None,
+    dry_run: bool,
+    outputs: Path | None,
+) -> ExitCode:
+    """Go on with a sweep: keep its results, adopt what still runs, run what is missing.
+
+    Without --source the sweep goes on where it was run before.
+    """
+    space = Workspace.here(outputs)
+    look = study(space.world, space.find(reference))
+    if not takeover and not dry_run:
+        refuse_if_driven(space, look)
+    plan = plan_completion(look.tracker, retry_failed=retry_failed)
+    if dry_run and console.as_json:
+        console.envelope("sweep.completion_plan", _record(look, plan))
+        return ExitCode.FINE
+    _show(console, look, plan, as_data=dry_run)
+    if dry_run:
+        return ExitCode.FINE
+    if plan.is_empty:
+        return _nothing(console, space, look)
+    wishes = Wishes(max_tasks=max_tasks, reopen=plan.fates[Fate.RERUN], takeover=takeover)
+    return _complete(console, space, look, sources, wishes)
+
+
+def _record(look: Look, plan: CompletionPlan) -> dict[str, object]:
+    return {
+        "sweep_id": look.tree.sweep_id,
+        "tasks": {fate: plan.count(fate) for fate in Fate},
+        "further_tasks": _further(look, plan),
+        "sources_needed": plan.needed,
+    }
+
+
+def _further(look: Look, plan: CompletionPlan) -> int:
+    """Return how many tasks may still be proposed."""
+    return expected_tasks(look.tracker) - len(look.tracker.tasks) if plan.has_further_generations else 0
+
+
+def _show(console: Console, look: Look, plan: CompletionPlan, *, as_data: bool) -> None:
+    console.say(("sweep     ", Tone.DIM), (look.tree.sweep_id, Tone.NAME))
+    for label, count, meaning in _rows(look, plan):
+        if count:
+            spans = [
+                (label.ljust(10), Tone.STRONG),
+                (f"{words.plural(count, 'task')}  ", Tone.PLAIN),
+                (meaning, Tone.DIM),
+            ]
+            console.data(*spans) if as_data else console.say(*spans)
+
+
+def _rows(look: Look, plan: CompletionPlan) -> Iterator[tuple[str, int, str]]:
+    counts = look.tracker.counts
+    kept = counts[TaskStatus.SEALED] + counts[TaskStatus.REUSED]
+    yield str(Fate.KEEP), kept, "have their result"
+    yield from ((str(fate), plan.count(fate), meaning) for fate, meaning in MEANINGS.items())
+    left = plan.count(Fate.KEEP) - kept
+    yield "leave", left, "failed or were cancelled; `--retry-failed` tries them again"
+    yield "propose", _further(look, plan), "may still be proposed by the hunter"
+
+
+def _nothing(console: Console, space: Workspace, look: Look) -> ExitCode:
+    from hsm.cli.closing import Outcome
+    from hsm.cli.driving import finish
+
+    console.say("nothing is left to do")
+    return finish(console, space, Outcome(look=look))
+
+
+def _complete(
+    console: Console,
+    space: Workspace,
+    look: Look,
+    names: tuple[str, ...],
+    wishes: Wishes,
+) -> ExitCode:
+    from hsm.cli import sourcing
+    from hsm.cli.driving import Driver, finish
+    from hsm.cli.preflight import check_program
+    from hsm.core.engine import SweepEngine
+    from hsm.core.job import SweepJob
+    from hsm.hunt.registry import build_hunter
+
+    tree, spec = look.tree, look.spec
+    project = project_of(tree, space.project.root)
+    specs = sourcing.used_before(look.tracker, spec, space.project, names)
+    if not specs:
+        raise sourcing.no_source(tree.config)
+    built = sourcing.build(space.world, specs, project, spec)
+    check_program(spec.program, project, built)
+    job = SweepJob(
+        tree=tree,
+        spec=spec,
+        hunter=build_hunter(spec),
+        sources=[entry.source for entry in built],
+        project=project,
+        wishes=wishes,
+    )
+    return finish(console, space, Driver(console, space, job).drive(SweepEngine.complete_sweep))

@@ -1,0 +1,109 @@
+"""`hsm sweep status`: where a sweep stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hsm.cli import closing, forms, options, screen, tables, words
+from hsm.cli.console import Console, Span, Tone
+from hsm.cli.workspace import Look, Workspace, study
+from hsm.core.errors import ExitCode
+from hsm.core.model import Task
+from hsm.core.projection import status_of
+from hsm.core.states import SweepStatus
+
+SHOWN_METRICS = 4
+
+
+@forms.command("sweep status", "sweep status heat-20260102 --tasks", "sweep status last --json")
+@options.sweep
+@click.option("-t", "--tasks", "with_tasks", is_flag=True, help="Show every task.")
+@options.outputs
+@options.json_output
+@click.pass_obj
+def command(console: Console, *, reference: str, with_tasks: bool, outputs: Path | None) -> ExitCode:
+    """Show where a sweep stands: the last one, when none is named."""
+    space = Workspace.here(outputs)
+    look = study(space.world, space.find(reference)) if with_tasks else space.look(reference)
+    if console.as_json:
+        tasks = {"task_list": [_record(task) for task in look.tracker.tasks]} if with_tasks else {}
+        console.envelope("sweep.status", {**closing.standing_of(look), **_engine(look), **tasks})
+        return ExitCode.FINE
+    scene = screen.Scene(
+        tree=look.tree,
+        progress=look.progress,
+        best_params=closing.best_params(look),
+        notice=notice(space, look),
+    )
+    for spans in screen.lines_of(scene, console.data_width, console.data_glyphs):
+        console.data(*spans)
+    if with_tasks:
+        console.data()
+        tables.write(console, ("task", "status", ">tries", "source", ">time", "result"), _rows(look))
+    return ExitCode.FINE
+
+
+def notice(space: Workspace, look: Look) -> str:
+    """Return what the user should know beside the numbers."""
+    if look.claim is not None:
+        who = look.claim.who
+        is_here = space.world.is_alive(who) is not None
+        return "" if is_here else f"its engine is on {who.host}, pid {who.pid}, and cannot be seen from here"
+    if look.status is SweepStatus.PARTIAL:
+        return f"no engine drives it; go on: {space.command('sweep complete ID', look.tree)}"
+    return ""
+
+
+def _engine(look: Look) -> dict[str, object]:
+    claim = look.claim
+    return {"engine": claim and {"host": claim.who.host, "pid": claim.who.pid, "epoch": claim.epoch}}
+
+
+def _record(task: Task) -> dict[str, object]:
+    import json
+
+    return {**status_of(task), "params": json.loads(task.params_json)}
+
+
+def _rows(look: Look) -> list[list[str | Span]]:
+    return [_row(look, task) for task in look.tracker.tasks]
+
+
+def _row(look: Look, task: Task) -> list[str | Span]:
+    attempt = task.attempt
+    wall = attempt.exit.wall_s if attempt and attempt.exit else None
+    return [
+        task.task_id,
+        (screen.TASK_WORDS.get(task.status, str(task.status)), screen.TASK_TONES[task.status]),
+        str(len(task.attempts)),
+        attempt.source if attempt else "",
+        words.duration(wall) if wall is not None else "",
+        (_result(look, task), Tone.DIM),
+    ]
+
+
+def _result(look: Look, task: Task) -> str:
+    """Return a task's numbers, or why it has none, and the parameters that not every task has alike."""
+    import json
+
+    params = json.loads(task.params_json)
+    own = ", ".join(
+        f"{key} = {_text(value)}" for key, value in params.items() if key not in look.spec.parameters
+    )
+    return f"{task.reason or _numbers(look, task)}  {own}".strip()
+
+
+def _numbers(look: Look, task: Task) -> str:
+    """Return the objective of a hunt, else the first numbers."""
+    metrics = look.tracker.result_of(task).metrics or {}
+    hunt = look.spec.hunt
+    shown = [hunt.objective.metric] if hunt else list(metrics)[:SHOWN_METRICS]
+    return ", ".join(f"{name} = {_text(metrics[name])}" for name in shown if name in metrics)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "null" if value is None else str(value)

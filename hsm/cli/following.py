@@ -1,0 +1,146 @@
+"""Following an engine of this process: live lines on a terminal, plain ones elsewhere."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from hsm.cli import words
+from hsm.cli.console import Console, Line, line
+from hsm.cli.screen import Scene, counts, lines_of
+from hsm.cli.workspace import params_line
+from hsm.core import events as ev
+from hsm.core.monitor import progress
+from hsm.core.story import is_engine_matter, line_of
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import SweepTree
+from hsm.core.world import World
+
+RECENT = 5
+PULSE_S = 10.0
+BURST_LINES = 20
+LINES_PER_S = 1.0
+
+
+class Following(Protocol):
+    """Shows what an engine does."""
+
+    def listen(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
+        """Take in what has just become durable."""
+
+    def start(self) -> None:
+        """Begin to show; an event loop runs."""
+
+    def stop(self) -> None:
+        """Show no more."""
+
+
+def following(console: Console, world: World, tree: SweepTree) -> Following:
+    """Return what suits the console."""
+    if console.quiet:
+        return Silent()
+    return Screen(console, world, tree) if console.is_live else Plain(console, world)
+
+
+class Silent:
+    """Shows nothing."""
+
+    def listen(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
+        """Take nothing in."""
+
+    def start(self) -> None:
+        """Begin nothing."""
+
+    def stop(self) -> None:
+        """End nothing."""
+
+
+class Plain:
+    """Writes a line for what matters; endings of single tasks only as long as they come slowly."""
+
+    def __init__(self, console: Console, world: World) -> None:
+        self._console = console
+        self._world = world
+        self._credit = float(BURST_LINES)
+        self._credited_at = world.monotonic()
+        self._pulsed_at = self._credited_at
+        self._held_back = 0
+
+    def listen(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
+        """Write what matters of these events."""
+        for event in events:
+            text = line_of(event, tracker)
+            if text and (is_engine_matter(event) or self._affords()):
+                self._console.say(_stamped(event, text))
+            elif text:
+                self._held_back += 1
+        now = self._world.monotonic()
+        if self._held_back and now - self._pulsed_at >= PULSE_S:
+            self._pulse(tracker, now)
+
+    def start(self) -> None:
+        """Nothing is to be prepared."""
+
+    def stop(self) -> None:
+        """Nothing is to be cleared away."""
+
+    def _affords(self) -> bool:
+        now = self._world.monotonic()
+        earned = (now - self._credited_at) * LINES_PER_S
+        self._credit = min(float(BURST_LINES), self._credit + earned)
+        self._credited_at = now
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
+
+    def _pulse(self, tracker: SweepTracker, now: float) -> None:
+        self._held_back, self._pulsed_at = 0, now
+        state = progress(tracker, self._world.now(), driven=True)
+        pieces = [f"{state.finished:,}/{state.expected:,} tasks", words.rate(state.rate_hz)]
+        pieces.append(f"{words.eta(state.eta)} left" if state.eta else "")
+        self._console.say("  ".join([*filter(None, pieces), ""]), *counts(state, self._console.glyphs))
+
+
+class Screen:
+    """Draws the scene again and again."""
+
+    def __init__(self, console: Console, world: World, tree: SweepTree) -> None:
+        from hsm.cli.live import LiveScreen
+
+        self._console = console
+        self._world = world
+        self._tree = tree
+        self._tracker: SweepTracker | None = None
+        self._recent: deque[str] = deque(maxlen=RECENT)
+        self._live = LiveScreen(console, self._lines)
+
+    def listen(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
+        """Remember the tracker and the last events."""
+        self._tracker = tracker
+        for event in events[-200:]:
+            text = line_of(event, tracker)
+            if text:
+                self._recent.append(_stamped(event, text))
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._live.start()
+
+    def stop(self) -> None:
+        """Wipe the picture away."""
+        self._live.stop()
+
+    def _lines(self, width: int) -> Sequence[Line]:
+        if self._tracker is None:
+            return [line("starting")]
+        now = progress(self._tracker, self._world.now(), driven=True)
+        params = params_line(self._tree, self._tracker.spec, now.best.task) if now.best else ""
+        scene = Scene(tree=self._tree, progress=now, best_params=params, recent=tuple(self._recent))
+        return lines_of(scene, width, self._console.glyphs)
+
+
+def _stamped(event: ev.Event, text: str) -> str:
+    at = getattr(event, "at", None)
+    return f"{words.clock(at)} {text}" if at is not None else text

@@ -1,0 +1,55 @@
+"""Options and arguments that several commands share, so that they have one name and one meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def _as_json(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's form
+    ctx.obj.as_json = value
+    return value
+
+
+def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's form
+    ctx.obj.quiet = value
+    return value
+
+
+json_output = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_as_json,
+    help="Write one JSON object to stdout.",
+)
+quiet = click.option(
+    "-q", "--quiet", is_flag=True, expose_value=False, callback=_quiet, help="Say nothing but errors."
+)
+outputs = click.option(
+    "--outputs",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The directory that holds the sweeps [default: sweeps/outputs of the project].",
+)
+sources = click.option(
+    "-s",
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Where to run, such as local:4; repeat it for several. Wins over the file.",
+)
+max_tasks = click.option(
+    "--max-tasks",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run the first N tasks only; `hsm sweep complete` runs the others.",
+)
+sweep = click.argument("reference", default="last", metavar="[ID]")
+some_sweep = click.argument("reference", metavar="ID")
+file = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+overrides = click.argument("overrides", nargs=-1, metavar="[OVERRIDES]...")

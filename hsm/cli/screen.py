@@ -1,0 +1,196 @@
+"""What progress looks like: a few lines made of a Progress, the same in a live screen and in plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hsm.cli import words
+from hsm.cli.console import Glyphs, Line, Span, Tone, line, text_of
+from hsm.core.monitor import Failures, LaneProgress, Progress
+from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.tree import SweepTree
+from hsm.wire.names import task_id
+
+LABEL = 10
+MAX_BAR = 60
+SHOWN_FAILURES = 4
+
+TASK_TONES = {
+    TaskStatus.SEALED: Tone.GOOD,
+    TaskStatus.REUSED: Tone.GOOD,
+    TaskStatus.FAILED: Tone.BAD,
+    TaskStatus.CANCELLED: Tone.WARN,
+    TaskStatus.COLLECTING: Tone.ACTIVE,
+    TaskStatus.RUNNING: Tone.ACTIVE,
+    TaskStatus.SCHEDULED: Tone.DIM,
+    TaskStatus.RECEIVED: Tone.DIM,
+}
+SWEEP_TONES = {
+    SweepStatus.RUNNING: Tone.ACTIVE,
+    SweepStatus.PARTIAL: Tone.WARN,
+    SweepStatus.COMPLETE: Tone.GOOD,
+    SweepStatus.FAILED: Tone.BAD,
+    SweepStatus.STOPPED: Tone.BAD,
+    SweepStatus.CANCELLED: Tone.WARN,
+}
+SWEEP_WORDS = {
+    SweepStatus.RUNNING: "running",
+    SweepStatus.PARTIAL: "not finished",
+    SweepStatus.COMPLETE: "complete",
+    SweepStatus.FAILED: "finished, with failures",
+    SweepStatus.STOPPED: "stopped",
+    SweepStatus.CANCELLED: "cancelled",
+}
+TASK_WORDS = {TaskStatus.RECEIVED: "waiting", TaskStatus.SCHEDULED: "queued"}
+BAR_ORDER = tuple(TASK_TONES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything that is shown: the sweep, how it gets on, the best task's parameters, what happened."""
+
+    tree: SweepTree
+    progress: Progress
+    best_params: str = ""
+    recent: Sequence[str] = ()
+    notice: str = ""
+
+
+def lines_of(scene: Scene, width: int, glyphs: Glyphs) -> list[Line]:
+    """Return the scene as lines of at most `width` characters."""
+    now = scene.progress
+    found: list[Line] = [header(scene), *bar(now, width, glyphs), counts(now, glyphs)]
+    found += [lane(entry) for entry in now.lanes]
+    found += best(scene)
+    found += failures(now, glyphs)
+    found += [_labelled("now" if at == 0 else "", row) for at, row in enumerate(scene.recent)]
+    if scene.notice:
+        found.append(line((scene.notice, Tone.WARN)))
+    return [cut(spans, width, glyphs.more) for spans in found]
+
+
+def header(scene: Scene) -> Line:
+    """Return id, status, time so far and time to go."""
+    now = scene.progress
+    spans: list[Span | str] = [(scene.tree.sweep_id, Tone.NAME), "  ", status_word(now.status)]
+    if now.elapsed_s is not None:
+        spans += ["  ", words.duration(now.elapsed_s)]
+    if now.eta is not None:
+        spans += ["  ", (f"{words.eta(now.eta)} left", Tone.STRONG)]
+    if now.status is SweepStatus.RUNNING and now.age_s is not None and now.age_s >= 5:
+        spans += ["  ", (f"last news {words.rough(now.age_s)} ago", Tone.DIM)]
+    return line(*spans)
+
+
+def status_word(status: SweepStatus) -> Span:
+    """Return where a sweep stands, in a word and its tone."""
+    return SWEEP_WORDS[status], SWEEP_TONES[status]
+
+
+def bar(now: Progress, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    """Yield the bar: one piece for each state, in order, by its share of the tasks to be expected."""
+    if not now.expected:
+        return
+    room = max(10, min(MAX_BAR, width - 30))
+    spans: list[Span] = []
+    done = used = 0
+    for status in BAR_ORDER:
+        if status.is_final or status in (TaskStatus.COLLECTING, TaskStatus.RUNNING):
+            done += now.counts[status]
+            end = round(done / now.expected * room)
+            spans.append((glyphs.full * (end - used), TASK_TONES[status]))
+            used = end
+    spans.append((glyphs.empty * (room - used), Tone.DIM))
+    share = now.finished / now.expected
+    spans.append((f"  {now.finished:,}/{now.expected:,}  {_percent(share)}", Tone.STRONG))
+    yield spans
+
+
+def _percent(share: float) -> str:
+    """Return a share, 100 % only when it is all."""
+    return f"{min(99, int(share * 100)) if share < 1 else 100} %"
+
+
+def counts(now: Progress, glyphs: Glyphs) -> Line:
+    """Return how many tasks are in each state, and the generation of a hunt."""
+    spans: list[Span | str] = []
+    for status in BAR_ORDER:
+        count = now.counts[status]
+        if count:
+            sign = {TaskStatus.SEALED: f"{glyphs.good} ", TaskStatus.FAILED: f"{glyphs.bad} "}.get(status, "")
+            spans += [(f"{sign}{count:,} {TASK_WORDS.get(status, status)}", TASK_TONES[status]), "  "]
+    if now.generations > 1:
+        spans += [f"generation {now.generation} of {now.generations}"]
+    if spans and spans[-1] == "  ":
+        spans.pop()
+    return line(*spans) if spans else line(("no task has been proposed yet", Tone.DIM))
+
+
+def lane(entry: LaneProgress) -> Line:
+    """Return a source: its slots, what runs and waits there, how fast."""
+    if entry.reason:
+        return _labelled(entry.name, (entry.reason, Tone.BAD))
+    if not entry.is_open:
+        ended = f"closed; {entry.finished:,} sealed, {entry.failed:,} failed"
+        return _labelled(entry.name, (ended, Tone.DIM))
+    pieces = [words.plural(entry.slots, "slot"), f"{entry.running:,} running", f"{entry.queued:,} queued"]
+    if entry.rate_hz is not None:
+        pieces.append(words.rate(entry.rate_hz))
+    return _labelled(entry.name, "  ".join(pieces))
+
+
+def best(scene: Scene) -> Iterator[Line]:
+    """Yield the best task of a hunt."""
+    now = scene.progress
+    if now.best is None:
+        return
+    spans: list[Span | str] = [
+        (f"{now.metric} = {now.best.score:.6g}", Tone.GOOD),
+        f"  {task_id(now.best.task)}",
+    ]
+    if scene.best_params:
+        spans.append((f"  {scene.best_params}", Tone.DIM))
+    yield _labelled("best", *spans)
+
+
+def failures(now: Progress, glyphs: Glyphs, shown: int = SHOWN_FAILURES) -> Iterator[Line]:
+    """Yield the largest groups of like failures."""
+    for at, group in enumerate(now.failures[:shown]):
+        yield _labelled("failures" if at == 0 else "", *failure(group, glyphs))
+    rest = now.failures[shown:]
+    if rest:
+        count = words.plural(sum(group.count for group in rest), "attempt")
+        kinds = words.plural(len(rest), "more kind")
+        yield _labelled("", (f"{kinds}, {count}: `hsm monitor errors`", Tone.DIM))
+    if now.stopped:
+        yield _labelled("stopped", (now.stopped, Tone.BAD))
+
+
+def failure(group: Failures, glyphs: Glyphs) -> list[Span | str]:
+    """Return a group of failures: how many, why, and the first tasks."""
+    first = ", ".join(task_id(task) for task in group.tasks[:2])
+    more = glyphs.more if len(group.tasks) > 2 else ""
+    return [
+        (f"{group.count:,} {glyphs.times} {group.cause}", Tone.BAD),
+        f"  {words.clipped(group.signature, 120, glyphs.more)}",
+        (f"  {first}{more}", Tone.DIM),
+    ]
+
+
+def _labelled(label: str, *spans: Span | str) -> Line:
+    return line((label.ljust(LABEL), Tone.DIM if label else Tone.PLAIN), *spans)
+
+
+def cut(spans: Line, width: int, mark: str) -> Line:
+    """Return a line cut to `width` characters."""
+    if len(text_of(spans)) <= width:
+        return spans
+    kept: list[Span] = []
+    left = width - len(mark)
+    for text, tone in spans:
+        kept.append((text[:left], tone))
+        left -= len(text)
+        if left <= 0:
+            break
+    return [*kept, (mark, Tone.DIM)]

@@ -1,0 +1,200 @@
+"""Where a command works: the project, its sweeps, and one sweep opened for looking."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsm.config import Project, find_project, load_frozen
+from hsm.core import summary
+from hsm.core.errors import EngineRunning, SweepError
+from hsm.core.ledger import Claim, holder
+from hsm.core.monitor import Progress, progress
+from hsm.core.spec import SweepSpec
+from hsm.core.states import SweepStatus
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import Sweeps, SweepTree
+from hsm.core.world import World
+
+MAX_METADATA_BYTES = 1 << 20
+MAX_PARAMS_BYTES = 4096
+_LONG = re.compile(r"-?\d+\.\d{6,}(?:[eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The project around the current folder, and the directory of its sweeps."""
+
+    world: World
+    project: Project
+    outputs: Path
+
+    @classmethod
+    def here(cls, outputs: Path | None = None) -> Workspace:
+        """Return the workspace of the current folder.
+
+        Raises:
+            ConfigError: its `hsm.yaml` is wrong.
+        """
+        project = find_project(Path.cwd())
+        return cls(World(), project, outputs.absolute() if outputs else project.outputs)
+
+    @property
+    def sweeps(self) -> Sweeps:
+        """All sweeps."""
+        return Sweeps(self.outputs)
+
+    def find(self, reference: str) -> SweepTree:
+        """Return the sweep that is meant.
+
+        Raises:
+            SweepError: none is, or more than one.
+        """
+        return self.sweeps.find(reference)
+
+    def look(self, reference: str) -> Look:
+        """Return a sweep as it stands now, quickly: finished tasks without their details.
+
+        Raises:
+            HsmError: it cannot be found or read.
+        """
+        return look_at(self.world, self.find(reference))
+
+    def command(self, words: str, tree: SweepTree) -> str:
+        """Return the command that does something to this sweep from here, as it can be typed."""
+        text = f"hsm {words.replace('ID', tree.sweep_id)}"
+        if self.sweeps == Sweeps(self.project.outputs):
+            return text
+        return f"{text} --outputs {shlex.quote(str(self.outputs))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A sweep at one moment. `claim` is that of an engine that drives it, or may do so on another host."""
+
+    tree: SweepTree
+    spec: SweepSpec
+    tracker: SweepTracker
+    claim: Claim | None
+    at: float
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether an engine is at it."""
+        return self.claim is not None
+
+    @property
+    def status(self) -> SweepStatus:
+        """Where it stands."""
+        return self.tracker.status(driven=self.is_driven)
+
+    @property
+    def progress(self) -> Progress:
+        """How it gets on."""
+        return progress(self.tracker, self.at, driven=self.is_driven)
+
+
+def look_at(world: World, tree: SweepTree) -> Look:
+    """Return a sweep from its newest summary and what came since.
+
+    Raises:
+        HsmError: it cannot be read.
+    """
+    spec = load_frozen(tree.config)
+    tracker, _ = summary.glance(world.files, tree, spec)
+    return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
+
+
+def study(world: World, tree: SweepTree) -> Look:
+    """Return a sweep with every detail of every task, from its whole ledger.
+
+    Raises:
+        HsmError: it cannot be read.
+    """
+    spec = load_frozen(tree.config)
+    tracker, _ = summary.replay(world.files, tree, spec)
+    return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
+
+
+def refuse_if_driven(space: Workspace, look: Look) -> None:
+    """Refuse a sweep that an engine drives, or may drive.
+
+    Raises:
+        EngineRunning: with the host and the pid.
+    """
+    if look.claim is None:
+        return
+    who = look.claim.who
+    if space.world.is_alive(who):
+        watch = space.command("monitor watch ID", look.tree)
+        cancel = space.command("sweep cancel ID", look.tree)
+        hint = f"`{watch}` shows it; `{cancel}` ends it; `kill {who.pid}` lets it go"
+    else:
+        again = space.command("sweep complete ID --takeover", look.tree)
+        hint = f"if the engine on {who.host} is surely dead: `{again}`"
+    raise EngineRunning(
+        f"an engine on host {who.host}, pid {who.pid}, drives {look.tree.sweep_id}", hint=hint
+    )
+
+
+def metadata_of(tree: SweepTree) -> dict[str, Any]:
+    """Return what `sweep_metadata.yaml` says, nothing when it is gone or damaged."""
+    import yaml
+
+    try:
+        with tree.metadata.open("rb") as file:
+            content = yaml.safe_load(file.read(MAX_METADATA_BYTES))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def project_of(tree: SweepTree, otherwise: Path) -> Path:
+    """Return the project folder that a sweep was started in, another when that is not on this machine."""
+    recorded = metadata_of(tree).get("project")
+    if isinstance(recorded, str) and Path(recorded).is_dir():
+        return Path(recorded)
+    return otherwise
+
+
+def one_task(tracker: SweepTracker, name: str) -> int:
+    """Return the index of the task that `task_0003` or `3` names.
+
+    Raises:
+        SweepError: there is none.
+    """
+    from hsm.wire.names import task_id, task_index
+
+    count = len(tracker.tasks)
+    try:
+        index = task_index(name)
+    except ValueError as error:
+        raise SweepError(f"{name!r} is not a task", hint="name it as task_0003, or as 3") from error
+    if index > count:
+        known = f"it has {task_id(1)} to {task_id(count)}" if count else "it has no task yet"
+        raise SweepError(f"the sweep has no {task_id(index)}", hint=known)
+    return index
+
+
+def _shortened(match: re.Match[str]) -> str:
+    return f"{float(match.group()):.6g}"
+
+
+def params_line(tree: SweepTree, spec: SweepSpec, task: int) -> str:
+    """Return what a task's parameters are that not every task has alike, from the file beside its results.
+
+    It is empty where that file is not there.
+    """
+    try:
+        with (tree.task(task) / "params.yaml").open(encoding="utf-8", errors="replace") as file:
+            rows = file.read(MAX_PARAMS_BYTES).splitlines()
+    except OSError:
+        return ""
+    pairs = [
+        (key.strip('"'), _LONG.sub(_shortened, value))
+        for key, _, value in (row.partition(": ") for row in rows)
+    ]
+    return ", ".join(f"{key} = {value}" for key, value in pairs if value and key not in spec.parameters)

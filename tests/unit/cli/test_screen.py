@@ -1,0 +1,111 @@
+"""What progress looks like: everything on few lines, none wider than the terminal."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hsm.cli.console import ASCII, Glyphs, text_of
+from hsm.cli.live import text_from
+from hsm.cli.screen import Scene, lines_of
+from hsm.core.monitor import Eta, Failures, LaneProgress, Progress
+from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.tallies import Best
+from hsm.core.tree import SweepTree
+
+LANE = LaneProgress(
+    name="local", is_open=True, reason="", slots=4, running=4, queued=6, finished=20, failed=2, rate_hz=0.5
+)
+PROGRESS = Progress(
+    status=SweepStatus.RUNNING,
+    counts={
+        **dict.fromkeys(TaskStatus, 0),
+        TaskStatus.SEALED: 20,
+        TaskStatus.FAILED: 2,
+        TaskStatus.RUNNING: 4,
+    },
+    planned=26,
+    expected=40,
+    finished=22,
+    retries=0,
+    generation=2,
+    generations=3,
+    elapsed_s=72.0,
+    age_s=1.0,
+    rate_hz=0.5,
+    eta=Eta(likely_s=36.0, low_s=25.0, high_s=52.0, endings=22, remaining=18),
+    eta_reason="",
+    metric="score",
+    best=Best(0.93, 17),
+    improvements=3,
+    lanes=(LANE,),
+    failures=(Failures(cause="time", signature="over 10 s", count=2, tasks=(3, 9), remedy="raise it"),),
+    stopped="",
+)
+SCENE = Scene(
+    tree=SweepTree(Path("/x/heat-20260102-030405-abcd")),
+    progress=PROGRESS,
+    best_params="k: 0.2",
+    recent=("12:00:00 task_0022 sealed", "12:00:01 task_0023 sealed"),
+)
+
+
+def _texts(scene: Scene, width: int = 100, glyphs: Glyphs = Glyphs()) -> list[str]:  # noqa: B008 - a frozen value
+    return [text_of(spans) for spans in lines_of(scene, width, glyphs)]
+
+
+def test_one_glance_tells_everything() -> None:
+    """Status, time to go, states, sources, best, failures and what happened, one line each."""
+    assert _texts(SCENE) == [
+        "heat-20260102-030405-abcd  running  1 min 12 s  ~36 s (25 to 52 s) left",
+        "█" * 39 + "░" * 21 + "  22/40  55 %",
+        "✓ 20 sealed  ✗ 2 failed  4 running  generation 2 of 3",
+        "local     4 slots  4 running  6 queued  30/min",
+        "best      score = 0.93  task_0017  k: 0.2",
+        "failures  2 × time  over 10 s  task_0003, task_0009",
+        "now       12:00:00 task_0022 sealed",
+        "          12:00:01 task_0023 sealed",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 160])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    """Lines are cut, with a mark, instead of being wrapped."""
+    long = replace(SCENE, best_params="p" * 300, notice="n" * 300)
+    assert max(map(len, _texts(long, width))) <= width
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    """The same facts in signs that every locale has."""
+    assert all(row.isascii() for row in _texts(SCENE, glyphs=ASCII))
+
+
+def test_the_bar_is_full_only_when_all_is_done() -> None:
+    """399 of 400 tasks are 99 %, never 100 %."""
+    counts = {**PROGRESS.counts, TaskStatus.SEALED: 399, TaskStatus.FAILED: 0, TaskStatus.RUNNING: 1}
+    nearly = replace(PROGRESS, counts=counts, planned=400, expected=400, finished=399)
+    assert _texts(replace(SCENE, progress=nearly))[1].endswith("399/400  99 %")
+
+
+def test_old_news_is_called_old() -> None:
+    """When nothing has happened for a while, the header says for how long."""
+    assert "last news 40 s ago" in _texts(replace(SCENE, progress=replace(PROGRESS, age_s=40.0)))[0]
+
+
+def test_a_failed_source_says_why() -> None:
+    """A lane that is gone shows its reason instead of its load."""
+    gone = replace(LANE, is_open=False, reason="no route to host")
+    assert "local     no route to host" in _texts(replace(SCENE, progress=replace(PROGRESS, lanes=(gone,))))
+
+
+def test_many_kinds_of_failure_are_summed_up() -> None:
+    """Only the largest groups are shown; the others are counted and a command is named."""
+    groups = tuple(replace(PROGRESS.failures[0], signature=f"s{n}") for n in range(7))
+    texts = _texts(replace(SCENE, progress=replace(PROGRESS, failures=groups)))
+    assert "          3 more kinds, 6 attempts: `hsm monitor errors`" in texts
+
+
+def test_nothing_in_a_live_picture_is_markup() -> None:
+    """Brackets of a user's text are shown, control characters escaped."""
+    text = text_from(lines_of(replace(SCENE, recent=("[bold]x[/bold]\x1b[2J",)), 100, Glyphs()))
+    assert "[bold]x[/bold]\\x1b[2J" in text.plain
