@@ -137,6 +137,11 @@ def new_sweep_id(name: str, at: float, rng: Random) -> str:
     return f"{name}-{stamp}-{''.join(rng.choice(ID_ALPHABET) for _ in range(4))}"
 
 
+def _age(tree: SweepTree) -> tuple[list[str], int]:
+    """Order sweeps by the second in their ids, then by when their FORMAT was written."""
+    return tree.sweep_id.split("-")[-3:-1], tree.format.stat().st_mtime_ns
+
+
 @dataclass(frozen=True, slots=True)
 class Sweeps:
     """The directory that holds all sweeps of a project."""
@@ -148,7 +153,7 @@ class Sweeps:
         if not self.outputs.is_dir():
             return []
         trees = [SweepTree(path) for path in self.outputs.iterdir() if (path / ".hsm" / "FORMAT").is_file()]
-        return sorted(trees, key=lambda tree: tree.sweep_id.split("-")[-3:])
+        return sorted(trees, key=_age)
 
     def find(self, reference: str) -> SweepTree:
         """Return the sweep meant by a path, an id, the beginning of one, or `last`.

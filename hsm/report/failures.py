@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 from hsm.core.model import Task
-from hsm.core.states import AttemptState, Cause
+from hsm.core.monitor import REMEDIES
+from hsm.core.states import AttemptState
 from hsm.report.groups import FailedAlike
 from hsm.report.html import Markup, code, join, note, section, short, tag, text
 from hsm.report.links import task_link, task_list
@@ -15,18 +15,6 @@ from hsm.report.view import ReportView, has_result
 
 TASKS = 16
 SIGNATURE = 200
-
-HINTS: Mapping[Cause, str] = {
-    Cause.APPLICATION: "The program itself ended badly: its last words are below.",
-    Cause.TIME: "The attempts ran into their time limit: raise `timeout` or `resources.walltime`.",
-    Cause.MEMORY: "The attempts ran into their memory limit: raise `resources.memory`.",
-    Cause.NODE: "The machine under the attempts failed: try another compute source.",
-    Cause.PREEMPTED: "The scheduler took the machines back more often than `retry.preempted` allows.",
-    Cause.TRANSFER: "Results could not be brought home whole: look at the link and the disks.",
-    Cause.LOST: "The attempts vanished without an exit record: look at the source's log under logs/sources/.",
-    Cause.PROTOCOL: "HSM's own contract was broken: please report this with logs/engine.log.",
-}
-
 
 def failures(view: ReportView) -> Markup:
     """Return the section on failures."""
@@ -51,9 +39,13 @@ def _group(view: ReportView, group: FailedAlike, *, is_open: bool) -> Markup:
     told = [task for task in group.tasks if task.task_id in view.logs]
     tails = [_tail(view, task, is_open=is_open and place == 0) for place, task in enumerate(told)]
     silent = note("Nothing was written to stderr.") if not tails else None
-    hint = note(HINTS[group.cause]) if group.cause else None
+    hint = note(_sentence(REMEDIES[group.cause])) if group.cause else None
     where = tag("p", task_list(group.tasks, TASKS), class_="ids")
     return tag("article", heading, words, hint, where, *tails, silent, class_="failure")
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _tail(view: ReportView, task: Task, *, is_open: bool) -> Markup:

@@ -281,7 +281,7 @@ def test_failures_are_grouped_by_what_they_have_in_common(tmp_path: Path) -> Non
     assert "1 × application · exit code 1exit code #: Segmentation fault" in told
     assert "1 × memory · exit code 1over 1 GiB" in told
     assert told.index("5 × application") < told.index("1 × application") < told.index("1 × memory")
-    assert "raise `resources.memory`" in told
+    assert "Raise `resources.memory`" in told
     assert "Nothing was written to stderr." in told
     assert told.count("Traceback (most recent call last):") == 2
 
