@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
@@ -212,21 +211,13 @@ class Drive:
             return True
         if self._homing.pending:
             return False
-        if self._reactions.failure is not None or self._sees_nothing():
+        if self._reactions.failure is not None or _is_out_of_sight(self.tracker, self._job, self._lanes):
             return True
         if self._reactions.detaching:
             return not self._waiting_refs()
         if self.tracker.stopped:
             return not self.tracker.live()
         return self.tracker.is_over or self._limit_reached()
-
-    def _sees_nothing(self) -> bool:
-        """Whether all that is not over is at sources that failed: a later engine will see to it."""
-        seen = {name for name, lane in self._lanes.items() if lane.is_open}
-        if len(seen) == len(self._job.sources) or self._planner.is_asking:
-            return False
-        live = self.tracker.live()
-        return bool(live) and not any(task.attempt and task.attempt.source in seen for task in live)
 
     def _limit_reached(self) -> bool:
         limit = self._job.wishes.max_tasks
@@ -248,19 +239,14 @@ class Drive:
 
     def _carry_out(self, order: Order) -> None:
         task, command = order
-        if command is Command.COLLECT:
-            self._homing.collect_later(task, self._work_dir(task))
+        if command is Command.COLLECT and task.attempt is not None:
+            self._homing.collect_later(task, self._projector.work_dir(task, task.attempt))
         elif command is not Command.CANCEL:
             self._homing.project_later(order)
 
-    def _work_dir(self, task: Task) -> Path:
-        attempt = task.attempt
-        return self._projector.work_dir(task, attempt) if attempt else self._job.tree.task(task.index)
-
     def _cancel(self, tasks: Sequence[Task]) -> None:
-        for source, refs in _refs_to_cancel(tasks).items():
-            if source in self._lanes:
-                self._lanes[source].calls.put(Cancel(refs))
+        for source, refs in _refs_to_cancel(tasks, self._lanes).items():
+            self._lanes[source].calls.put(Cancel(refs))
 
     def _recall(self) -> None:
         """Take back, once, what has been handed over and has not begun."""
@@ -311,10 +297,19 @@ def _is_reply(item: inp.Input) -> bool:
     return isinstance(item, inp.HandedOver)
 
 
-def _refs_to_cancel(tasks: Sequence[Task]) -> dict[str, list[str]]:
+def _is_out_of_sight(tracker: SweepTracker, job: SweepJob, lanes: Mapping[str, Lane]) -> bool:
+    """Tell whether all that is not over is at sources that failed: a later engine will see to it."""
+    seen = {name for name, lane in lanes.items() if lane.is_open}
+    if len(seen) == len(job.sources):
+        return False
+    live = tracker.live()
+    return bool(live) and not any(task.attempt and task.attempt.source in seen for task in live)
+
+
+def _refs_to_cancel(tasks: Sequence[Task], lanes: Mapping[str, Lane]) -> dict[str, list[str]]:
     """Return, by source, attempts that wait before those that run, whose slots they would take."""
     refs: dict[str, list[str]] = {}
     for task in sorted(tasks, key=lambda task: task.status is TaskStatus.RUNNING):
-        if task.attempt is not None:
+        if task.attempt is not None and task.attempt.source in lanes:
             refs.setdefault(task.attempt.source, []).append(task.attempt.ref or task.attempt.token)
     return refs

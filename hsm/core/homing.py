@@ -53,8 +53,8 @@ class Homing:
         """Bring home and judge until cancelled."""
         while True:
             home = [ended for ended in await self._ended.take() if await self._fetch(ended)]
-            if home:
-                self._post(Judged(await self._world.blocking(self._judge, home)))
+            # Posted even when empty: that less is pending may be what the engine waits for.
+            self._post(Judged(await self._world.blocking(self._judge, home) if home else ()))
 
     def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
         at = self._world.now()

@@ -43,7 +43,11 @@ def seal(directory: Path, **changes: Any) -> Ended:
     (directory / manifest.REPORT).write_bytes(report)
     known: dict[str, Any] = {"state": AttemptState.EXITED, "manifest": sha256_hex(report), **changes}
     attempt = Attempt(number=2, token="t" * 32, source="local", **known)
-    return Ended(Task(index=5, config_hash="c", task_key="k", params_json="{}", attempts=(attempt,)), attempt, directory)
+    return Ended(
+        Task(index=5, config_hash="c", task_key="k", params_json="{}", attempts=(attempt,)),
+        attempt,
+        directory,
+    )
 
 
 def verdict_of(ended: Ended) -> AttemptSealed:
@@ -96,7 +100,9 @@ def test_an_attempt_without_a_report_failed(tmp_path: Path) -> None:
     ids=["changed", "shorter", "gone", "other report", "damaged report", "no report"],
 )
 @pytest.mark.parametrize("cause", [None, Cause.TIME])
-def test_what_did_not_come_home_whole_is_a_transfer_failure(tmp_path: Path, harm: Any, cause: Cause | None) -> None:
+def test_what_did_not_come_home_whole_is_a_transfer_failure(
+    tmp_path: Path, harm: Any, cause: Cause | None
+) -> None:
     """Never sealed, never charged to the program, and the reason names the file."""
     directory = left(tmp_path / "a", field__bin=b"0123456789")
     ended = seal(directory, cause=cause, reason="x" if cause else "")
@@ -109,7 +115,14 @@ def test_what_did_not_come_home_whole_is_a_transfer_failure(tmp_path: Path, harm
 
 def test_a_report_that_is_no_report_is_a_transfer_failure(tmp_path: Path) -> None:
     """Even where its hash is right."""
-    for content in (b"[]", b"{}", b'{"artifacts": [1]}', b'{"artifacts": [{"path": "x"}]}', b'{"artifacts": 7}', b"null"):
+    for content in (
+        b"[]",
+        b"{}",
+        b'{"artifacts": [1]}',
+        b'{"artifacts": [{"path": "x"}]}',
+        b'{"artifacts": 7}',
+        b"null",
+    ):
         directory = left(tmp_path / "a", provenance__json=content)
         attempt = Attempt(number=1, token="t", source="local", manifest=sha256_hex(content))
         task = Task(index=1, config_hash="c", task_key="k", params_json="{}")
@@ -186,7 +199,7 @@ def test_no_metrics_are_no_fault(tmp_path: Path) -> None:
 
 
 def test_huge_output_is_noted(tmp_path: Path) -> None:
-    """Somebody should know that the disk fills with logs. (The file is sparse.)"""
+    """Somebody should know that the disk fills with logs."""
     directory = left(tmp_path / "a", stdout__log=b"")
     os.truncate(directory / "stdout.log", 100 << 20)
     assert "stdout.log is 0.1 GB" in verdict_of(seal(directory)).notes[0]
@@ -210,7 +223,9 @@ def test_only_a_programs_own_failure_is_told_by_its_last_words(tmp_path: Path) -
 
 
 @given(st.binary(max_size=300))
-def test_last_words_are_one_short_printable_line(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_last_words_are_one_short_printable_line(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
     """Whatever a program wrote, binary or hostile."""
     directory = left(tmp_path_factory.getbasetemp() / "words", stderr__log=data * 20)
     line = signature(directory, Cause.APPLICATION, "exit code 1")

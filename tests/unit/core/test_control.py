@@ -1,0 +1,104 @@
+"""The engine's ear: private, one line each way, and no word of it believed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from hsm.core import control
+from hsm.core.errors import LedgerError
+from hsm.core.inputs import CancelAsked, Input
+from hsm.core.tree import SweepTree
+from tests.unit.core.worlds import new_tree
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> SweepTree:
+    return new_tree(tmp_path)
+
+
+class Engine:
+    """Takes what is posted; acknowledges when told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[CancelAsked] = []
+        self.arrived = asyncio.Event()
+
+    def post(self, item: Input) -> None:
+        assert isinstance(item, CancelAsked)
+        self.asked.append(item)
+        self.arrived.set()
+
+
+async def say(tree: SweepTree, line: bytes) -> dict[str, object]:
+    reader, writer = await asyncio.open_unix_connection(control.address_of(tree))
+    writer.write(line)
+    writer.write_eof()
+    reply = await reader.readline()
+    writer.close()
+    return dict(json.loads(reply))
+
+
+async def test_an_answer_comes_when_the_engine_says_so(tree: SweepTree) -> None:
+    """Not before."""
+    engine = Engine()
+    async with control.listening(tree, engine.post):
+        asking = asyncio.create_task(control.ask_to_cancel(control.address_of(tree), [3, 4]))
+        await engine.arrived.wait()
+        assert list(engine.asked[0].tasks) == [3, 4]
+        await say(tree, b"hello\n")  # whoever asks later has an answer by now
+        assert not asking.done()
+        assert engine.asked[0].done is not None
+        engine.asked[0].done.set_result(None)
+        async with asyncio.timeout(5):
+            await asking
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"", b"hello\n", b"[]\n", b'{"cancel": 3}\n', b'{"cancel": ["x"]}\n', b"\xff\xfe\n"]
+)
+async def test_what_is_no_request_is_refused(tree: SweepTree, line: bytes) -> None:
+    """And never reaches the engine."""
+    engine = Engine()
+    async with control.listening(tree, engine.post):
+        assert "not a request" in str((await say(tree, line))["error"])
+    assert not engine.asked
+
+
+async def test_the_socket_is_private_and_goes_with_the_engine(tree: SweepTree) -> None:
+    """Nobody else may connect; a stale one of a dead engine is replaced."""
+    address = Path(control.address_of(tree))
+    await asyncio.to_thread(address.write_text, "stale")
+    async with control.listening(tree, Engine().post):
+        mode = os.lstat(address).st_mode
+        assert stat.S_ISSOCK(mode)
+        assert stat.S_IMODE(mode) == 0o600
+        assert stat.S_IMODE(os.lstat(address.parent).st_mode) == 0o700
+    assert address not in set(await asyncio.to_thread(lambda: list(address.parent.iterdir())))
+
+
+async def test_an_engine_that_is_not_there_is_an_error(tree: SweepTree) -> None:
+    """One that says that the request has not been taken."""
+    with pytest.raises(LedgerError, match="does not answer"):
+        await control.ask_to_cancel(control.address_of(tree), [])
+
+
+async def test_an_engine_that_leaves_without_an_answer_has_not_acknowledged(tree: SweepTree) -> None:
+    """Who asked gets an error, not silence."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+
+    server = await asyncio.start_unix_server(hang_up, path=control.address_of(tree))
+    try:
+        with pytest.raises(LedgerError, match="went away"):
+            await control.ask_to_cancel(control.address_of(tree), [])
+    finally:
+        server.close()
+        await asyncio.to_thread(Path(control.address_of(tree)).unlink)

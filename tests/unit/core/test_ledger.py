@@ -1,0 +1,544 @@
+"""The ledger: what was acknowledged is there after anything; what is damaged is refused and left as it is."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from hsm.core import events as ev
+from hsm.core import ledger as ledgers
+from hsm.core.errors import (
+    EngineRunning,
+    LedgerCorrupt,
+    LedgerError,
+    LedgerFull,
+    LedgerNewer,
+    SweepError,
+)
+from hsm.core.ledger import Ledger, LedgerReader, Mark, create_tree, holder, last_claim, segments
+from hsm.core.states import SweepStatus
+from hsm.core.tree import SweepTree
+from hsm.wire import frames
+from hsm.wire.files import Files
+from hsm.wire.log import LogWriter, encode_record
+from tests.unit.core.worlds import Process, new_tree, open_ledger
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> SweepTree:
+    return new_tree(tmp_path)
+
+
+def cursor(number: int) -> ev.CursorMoved:
+    return ev.CursorMoved(source="local", cursor=str(number))
+
+
+def stopped(epoch: int) -> ev.EngineStopped:
+    return ev.EngineStopped(epoch=epoch, status=SweepStatus.PARTIAL, at=1.0)
+
+
+def events_of(tree: SweepTree) -> list[ev.Event]:
+    return list(LedgerReader(Files(), tree).events())
+
+
+def content_of(tree: SweepTree) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(tree.root)): path.read_bytes() for path in tree.root.rglob("*") if path.is_file()
+    }
+
+
+async def write(tree: SweepTree, groups: Iterable[list[int]], world: Process | None = None) -> Process:
+    """Be an engine that commits these groups and is killed."""
+    world = world or Process()
+    _, ledger = open_ledger(world, tree)
+    for group in groups:
+        await ledger.commit([cursor(number) for number in group])
+    ledger.close()
+    world.close()
+    world.die()
+    return world
+
+
+async def test_what_was_committed_is_read(tree: SweepTree) -> None:
+    """Group by group, engine after engine, in order."""
+    await write(tree, [[1], [2, 3]])
+    await write(tree, [[4]])
+    assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
+    assert [path.name for path in segments(tree)] == ["000001-0001.hsl", "000002-0001.hsl"]
+
+
+async def test_a_reader_follows_the_ledger_over_engines(tree: SweepTree) -> None:
+    """A reader that is asked again yields what is new, also in the segments of later engines."""
+    reader = LedgerReader(Files(), tree)
+    assert list(reader.events()) == []
+    await write(tree, [[1]])
+    assert list(reader.events()) == [cursor(1)]
+    await write(tree, [[2]])
+    await write(tree, [[3]])
+    assert list(reader.events()) == [cursor(2), cursor(3)]
+    again = LedgerReader(Files(), tree, reader.mark)
+    await write(tree, [[4]])
+    assert list(again.events()) == list(reader.events()) == [cursor(4)]
+
+
+async def test_a_tail_torn_at_any_byte_costs_only_what_was_not_acknowledged(tree: SweepTree) -> None:
+    """Cut anywhere in the last group: the groups before it stay, the rest is kept aside, work goes on."""
+    await write(tree, [[1], [2]])
+    path = segments(tree)[0]
+    acknowledged = path.stat().st_size
+    await append(path, tree, [[3, 4]])
+    whole = path.read_bytes()
+    for cut in range(acknowledged, len(whole)):
+        path.write_bytes(whole[:cut])
+        assert events_of(tree) == [cursor(1), cursor(2)]
+        world = Process()
+        _, ledger = open_ledger(world, tree)
+        await ledger.commit([cursor(cut)])
+        ledger.close()
+        world.close()
+        assert events_of(tree) == [cursor(1), cursor(2), cursor(cut)]
+        torn = {item.name: item.read_bytes() for item in (tree.hsm / "torn").glob("*")}
+        assert torn == (
+            {f"{path.name}.{acknowledged}": whole[acknowledged:cut]} if cut > acknowledged else {}
+        )
+        reset(tree)
+
+
+async def append(path: Path, tree: SweepTree, groups: list[list[int]]) -> None:
+    """Append groups to a segment as the process that wrote it would go on."""
+    reader = LedgerReader(Files(), tree)
+    list(reader.events())
+    files = Files()
+    log = LogWriter(files, str(path), files.open_append(str(path)), reader.mark.position)
+    for group in groups:
+        log.write([encode_record(ev.to_record(cursor(number))) for number in group])
+    log.close()
+
+
+def reset(tree: SweepTree) -> None:
+    """Forget the second engine."""
+    for path in [*tree.epochs.glob("000002*"), *tree.ledger.glob("000002*"), *(tree.hsm / "torn").glob("*")]:
+        path.unlink()
+
+
+async def test_damage_in_the_middle_is_refused_and_nothing_is_changed(tree: SweepTree) -> None:
+    """Any flipped bit before acknowledged groups: an error with file and offset, the tree as it was."""
+    await write(tree, [[1], [2]])
+    path = segments(tree)[0]
+    begin = path.stat().st_size
+    await append(path, tree, [[3]])
+    end = path.stat().st_size
+    await append(path, tree, [[4]])
+    whole = path.read_bytes()
+    for place in range(begin, end):
+        for bit in (0, 2, 6):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            before = content_of(tree)
+            with pytest.raises(LedgerCorrupt, match=rf"{path.name}: damaged at byte \d+") as refused:
+                open_ledger(Process(), tree)
+            assert begin <= int(str(refused.value).partition("at byte ")[2].partition(":")[0]) < end
+            assert content_of(tree) == before
+    path.write_bytes(whole)
+    assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+async def test_a_damaged_header_is_refused(tree: SweepTree, engines: int) -> None:
+    """Of the first, the middle or the last segment: never read past, never taken for an empty one."""
+    for number in range(engines + 1):
+        await write(tree, [[number]])
+    for path in segments(tree):
+        whole = path.read_bytes()
+        for place in range(whole.index(b"\n")):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 2]) + whole[place + 1 :])
+            with pytest.raises(LedgerCorrupt, match=r"\.hsl: damaged at byte"):
+                events_of(tree)
+        path.write_bytes(whole)
+    assert len(events_of(tree)) == engines + 1
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_missing_segment_is_refused(tree: SweepTree, lost: int) -> None:
+    """A successor names the segment that it goes on from."""
+    for number in range(3):
+        await write(tree, [[number]])
+    segments(tree)[lost].unlink()
+    with pytest.raises(LedgerCorrupt, match="goes on from byte"):
+        events_of(tree)
+
+
+async def test_an_older_copy_of_a_segment_is_refused(tree: SweepTree) -> None:
+    """A segment put back from a backup lacks what its successor goes on from."""
+    await write(tree, [[1]])
+    path = segments(tree)[0]
+    old = path.read_bytes()
+    await append(path, tree, [[2]])
+    await write(tree, [[3]])
+    path.write_bytes(old)
+    with pytest.raises(LedgerCorrupt, match="goes on from byte"):
+        events_of(tree)
+
+
+async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> None:
+    """An engine killed between claim and header, cut at any byte, leaves a sweep that goes on."""
+    await write(tree, [[1]])
+    await write(tree, [])
+    path = segments(tree)[1]
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        assert events_of(tree) == [cursor(1)]
+        world = Process()
+        _, ledger = open_ledger(world, tree)
+        assert ledger.claim.epoch == 3
+        await ledger.commit([cursor(2)])
+        ledger.close()
+        world.close()
+        assert events_of(tree) == [cursor(1), cursor(2)]
+        for item in [*tree.epochs.glob("000003*"), *tree.ledger.glob("000003*")]:
+            item.unlink()
+
+
+async def test_what_a_superseded_engine_still_writes_is_ignored(tree: SweepTree) -> None:
+    """Whole groups behind the place where the successor began never count, whoever reads, however often."""
+    old = Process("far")
+    _, zombie = open_ledger(old, tree)
+    await zombie.commit([cursor(1)])
+    before = LedgerReader(Files(), tree)
+    assert list(before.events()) == [cursor(1)]
+    world = Process()
+    _, ledger = open_ledger(world, tree, takeover=True)
+    await zombie.commit([cursor(666)])
+    await ledger.commit([cursor(2)])
+    await zombie.commit([cursor(667)])
+    assert events_of(tree) == [cursor(1), cursor(2)]
+    assert list(before.events()) == [cursor(2)]
+    ledger.close()
+    world.die()
+    await write(tree, [[3]])
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+    zombie.close()
+    old.close()
+    world.close()
+
+
+async def test_segments_are_rotated_and_chained(tree: SweepTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment that has grown is followed by another, and losing one of them is seen."""
+    monkeypatch.setattr(ledgers, "SEGMENT_BYTES", 800)
+    await write(tree, [[number] for number in range(20)])
+    names = [path.name for path in segments(tree)]
+    assert len(names) > 3
+    assert names[:3] == ["000001-0001.hsl", "000001-0002.hsl", "000001-0003.hsl"]
+    assert events_of(tree) == [cursor(number) for number in range(20)]
+    await write(tree, [[20]])
+    assert len(events_of(tree)) == 21
+    segments(tree)[1].unlink()
+    with pytest.raises(LedgerCorrupt):
+        events_of(tree)
+
+
+async def test_a_full_disk_costs_nothing_that_was_acknowledged(tree: SweepTree) -> None:
+    """The commit fails with one clear error, nothing of it stays, and with room the ledger goes on."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    for room in (0, 1, 70):
+        world.faults.room = room
+        with pytest.raises(LedgerFull, match="No space left") as full:
+            await ledger.commit([cursor(2)])
+        assert "free space" in full.value.hint
+        assert str(tree.ledger) in full.value.message
+        assert events_of(tree) == [cursor(1)]
+    world.faults.room = None
+    await ledger.commit([cursor(3)])
+    ledger.close()
+    world.close()
+    assert events_of(tree) == [cursor(1), cursor(3)]
+
+
+async def test_a_full_disk_while_rotating_costs_nothing_either(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old segment stays open until the new one is there."""
+    monkeypatch.setattr(ledgers, "SEGMENT_BYTES", 10)
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    world.faults.room = 5
+    with pytest.raises(LedgerFull):
+        await ledger.commit([cursor(2)])
+    world.faults.room = None
+    await ledger.commit([cursor(3)])
+    ledger.close()
+    world.close()
+    assert events_of(tree) == [cursor(1), cursor(3)]
+
+
+async def test_a_full_disk_when_an_engine_begins_bars_nobody(tree: SweepTree) -> None:
+    """Neither claim nor segment stays half written; once there is room the next engine takes over."""
+    await write(tree, [[1]])
+    for room in (0, 20, 250, 420):
+        world = Process()
+        world.faults.room = room
+        with pytest.raises(LedgerFull):
+            open_ledger(world, tree)
+        world.die()
+        assert events_of(tree) == [cursor(1)]
+        assert not [path for path in tree.epochs.iterdir() if path.suffix != ".claim"]
+    await write(tree, [[2]])
+    assert events_of(tree) == [cursor(1), cursor(2)]
+
+
+async def test_after_a_failed_sync_nothing_is_acknowledged(tree: SweepTree) -> None:
+    """The ledger refuses every further commit, for what the kernel still holds is not known."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    world.faults.sync_error = errno.EIO
+    with pytest.raises(LedgerError, match="Input/output error"):
+        await ledger.commit([cursor(2)])
+    world.faults.sync_error = 0
+    with pytest.raises(LedgerError, match="Input/output error"):
+        await ledger.commit([cursor(3)])
+    ledger.close()
+    world.close()
+    assert events_of(tree)[:1] == [cursor(1)]
+    assert cursor(3) not in events_of(tree)
+
+
+async def test_a_commit_that_is_cut_short_is_finished_before_the_file_is_closed(tree: SweepTree) -> None:
+    """Cancelling the engine's task does not pull the file from under the thread that writes it."""
+    import asyncio
+    import threading
+
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def pause(call: str) -> None:
+        if call == "datasync":
+            inside.set()
+            go_on.wait(10)
+
+    world.faults.before = pause
+    task = asyncio.create_task(ledger.commit([cursor(1)]))
+    await asyncio.get_running_loop().run_in_executor(None, inside.wait, 10)
+    task.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ledger.close()
+    world.close()
+    assert events_of(tree) == [cursor(1)]
+
+
+def frozen(tree: SweepTree, world: Process, **arguments: object) -> pytest.ExceptionInfo[EngineRunning]:
+    before = content_of(tree)
+    with pytest.raises(EngineRunning) as refused:
+        open_ledger(world, tree, **arguments)  # type: ignore[arg-type]
+    assert content_of(tree) == before
+    return refused
+
+
+async def test_a_second_engine_is_refused_by_host_and_pid(tree: SweepTree) -> None:
+    """From the claim on, not only after the first event, and nothing is written."""
+    first = Process()
+    _, ledger = open_ledger(first, tree)
+    for events in ([], [cursor(1)]):
+        if events:
+            await ledger.commit(events)
+        refused = frozen(tree, Process())
+        assert f"on host here, pid {first.identity().pid}," in refused.value.message
+        assert f"kill {first.identity().pid}" in refused.value.hint
+    ledger.close()
+    first.close()
+    first.die()
+    await write(tree, [[2]])
+
+
+async def test_a_second_engine_is_refused_right_after_a_good_end(tree: SweepTree) -> None:
+    """That an earlier engine let go in good order says nothing of the one that has just begun."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([stopped(1)])
+    ledger.close()
+    second = Process()
+    _, other = open_ledger(second, tree)
+    frozen(tree, Process())
+    other.close()
+    second.close()
+    world.close()
+
+
+async def test_an_engine_that_saw_an_older_state_is_refused(tree: SweepTree) -> None:
+    """Between its reading and its claim another engine came and went: what that wrote is not cut off."""
+    world, hasty = Process(), Process()
+    reader = LedgerReader(hasty.files, tree)
+    assert list(reader.events()) == []
+    await write(tree, [[1]], world)
+    with pytest.raises(EngineRunning, match="just now"):
+        Ledger.open(hasty, tree, reader, socket="", released=0, takeover=False)
+    hasty.die()
+    await write(tree, [[2]])
+    assert events_of(tree) == [cursor(1), cursor(2)]
+
+
+async def test_an_engine_on_another_host_is_only_taken_over_on_request(tree: SweepTree) -> None:
+    """Whether it lives cannot be known; the hint says what to do if it does not."""
+    far = Process("far")
+    _, ledger = open_ledger(far, tree)
+    await ledger.commit([cursor(1)])
+    far.die()
+    refused = frozen(tree, Process())
+    assert "host far" in refused.value.message
+    assert "--takeover" in refused.value.hint
+    world = Process()
+    _, taken = open_ledger(world, tree, takeover=True)
+    assert taken.claim.epoch == 2
+    for item in (ledger, taken):
+        item.close()
+    far.close()
+    world.close()
+
+
+async def test_a_released_sweep_is_free_for_other_hosts(tree: SweepTree) -> None:
+    """An engine that let go in good order bars nobody."""
+    far = Process("far")
+    _, ledger = open_ledger(far, tree)
+    await ledger.commit([stopped(1)])
+    ledger.close()
+    far.close()
+    _, other = open_ledger(Process(), tree)
+    other.close()
+
+
+async def test_a_process_that_gave_up_may_try_again(tree: SweepTree) -> None:
+    """After an error the same process, still alive, is not refused for being itself."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    claim = holder(world, tree, released=0)
+    assert claim is not None
+    assert claim.token == ledger.claim.token
+    ledger.close()
+    assert holder(world, tree, released=0) is None
+    _, again = open_ledger(world, tree)
+    assert again.claim.epoch == 2
+    again.close()
+
+
+def test_an_epoch_is_claimed_once(tree: SweepTree) -> None:
+    """Of engines that start at the same moment, one gets the sweep."""
+    first, second = Process(), Process()
+    won: list[Ledger] = []
+
+    reader = LedgerReader(second.files, tree)
+    list(reader.events())
+    original = second.files.publish
+
+    def publish(path: str, data: bytes, part: str) -> None:
+        won.append(open_ledger(first, tree)[1])
+        original(path, data, part)
+
+    second.files.publish = publish  # type: ignore[method-assign]
+    with pytest.raises(EngineRunning, match="at this very moment"):
+        Ledger.open(second, tree, reader, socket="", released=0, takeover=False)
+    claim = last_claim(tree)
+    assert claim is not None
+    assert claim.who == first.identity()
+    assert [path.name for path in tree.epochs.iterdir()] == ["000001.claim"]
+    won[0].close()
+
+
+async def test_a_claim_is_never_seen_half_written(tree: SweepTree) -> None:
+    """An engine killed while claiming leaves nothing that the next one stumbles over."""
+    world = Process()
+    (tree.epochs / "000001.claim.0123").write_bytes(b'{"epoch": 1, "wh')
+    assert last_claim(tree) is None
+    await write(tree, [[1]], world)
+    claim = last_claim(tree)
+    assert claim is not None
+    assert (claim.epoch, claim.who) == (1, world.identity())
+
+
+def test_a_damaged_claim_is_refused(tree: SweepTree) -> None:
+    """Who drives cannot be known then."""
+    (tree.epochs / "000001.claim").write_bytes(b"garbage")
+    with pytest.raises(LedgerCorrupt, match=r"000001\.claim is damaged"):
+        open_ledger(Process(), tree)
+
+
+async def test_an_event_of_a_newer_version_is_refused(tree: SweepTree) -> None:
+    """Unless its record says that it may be skipped."""
+    await write(tree, [[1]])
+    path = segments(tree)[0]
+    reader = LedgerReader(Files(), tree)
+    list(reader.events())
+    files = Files()
+    log = LogWriter(files, str(path), files.open_append(str(path)), reader.mark.position)
+    log.write([encode_record({"t": "remark", "crit": False}), encode_record(ev.to_record(cursor(2)))])
+    assert events_of(tree) == [cursor(1), cursor(2)]
+    log.write([encode_record({"t": "remark", "text": "hello"})])
+    log.close()
+    before = content_of(tree)
+    with pytest.raises(LedgerNewer, match=rf"{path.name}.*'remark'"):
+        open_ledger(Process(), tree)
+    assert content_of(tree) == before
+
+
+def test_a_newer_format_is_refused(tree: SweepTree) -> None:
+    """By what it says, before anything is read."""
+    content = json.loads(tree.format.read_bytes())
+    tree.format.write_text(json.dumps({**content, "format": 9, "min_reader": 1}))
+    assert events_of(tree) == []
+    tree.format.write_text(json.dumps({**content, "min_reader": 2}))
+    with pytest.raises(LedgerNewer, match=r"format 2.*reads up to 1"):
+        events_of(tree)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"min_reader": "x"}', b"\xff"])
+def test_a_damaged_format_is_refused(tree: SweepTree, content: bytes) -> None:
+    """What cannot be told is not guessed."""
+    tree.format.write_bytes(content)
+    with pytest.raises(LedgerCorrupt, match="FORMAT is damaged"):
+        events_of(tree)
+
+
+def test_what_is_no_sweep_is_told(tmp_path: Path) -> None:
+    """A directory without FORMAT is none."""
+    with pytest.raises(SweepError, match="is not a sweep"):
+        LedgerReader(Files(), SweepTree(tmp_path))
+
+
+def test_a_tree_is_made_once_and_whole(tmp_path: Path) -> None:
+    """Every directory is there; a second tree of the same name is refused, and so is a full disk."""
+    tree = new_tree(tmp_path)
+    assert all(path.is_dir() for path in tree.directories())
+    with pytest.raises(LedgerError, match="File exists"):
+        create_tree(Files(), tree)
+    full = Process()
+    full.faults.room = 10
+    with pytest.raises(LedgerFull):
+        create_tree(full.files, SweepTree(tmp_path / "other"))
+
+
+async def test_a_mark_names_a_place_between_groups(tree: SweepTree) -> None:
+    """Where the ledger says it stands, a reader stands after reading."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    for number in range(3):
+        await ledger.commit([cursor(number)])
+        reader = LedgerReader(Files(), tree)
+        list(reader.events())
+        assert reader.mark == ledger.mark
+        assert reader.torn == b""
+    assert LedgerReader(Files(), tree).mark == Mark()
+    ledger.close()
+    world.close()
+    assert frames.HEADER_BYTES == 38

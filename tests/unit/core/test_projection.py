@@ -1,0 +1,222 @@
+"""Projections: what people read follows from the ledger; it can be done twice and picked up half done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hsm.core import events as ev
+from hsm.core.machine import Command
+from hsm.core.model import Exit, Proposal, Task
+from hsm.core.plan import write_plan
+from hsm.core.projection import Projector
+from hsm.core.states import Cause, TaskStatus
+from hsm.core.summary import tracker_of
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import SweepTree
+from hsm.wire.files import Files
+from tests.unit.core.worlds import new_tree, sweep_spec
+
+TOKEN = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> SweepTree:
+    return new_tree(tmp_path)
+
+
+@pytest.fixture
+def tracker(tree: SweepTree) -> SweepTracker:
+    found = tracker_of(tree, sweep_spec())
+    name, count = write_plan(Files(), tree.plans, [Proposal(params={"k": "no"})], "p")
+    found.fold(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=1.0))
+    return found
+
+
+@pytest.fixture
+def projector(tree: SweepTree) -> Projector:
+    return Projector(Files(), tree)
+
+
+def work(tree: SweepTree, task: Task, number: int) -> Path:
+    attempt = task.attempts[number - 1]
+    path = tree.root / tree.attempt_name(task.index, number, attempt.token)
+    path.mkdir()
+    (path / "stdout.log").write_text(f"attempt {number}\n")
+    return path
+
+
+def begin(tracker: SweepTracker, number: int) -> Task:
+    token = f"{number}{TOKEN[1:]}"
+    tracker.fold(ev.AttemptIntended(task=1, attempt=number, token=token, source="local", at=1.0))
+    tracker.fold(ev.AttemptStarted(task=1, attempt=number, at=2.0))
+    return tracker.task(1)
+
+
+def end(tracker: SweepTracker, number: int, *, cause: Cause | None = None) -> list[tuple[Task, Command]]:
+    exit_ = Exit(code=1 if cause else 0, wall_s=0.5)
+    tracker.fold(
+        ev.AttemptExited(
+            task=1, attempt=number, exit=exit_, manifest="m", cause=cause, started_at=2.0, at=3.0
+        )
+    )
+    if cause is None:
+        return tracker.fold(
+            ev.AttemptSealed(task=1, attempt=number, metrics={"f": None}, notes=("f is nan",), at=4.0)
+        )
+    return tracker.fold(ev.AttemptFailed(task=1, attempt=number, cause=cause, reason="it broke", at=4.0))
+
+
+def test_a_running_task_is_a_link_to_where_it_runs(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """Relative, so that the tree can be moved; linking again changes nothing."""
+    task = begin(tracker, 1)
+    directory = work(tree, task, 1)
+    for _ in range(2):
+        projector.link([task])
+        assert tree.task(1).is_symlink()
+        assert not tree.task(1).readlink().is_absolute()
+        assert tree.task(1).resolve() == directory.resolve()
+    moved = tree.root.rename(tree.root.with_name("moved"))
+    assert (SweepTree(moved).task(1) / "stdout.log").read_text() == "attempt 1\n"
+
+
+def test_a_sealed_task_is_its_directory(tree: SweepTree, tracker: SweepTracker, projector: Projector) -> None:
+    """Moved, not copied, with its status beside it; carrying it out again changes nothing."""
+    task = begin(tracker, 1)
+    inode = work(tree, task, 1).stat().st_ino
+    projector.link([task])
+    orders = end(tracker, 1)
+    for _ in range(3):
+        projector.apply(orders)
+        place = tree.task(1)
+        assert not place.is_symlink()
+        assert place.stat().st_ino == inode
+        assert sorted(path.name for path in place.iterdir()) == ["status.yaml", "stdout.log"]
+        assert list(tree.work.iterdir()) == []
+    status = yaml.safe_load((tree.task(1) / "status.yaml").read_text())
+    assert (status["status"], status["exit_code"], status["metrics"]) == ("sealed", 0, {"f": None})
+    assert (status["reason"], status["wall_s"], status["task_id"]) == ("f is nan", 0.5, "task_0001")
+
+
+def test_a_retried_attempt_is_kept_aside(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """Under its own name, as often as it is ordered; the next one takes its place."""
+    directory = work(tree, begin(tracker, 1), 1)
+    projector.link([tracker.task(1)])
+    orders = end(tracker, 1, cause=Cause.NODE)
+    assert [command for _, command in orders] == [Command.ARCHIVE]
+    for _ in range(2):
+        projector.apply(orders)
+        assert (tree.attempts / directory.name / "stdout.log").read_text() == "attempt 1\n"
+        assert not tree.task(1).exists()
+    work(tree, begin(tracker, 2), 2)
+    projector.link([tracker.task(1)])
+    projector.apply(orders)
+    assert (tree.task(1) / "stdout.log").read_text() == "attempt 2\n", (
+        "an old order leaves a new attempt alone"
+    )
+    projector.apply(end(tracker, 2))
+    assert (tree.task(1) / "stdout.log").read_text() == "attempt 2\n"
+
+
+def test_a_reopened_task_frees_its_place(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """What had been placed goes aside; its files are kept."""
+    directory = work(tree, begin(tracker, 1), 1)
+    projector.apply(end(tracker, 1, cause=Cause.APPLICATION))
+    assert (tree.task(1) / "status.yaml").exists()
+    orders = tracker.fold(ev.TasksReopened(tasks=(1,), at=5.0))
+    for _ in range(2):
+        projector.apply(orders)
+        assert not tree.task(1).exists()
+        assert (tree.attempts / directory.name / "stdout.log").exists()
+
+
+def test_a_program_that_removed_its_directory_has_a_status_all_the_same(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """There is always a place to look."""
+    begin(tracker, 1)
+    projector.link([tracker.task(1)])
+    projector.apply(end(tracker, 1, cause=Cause.APPLICATION))
+    assert [path.name for path in tree.task(1).iterdir()] == ["status.yaml"]
+
+
+@pytest.mark.parametrize("cause", [None, Cause.APPLICATION, Cause.NODE])
+@pytest.mark.parametrize("done", ["nothing", "unlinked", "renamed", "all"])
+def test_what_a_dead_engine_left_half_done_is_finished(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector, cause: Cause | None, done: str
+) -> None:
+    """Killed before, in the middle of or after placing or archiving: `tidy` leads to the same tree."""
+    task = begin(tracker, 1)
+    directory = work(tree, task, 1)
+    projector.link([task])
+    orders = end(tracker, 1, cause=cause)
+    home = tree.attempts / directory.name if cause is Cause.NODE else tree.task(1)
+    if done != "nothing":
+        tree.task(1).unlink()
+    if done == "renamed":
+        directory.rename(home)
+    if done == "all":
+        projector.apply(orders)
+    for _ in range(2):
+        projector.tidy(tracker)
+        assert (home / "stdout.log").read_text() == "attempt 1\n"
+        assert list(tree.work.iterdir()) == []
+    projector.rebuild(tracker)
+    if cause is not Cause.NODE:
+        assert yaml.safe_load((tree.task(1) / "status.yaml").read_text())["status"] == str(
+            tracker.task(1).status
+        )
+
+
+def test_tidying_leaves_what_runs_and_what_is_foreign(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """Only what the ledger knows to be over is moved."""
+    directory = work(tree, begin(tracker, 1), 1)
+    for name in ("readme", "task_0099.1-aaaaaaaa", "task_0001.9-aaaaaaaa", "task_x.1-y"):
+        (tree.work / name).mkdir()
+    before = sorted(tree.work.iterdir())
+    projector.tidy(tracker)
+    assert sorted(tree.work.iterdir()) == before
+    assert directory in before
+
+
+def test_everything_can_be_rebuilt(tree: SweepTree, tracker: SweepTracker, projector: Projector) -> None:
+    """Delete every projection, rebuild: mapping, errors and status are there again and say the same."""
+    work(tree, begin(tracker, 1), 1)
+    projector.apply(end(tracker, 1, cause=Cause.APPLICATION))
+    projector.rebuild(tracker)
+    paths = [
+        tree.mapping,
+        tree.task(1) / "status.yaml",
+        tree.logs / "errors" / "failed_tasks.yaml",
+        tree.logs / "errors" / "error_patterns.yaml",
+    ]
+    before = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    projector.rebuild(tracker)
+    assert [path.read_bytes() for path in paths] == before
+    mapping = yaml.safe_load(tree.mapping.read_text())
+    assert mapping["task_0001"]["params"] == {"k": "no"}
+    assert mapping["task_0001"]["status"] == str(TaskStatus.FAILED)
+    failed = yaml.safe_load(paths[2].read_text())
+    assert failed["task_0001"]["reason"] == "it broke"
+    assert yaml.safe_load(paths[3].read_text()) == [
+        {"cause": "application", "signature": "it broke", "count": 1, "tasks": ["task_0001"]}
+    ]
+
+
+def test_a_sweep_without_tasks_has_projections_too(tree: SweepTree, projector: Projector) -> None:
+    """Empty ones, which are YAML."""
+    projector.rebuild(tracker_of(tree, sweep_spec()))
+    assert yaml.safe_load(tree.mapping.read_text()) == {}
+    assert yaml.safe_load((tree.logs / "errors" / "error_patterns.yaml").read_text()) == []

@@ -1,0 +1,80 @@
+"""Events in words: one line, and nothing in it that a terminal obeys."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsm.core import events as ev
+from hsm.core.states import Cause
+from hsm.core.story import clean, is_engine_matter, line_of
+from hsm.core.summary import tracker_of
+from tests.unit.core.stories import Story
+from tests.unit.core.worlds import hunt_spec, new_tree
+
+EVIL = [
+    "\x1b]0;title\x07", "\x1b[2J\x1b[1;1H", "a\rb", "a\nb",
+    "a\x85b", "\u2028", "\u202egnp.exe", "\u2066x\u2069", "\x9b31m",
+    "\ud800", "\x00", "\u200e\u200f\u061c",
+]  # fmt: skip
+
+
+@given(st.sampled_from(EVIL) | st.text(st.characters(exclude_categories=())))
+def test_cleaned_text_is_one_line_without_commands(text: str) -> None:
+    """Controls, line ends, direction marks and halves of characters are shown, not obeyed."""
+    shown = clean(text)
+    assert len(shown.splitlines()) <= 1
+    shown.encode("utf-8")
+    assert not any(unicodedata.category(ch) in {"Cc", "Cs", "Zl", "Zp"} for ch in shown)
+    assert not any(
+        ch in "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069" for ch in shown
+    )
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_plain_text_stays(text: str) -> None:
+    """What is harmless is not touched."""
+    assert clean(text) == text
+
+
+def test_every_event_of_a_story_is_told_in_one_line(tmp_path: Path) -> None:
+    """Whatever happened, it has words or is deliberately silent."""
+    tree = new_tree(tmp_path)
+    silent: set[type] = set()
+    told: set[type] = set()
+    for seed in range(4):
+        events = Story(Random(seed), new_tree(tmp_path / str(seed)), hunt_spec()).tell(150)
+        tracker = tracker_of(tree.__class__(tmp_path / str(seed) / "outputs" / tree.sweep_id), hunt_spec())
+        for event in events:
+            tracker.fold(event)
+            line = line_of(event, tracker)
+            (told if line else silent).add(type(event))
+            assert "\n" not in line
+            assert is_engine_matter(event) == ("task" not in type(event).__dataclass_fields__)
+    assert silent - told == {
+        ev.CursorMoved,
+        ev.AttemptIntended,
+        ev.AttemptSubmitted,
+        ev.AttemptStarted,
+        ev.AttemptMissed,
+        ev.AttemptExited,
+        ev.AttemptVoided,
+    }
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_a_programs_last_words_do_not_reach_the_terminal_raw(tmp_path: Path, text: str) -> None:
+    """Reasons, signatures and notes are cleaned with the line that they stand in."""
+    tracker = tracker_of(new_tree(tmp_path), hunt_spec())
+    failed = ev.AttemptFailed(task=1, attempt=1, cause=Cause.APPLICATION, reason=text, signature=text, at=1.0)
+    lost = ev.AttemptLost(task=1, attempt=1, reason=text, at=1.0)
+    source = ev.SourceFailed(source=text, reason=text, at=1.0)
+    for event in (failed, lost, source):
+        line = line_of(event, tracker)
+        assert text not in line
+        assert line == clean(line)

@@ -1,0 +1,52 @@
+"""A file system that can be told to fail, for the logs."""
+
+import errno
+import os
+from collections.abc import Callable
+
+from hsm.wire.files import Files
+
+
+def _ignore(call: str) -> None:
+    """Do nothing before a call."""
+
+
+class FaultyFiles(Files):
+    """The real file system until told otherwise.
+
+    `room` is how many bytes may still be written (a write that does not fit is short, then ENOSPC, as on a
+    full disk); `sync_error` and `truncate_error` are errnos that those calls fail with; `before` is called
+    with the name of each call that changes something.
+    """
+
+    def __init__(self) -> None:
+        self.room: int | None = None
+        self.chunk: int | None = None
+        self.sync_error = 0
+        self.truncate_error = 0
+        self.before: Callable[[str], None] = _ignore
+
+    def create(self, path: str) -> int:
+        self.before("create")
+        return super().create(path)
+
+    def write(self, fd: int, data: bytes) -> int:
+        self.before("write")
+        if self.room is not None:
+            if self.room == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            data = data[: self.room]
+            self.room -= len(data)
+        return super().write(fd, data[: self.chunk])
+
+    def datasync(self, fd: int) -> None:
+        self.before("datasync")
+        if self.sync_error:
+            raise OSError(self.sync_error, os.strerror(self.sync_error))
+        super().datasync(fd)
+
+    def truncate(self, fd: int, size: int) -> None:
+        self.before("truncate")
+        if self.truncate_error:
+            raise OSError(self.truncate_error, os.strerror(self.truncate_error))
+        super().truncate(fd, size)
