@@ -21,6 +21,7 @@ from hsm.wire import manifest
 MAX_METRICS_BYTES = 1 << 20
 MAX_METRICS = 256
 MAX_NAME_CHARS = 200
+METRICS = "metrics.json"
 REASON = "reason"
 TAIL_BYTES = 4096
 SIGNATURE_CHARS = 160
@@ -76,7 +77,8 @@ def _verdict(ended: Ended, artifacts: list[dict[str, Any]], at: float) -> Attemp
 
 def _read_report(directory: Path) -> tuple[bytes, list[dict[str, Any]]]:
     """Return the provenance report's bytes and the manifest in it."""
-    report = (directory / manifest.REPORT).read_bytes()
+    with open(f"{directory}/{manifest.REPORT}", "rb", buffering=0) as file:
+        report = file.readall()
     content: dict[str, Any] = json.loads(report)
     return report, content["artifacts"]
 
@@ -138,7 +140,7 @@ def _opened(path: Path) -> BinaryIO:
 def read_metrics(directory: Path) -> tuple[Metrics | None, list[str]]:
     """Return the numbers of `metrics.json`, None without one, and a note on everything that was left out."""
     try:
-        with _opened(directory / "metrics.json") as file:
+        with _opened(directory / METRICS) as file:
             text = file.read(MAX_METRICS_BYTES + 1)
         if len(text) > MAX_METRICS_BYTES:
             return None, [f"metrics.json is larger than {MAX_METRICS_BYTES} bytes and was not read"]

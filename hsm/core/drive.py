@@ -36,7 +36,7 @@ from hsm.core.turn import Turn
 from hsm.core.world import World
 
 WINDOW_S = 0.01
-BUSY_WINDOW_S = 0.05
+BUSY_WINDOW_S = 0.1
 BUSY_EVENTS = 32
 """What comes in within a window of one commit shares the next; a busy sweep has a longer one."""
 

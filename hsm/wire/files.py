@@ -61,11 +61,14 @@ class Files:
     def read(self, path: str, offset: int, limit: int = -1) -> bytes:
         """Return the bytes from `offset` on, at most `limit`; nothing where the file does not exist."""
         try:
-            with open(path, "rb") as file:
-                file.seek(offset)
-                return file.read(limit)
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return b""
+        try:
+            left = max(0, os.fstat(fd).st_size - offset)
+            return _read_all(fd, offset, left if limit < 0 else min(left, limit))
+        finally:
+            os.close(fd)
 
     def write_new(self, path: str, data: bytes) -> None:
         """Write a whole file that is not there yet; existing content is replaced."""
@@ -107,6 +110,17 @@ class Files:
         os.replace(part, path)
         if durable:
             self.sync_directory(os.path.dirname(path))
+
+
+def _read_all(fd: int, offset: int, count: int) -> bytes:
+    """Read `count` bytes, less where the file ends before."""
+    data = os.pread(fd, count, offset) if count else b""
+    while 0 < len(data) < count:
+        more = os.pread(fd, count - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
 def write_all(files: Files, fd: int, data: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
@@ -19,7 +20,8 @@ REPORT = "provenance.json"
 NO_FILES = EMPTY_SHA256
 """The digest of an empty report: the attempt left no files anywhere, its source keeps none."""
 OUTSIDE = frozenset({REPORT, "status.yaml"})
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 16  # larger ones are no faster to hash, and slow to allocate for small files
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,9}")
 MAX_PATH_BYTES = 1024
 
 
@@ -35,12 +37,13 @@ class Found(NamedTuple):
     """What a walk through an attempt's directory found, sorted by path.
 
     `links` are symbolic links (recorded, never followed), `ignored` names that are no regular files or
-    that no other machine could take.
+    that no other machine could take, `reserved` those that are there and lie outside of the manifest.
     """
 
     sizes: Dict[str, int]
     links: Dict[str, str]
     ignored: List[str]
+    reserved: List[str]
 
     @property
     def bytes(self) -> int:
@@ -50,9 +53,14 @@ class Found(NamedTuple):
 
 def find(directory: str) -> Found:
     """Walk an attempt's directory without following links."""
-    found = Found({}, {}, [])
+    found = Found({}, {}, [], [])
     _walk(directory, "", found)
-    return Found(dict(sorted(found.sizes.items())), dict(sorted(found.links.items())), sorted(found.ignored))
+    return Found(
+        dict(sorted(found.sizes.items())),
+        dict(sorted(found.links.items())),
+        sorted(found.ignored),
+        sorted(found.reserved),
+    )
 
 
 def _walk(directory: str, prefix: str, found: Found) -> None:
@@ -69,6 +77,8 @@ def _walk(directory: str, prefix: str, found: Found) -> None:
 
 
 def _note(entry: "os.DirEntry[str]", path: str, found: Found) -> None:
+    if path in OUTSIDE:
+        found.reserved.append(path)
     if not is_safe(path):
         found.ignored.append(ascii(path))
     elif entry.is_symlink():
@@ -84,6 +94,8 @@ def _note(entry: "os.DirEntry[str]", path: str, found: Found) -> None:
 
 def is_safe(path: str) -> bool:
     """Tell whether a relative path names a place inside an attempt's directory on any machine."""
+    if _PLAIN.fullmatch(path):
+        return True
     try:
         encoded = path.encode("utf-8")
     except UnicodeEncodeError:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from hsm.compute.agent.host import Exited, Host
@@ -215,7 +216,7 @@ def report(
         if faults and ended.cause is None:
             ended = ended._replace(cause="application", reason="; ".join(faults))
         content = _report(host, hello, running, ended, found=found, entries=entries)
-        _write_report(running.directory, content)
+        _write_report(running.directory, content, found.reserved)
     except OSError as error:
         cause = "node" if error.errno in NO_ROOM else "application"
         name = os.path.relpath(error.filename, running.directory) if error.filename else "its results"
@@ -225,8 +226,8 @@ def report(
     return ended._replace(report=sha256_hex(content), files=len(entries), bytes=size)
 
 
-def _write_report(directory: str, report: bytes) -> None:
-    for name in manifest.OUTSIDE:  # the program's own, by now embedded or ignored; maybe a link to elsewhere
+def _write_report(directory: str, report: bytes, reserved: List[str]) -> None:
+    for name in reserved:  # the program's own, by now embedded or ignored; maybe a link to elsewhere
         path = os.path.join(directory, name)
         try:
             os.unlink(path)
@@ -247,10 +248,9 @@ def _report(
     entries: List[manifest.Entry],
 ) -> bytes:
     run = running.run
-    program, fault = _program_report(running.directory)
+    own = manifest.REPORT in found.reserved
+    program, fault = _program_report(running.directory) if own else (None, None)
     report: Dict[str, Any] = {
-        "schema": "hsm.provenance.v1",
-        "sweep_id": hello.sweep_id,
         "task_id": task_id(run.task),
         "attempt": run.attempt,
         "token": run.token,
@@ -260,8 +260,6 @@ def _report(
         "params": json.loads(run.params),
         "command": run.argv,
         "directory": run.directory,
-        "code": hello.program,
-        "variables": hello.variables,
         "gpus": running.gpus,
         "started_at": timestamp(ended.started_at),
         "ended_at": timestamp(ended.at),
@@ -280,31 +278,47 @@ def _report(
         "program": program,
         "program_fault": fault,
     }
-    # One encoding of everything that changes, then of the list that may be long; the rest is encoded once.
-    head = _ENCODE(report)[1:-1]
-    artifacts = ",\n".join(_ENCODE(entry._asdict()) for entry in entries)
-    return f'{{{head},\n{_constant(host)},\n"artifacts": [\n{artifacts}\n]}}\n'.encode("ascii")
+    # What changes is encoded at once, then the list that may be long; the rest is encoded once for all.
+    artifacts = ",\n".join(
+        f'{{"path": {_ENCODE(path)}, "size": {size}, "sha256": "{sha256}"}}' for path, size, sha256 in entries
+    )
+    text = f'{{{_constant(host, hello)},\n{_ENCODE(report)[1:-1]},\n"artifacts": [\n{artifacts}\n]}}\n'
+    return text.encode("ascii")
 
 
 _ENCODE = json.JSONEncoder().encode
-_CONSTANT: List[str] = []
 
 
-def _constant(host: Host) -> str:
-    """Return what every report of this agent says of machine and environment, encoded once."""
-    if not _CONSTANT:
-        environment = {name: os.environ[name] for name in _REPORTED if name in os.environ}
-        machine = {
-            "name": host.name(),
-            "boot": host.boot(),
-            "system": platform.system(),
-            "release": platform.release(),
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
-            "agent_python": sys.version.split()[0],
+@lru_cache(maxsize=4)
+def _machine(host: Host) -> str:
+    """Return what every report says of machine and environment, encoded once."""
+    environment = {name: os.environ[name] for name in _REPORTED if name in os.environ}
+    machine = {
+        "name": host.name(),
+        "boot": host.boot(),
+        "system": platform.system(),
+        "release": platform.release(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "agent_python": sys.version.split()[0],
+    }
+    return f'"environment": {_ENCODE(environment)},\n"host": {_ENCODE(machine)}'
+
+
+_OF_EPOCH: Dict[int, str] = {}
+
+
+def _constant(host: Host, hello: Hello) -> str:
+    """Return what every report of an epoch says, encoded once."""
+    if hello.epoch not in _OF_EPOCH:
+        said = {
+            "schema": "hsm.provenance.v1",
+            "sweep_id": hello.sweep_id,
+            "code": hello.program,
+            "variables": hello.variables,
         }
-        _CONSTANT.append(f'"environment": {_ENCODE(environment)},\n"host": {_ENCODE(machine)}')
-    return _CONSTANT[0]
+        _OF_EPOCH[hello.epoch] = f"{_ENCODE(said)[1:-1]},\n{_machine(host)}"
+    return _OF_EPOCH[hello.epoch]
 
 
 def _program_report(directory: str) -> "tuple[Any, Optional[str]]":
