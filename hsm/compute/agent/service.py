@@ -101,13 +101,14 @@ class Agent:
     def _turn(self) -> bool:
         """Do everything that can be done now; False when the agent may leave."""
         self._read_inbox()
-        self._slots.collect(self._backlog.hello)
+        self._slots.reap()
         self._withdraw()
         self._slots.cancel(self._backlog.take_cancelled())
         if self._stopping:
             self._slots.preempt()
         self._slots.enforce_limits()
         self._fill_slots()
+        self._slots.finish(self._backlog.hello)
         self._records.flush()
         if self._records.became_durable():
             self._bell.ring()

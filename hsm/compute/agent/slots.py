@@ -7,7 +7,7 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tu
 
 from hsm.compute.agent import attempt
 from hsm.compute.agent.attempt import NO_VERDICT, Running, Verdict
-from hsm.compute.agent.host import Exited, Host
+from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.worker import Worker
 from hsm.wire.messages import Ended, Hello, Lost, Run, Started
@@ -33,6 +33,8 @@ class Slots:
         self._records = records
         self._running: Dict[int, Running] = {}
         self._ending: Dict[int, Ending] = {}
+        self._begun: List[Started] = []
+        self._ended: List[Tuple[Running, Ended]] = []
         self._finishing: Set[str] = set()
         self._free_gpus: List[str] = []
         self._next_sample = 0.0
@@ -69,12 +71,12 @@ class Slots:
             self._records.wait_for_room(error)
             return False
         if running.fault:
-            self._finish(hello, running, None, NO_VERDICT)
+            self._ended.append((running, attempt.exit_record(self._host, running, None, NO_VERDICT)))
             return True
         self._free_gpus = free
         self._running[running.pid] = running
         start = self._host.start_of(running.pid) or ""
-        self._records.add(Started(run.token, running.pid, start, running.started_at))
+        self._begun.append(Started(run.token, running.pid, start, running.started_at))
         return True
 
     def lose(self, token: str, reason: str) -> None:
@@ -89,17 +91,27 @@ class Slots:
                 break
         self._records.add(Lost(token, reason, self._host.now()))
 
-    def collect(self, hello: Optional[Hello]) -> None:
-        """Record everything that has ended."""
-        if hello is None:
-            return
+    def reap(self) -> None:
+        """Free the slots of attempts that have ended; `finish` records them, once the slots are filled."""
         for exited in list(self._host.reap()):
             running = self._running.pop(exited.pid, None)
             if running is not None:
                 ending = self._ending.pop(exited.pid, None)
+                verdict = ending.verdict if ending else NO_VERDICT
                 self._free_gpus += running.gpus
                 running = running._replace(daemons=self._kill_strays(running))
-                self._finish(hello, running, exited, ending.verdict if ending else NO_VERDICT)
+                self._ended.append((running, attempt.exit_record(self._host, running, exited, verdict)))
+
+    def finish(self, hello: Optional[Hello]) -> None:
+        """Record everything that has ended, and then what has begun in its place."""
+        if hello is None:
+            return
+        for running, ended in self._ended:
+            self._report(hello, running, ended)
+        self._ended.clear()
+        for started in self._begun:
+            self._records.add(started)
+        self._begun.clear()
         for ended in self._hasher.done():
             self._finishing.discard(ended.token)
             self._records.add(ended)
@@ -118,8 +130,7 @@ class Slots:
                 self._host.wait_for(pid)
         return tuple(daemons)
 
-    def _finish(self, hello: Hello, running: Running, exited: Optional[Exited], verdict: Verdict) -> None:
-        ended = attempt.exit_record(self._host, running, exited, verdict)
+    def _report(self, hello: Hello, running: Running, ended: Ended) -> None:
         found = attempt.left_behind(running)
 
         def work() -> Ended:
