@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -43,24 +44,53 @@ class Counting:
                 yield Proposal(params={"index": index, "k": index * 0.5})
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit that sealed tasks: when it was durable, and how many were sealed up to then."""
+
+    at_s: float
+    sealed: int
+
+
 class Stopwatch:
     """Notes when tasks are sealed and how much memory the process has."""
 
     def __init__(self, world: World) -> None:
-        self.sealed: list[float] = []
+        self.commits: list[Commit] = []
         self.memory: list[int] = []
         self.began = 0.0
         self._world = world
         self._process = psutil.Process()
 
+    @property
+    def sealed(self) -> int:
+        """How many tasks have been sealed."""
+        return self.commits[-1].sealed if self.commits else 0
+
+    @property
+    def span_s(self) -> float:
+        """The time from the first intent to the last seal."""
+        return self.commits[-1].at_s - self.began
+
+    def rate_hz(self, begin: float, end: float) -> float:
+        """Return the seals per second between two shares of all tasks, 0 to 1.
+
+        A commit seals many tasks at once, so it is measured from commit to commit: from the last that
+        lies before `begin` to the first that reaches `end`.
+        """
+        stops = [Commit(self.began, 0), *self.commits]
+        first = max((stop for stop in stops if stop.sealed <= begin * self.sealed), key=lambda s: s.sealed)
+        last = min((stop for stop in stops if stop.sealed >= end * self.sealed), key=lambda s: s.sealed)
+        return (last.sealed - first.sealed) / (last.at_s - first.at_s)
+
     def listen(self, events: Sequence[Event], tracker: SweepTracker) -> None:
         """Take note of one commit."""
         now = self._world.monotonic()
-        if any(isinstance(event, AttemptIntended) for event in events) and not self.sealed:
+        if any(isinstance(event, AttemptIntended) for event in events) and not self.commits:
             self.began = self.began or now
         count = sum(isinstance(event, AttemptSealed) for event in events)
         if count:
-            self.sealed += [now] * count
+            self.commits.append(Commit(now, self.sealed + count))
             self.memory.append(self._process.memory_info().rss)
 
 
@@ -91,17 +121,12 @@ def main() -> None:
     arguments = parser.parse_args()
     outputs = arguments.outputs or Path(tempfile.mkdtemp(prefix="hsm-bench-"))
     watch, whole_s = asyncio.run(measure(outputs, arguments.tasks))
-    tenth = len(watch.sealed) // 10
-    first_s = watch.sealed[tenth] - watch.began
-    last_s = watch.sealed[-1] - watch.sealed[-tenth - 1]
-    span_s = watch.sealed[-1] - watch.began
-    print(f"tasks                    {len(watch.sealed)}")
-    print(f"tasks/s, first to last   {len(watch.sealed) / span_s:.0f}")
-    print(f"tasks/s, whole run       {len(watch.sealed) / whole_s:.0f}")
-    print(
-        f"RSS growth per task      {(watch.memory[-1] - watch.memory[0]) / len(watch.sealed) / 1000:.2f} kB"
-    )
-    print(f"last tenth / first tenth {first_s / last_s:.2f}")
+    growth_bytes = watch.memory[-1] - watch.memory[0]
+    print(f"tasks                    {watch.sealed}")
+    print(f"tasks/s, first to last   {watch.sealed / watch.span_s:.0f}")
+    print(f"tasks/s, whole run       {watch.sealed / whole_s:.0f}")
+    print(f"RSS growth per task      {growth_bytes / watch.sealed / 1000:.2f} kB")
+    print(f"last tenth / first tenth {watch.rate_hz(0.9, 1.0) / watch.rate_hz(0.0, 0.1):.2f}")
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ def main() -> None:
 
 def per_task_ms(used: resource.struct_rusage, arguments: argparse.Namespace) -> float:
     """Return processor milliseconds per task and round."""
-    return (used.ru_utime + used.ru_stime) / (arguments.tasks * arguments.rounds) * 1e3
+    executed: int = arguments.tasks * arguments.rounds
+    return (used.ru_utime + used.ru_stime) / executed * 1e3
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from hypothesis import settings
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 # The same examples on every run, and no deadline: the machine that runs the tests has other things to do.
-settings.register_profile("hsm", derandomize=True, deadline=None, database=None)
+# `pytest --hypothesis-profile=thorough` draws many more, and others each time.
+settings.register_profile("hsm", derandomize=True, deadline=None, database=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, database=None, max_examples=1000)
 settings.load_profile("hsm")
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent

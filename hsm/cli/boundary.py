@@ -19,6 +19,7 @@ import click
 
 from hsm._version import __version__
 from hsm.cli.console import Console, Tone
+from hsm.cli.lazy import UnknownCommand
 from hsm.core.errors import ConfigError, ExitCode, HsmError, Problem
 
 JSON_FLAG = "--json"
@@ -60,7 +61,7 @@ def usage(console: Console, error: click.ClickException) -> ExitCode:
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     path = ctx.command_path if ctx else "hsm"
     message = _sentence(error.format_message())
-    hint = f"`{path} --help` shows how it is used"
+    hint = (isinstance(error, UnknownCommand) and error.hint) or f"`{path} --help` shows how it is used"
     if console.as_json:
         console.error_envelope({"code": "usage", "message": message, "hint": hint, "transient": False})
     _show(console, message, hint)

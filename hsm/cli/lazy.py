@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,6 +17,14 @@ class Entry:
 
     target: str
     summary: str
+
+
+class UnknownCommand(click.UsageError):
+    """There is no such command; `hint` names the one that may have been meant, or is empty."""
+
+    def __init__(self, name: str, ctx: click.Context, hint: str) -> None:
+        super().__init__(f"No such command {name!r}.", ctx)
+        self.hint = hint
 
 
 class LazyGroup(click.Group):
@@ -37,6 +46,22 @@ class LazyGroup(click.Group):
         module, _, name = entry.target.partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def known_paths(self) -> Mapping[str, str]:
+        """Return, by name, what is to be typed behind this group for each command that it may mean."""
+        return {name: name for name in self.entries}
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called, or say which one may have been meant."""
+        name = args[0]
+        if name in self.entries or ctx.resilient_parsing or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        paths = self.known_paths()
+        near = difflib.get_close_matches(name.lower(), paths, n=1)
+        meant = f"{ctx.command_path} {paths[near[0]]}" if near else ""
+        raise UnknownCommand(name, ctx, f"did you mean `{meant}`?" if meant else "")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their entries, importing none."""

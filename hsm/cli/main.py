@@ -85,6 +85,12 @@ class Root(LazyGroup):
         super().format_help_text(ctx, formatter)
         write_examples(formatter, EXAMPLES)
 
+    def known_paths(self) -> Mapping[str, str]:
+        """Return the commands of every group too: `hsm run` means `hsm sweep run`."""
+        groups = {"source": SOURCE, "config": CONFIG, "monitor": MONITOR, "sweep": SWEEP}
+        inner = {name: f"{group} {name}" for group, entries in groups.items() for name in entries}
+        return {**inner, **super().known_paths()}
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List all commands, groups flattened."""
         width = max(len(name) for commands in OVERVIEW.values() for name in commands)

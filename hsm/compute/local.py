@@ -27,8 +27,12 @@ from hsm.core.world import World
 from hsm.wire.log import LogReader
 from hsm.wire.messages import Hello, Opened, from_record
 
-READY_S = 30.0
 LOW_SPACE_BYTES = 1 << 30
+AGENT_SPACE_BYTES = 1 << 20
+"""With less than this an agent can hardly write its records, let alone its attempts their results."""
+
+LAST_WORDS_BYTES = 4096
+LAST_WORDS_LENGTH = 200
 
 
 class LocalSource(ComputeSource):
@@ -91,6 +95,40 @@ def available_cpus() -> int:
         return os.cpu_count() or 1
 
 
+def free_bytes(folder: Path) -> int | None:
+    """Return how much this user may still write there; None when the file system does not say."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def no_room(folder: Path, free: int | None) -> str:
+    """Return what to do where `free` bytes are too few for an agent; empty where they are not."""
+    if free is None or free >= AGENT_SPACE_BYTES:
+        return ""
+    return f"only {free / 1e6:.1f} MB are free on the file system of {folder}: free some space there"
+
+
+def silence(log: Path, heard: int, free: int | None) -> tuple[str, str]:
+    """Return why an agent does not answer and what to do: its last words behind byte `heard` of its log."""
+    words = last_words(log, heard)
+    message = f"its agent does not answer: {words}" if words else "its agent does not answer"
+    return message, no_room(log.parent, free) or f"see {log}"
+
+
+def last_words(log: Path, start: int) -> str:
+    """Return the last line that stands in a log behind byte `start`, cut short; empty when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(start, file.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return "".join(letter if letter.isprintable() else "?" for letter in said)[:LAST_WORDS_LENGTH]
+
+
 class _LocalSession(AgentSession):
     """The agent of one sweep on this machine."""
 
@@ -108,6 +146,7 @@ class _LocalSession(AgentSession):
         self._context = context
         self._environment = environment
         self._home = home
+        self._heard = 0  # so long was the agents' log before the last of them was started
 
     @classmethod
     async def open(
@@ -148,7 +187,9 @@ class _LocalSession(AgentSession):
             if address and await self._reach(address):
                 return
             await self._start()
-        raise SourceError(self._name, "its agent does not answer", hint=f"see {self._log}", transient=True)
+        free = await self._world.blocking(free_bytes, self._context.sweep_dir)
+        message, hint = silence(self._log, self._heard, free)
+        raise SourceError(self._name, message, hint=hint, transient=True)
 
     async def _reach(self, address: str) -> bool:
         try:
@@ -179,13 +220,15 @@ class _LocalSession(AgentSession):
         ready, keep = os.pipe()
         command = [sys.executable, "-P", "-m", "hsm.compute.agent", "--ready", str(keep)]
         command += [str(self._context.sweep_dir), str(self._home)]
+        self._heard = self._log.stat().st_size if self._log.exists() else 0
         try:
             self._world.spawn_detached(
                 command, environment=self._environment.variables, log=self._log, keep=[keep]
             )
         except OSError as error:
             os.close(ready)
-            raise SourceError(self._name, f"its agent cannot be started: {error}") from error
+            hint = no_room(self._log.parent, free_bytes(self._context.sweep_dir))
+            raise SourceError(self._name, f"its agent cannot be started: {error}", hint=hint) from error
         finally:
             os.close(keep)
         try:

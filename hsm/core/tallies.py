@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from hsm.core.states import AttemptState
 
+REMEMBERED_TASKS = 100
+"""So many tasks of a group of failures are told by name."""
+
 _BAD_ENDS = frozenset({AttemptState.FAILED, AttemptState.LOST, AttemptState.REJECTED})
 
 
@@ -27,6 +30,14 @@ class SourceState:
         self.running += (now is AttemptState.RUNNING) - (was is AttemptState.RUNNING)
         self.finished += now is AttemptState.SEALED
         self.failed += now in _BAD_ENDS
+
+    def opened(self, slots: int) -> None:
+        """Note that it takes attempts."""
+        self.slots, self.open, self.reason = slots, True, ""
+
+    def closed(self, reason: str) -> None:
+        """Note that it takes none any more."""
+        self.open, self.reason = False, reason
 
 
 def _is_in_flight(state: AttemptState | None) -> bool:
@@ -59,3 +70,9 @@ class FailureGroup:
     signature: str
     count: int = 0
     tasks: list[int] = field(default_factory=list)
+
+    def note(self, task: int) -> None:
+        """Count one more; its task is remembered if it is among the first."""
+        self.count += 1
+        if len(self.tasks) < REMEMBERED_TASKS:
+            self.tasks.append(task)

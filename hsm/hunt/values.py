@@ -6,6 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from hsm.core.spec import Params, Value
 
+_PLAIN = frozenset({bool, float, int, str})
+
 
 def typed_key(value: Value) -> Hashable:
     """Return a key that is equal for equal values only, with 1, 1.0 and True kept apart.
@@ -13,6 +15,8 @@ def typed_key(value: Value) -> Hashable:
     Sequences are equal whatever type holds them, and so are mappings, whatever their order: JSON does
     not remember either.
     """
+    if type(value) in _PLAIN:  # quick: a hunter asks this of every value of its history
+        return (type(value).__name__, value)
     if isinstance(value, str):
         return ("str", value)
     if isinstance(value, Mapping):

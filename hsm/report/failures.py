@@ -16,6 +16,7 @@ from hsm.report.view import ReportView, has_result
 TASKS = 16
 SIGNATURE = 200
 
+
 def failures(view: ReportView) -> Markup:
     """Return the section on failures."""
     groups = view.failures()

@@ -62,15 +62,22 @@ def wants_log(values: Sequence[float]) -> bool:
     return high / low >= 1_000 or (high / low >= 30 and crowded)
 
 
+_STEPS = (1, 2, 5, 10)
+
+
 def linear_ticks(low: float, high: float, most: int) -> list[float]:
     """Return multiples of 1, 2 or 5 times a power of ten within [low, high]."""
     rough = (high - low) / max(most, 1)
     if rough <= 0 or not math.isfinite(rough):
         return [low]
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [tidy(index * step) for index in range(first, last + 1)]
+    enough = next(place for place, factor in enumerate(_STEPS) if factor * power >= rough * 0.999)
+    for factor in reversed(_STEPS[: enough + 1]):  # the widest step may miss the axis, the next one does not
+        step = factor * power
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if first <= last:
+            return [tidy(index * step) for index in range(first, last + 1)]
+    return [low]
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:

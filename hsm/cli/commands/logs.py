@@ -126,4 +126,4 @@ async def _follow(world: World, tail: Tail, *, tree: SweepTree, spec: SweepSpec,
 
 
 def _is_over(tracker: SweepTracker, index: int) -> bool:
-    return tracker.task(index).status.is_final or tracker.is_released
+    return tracker.task(index).status.is_final or bool(tracker.released)

@@ -1,7 +1,5 @@
 """How a case is written: a coroutine that is given an open site, wrapped so that any pytest can run it."""
 
-# ruff: noqa: S101 - asserts are what cases are made of
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """A site: one sweep's directory, the source under test, and the managers that follow one another there."""
 
-# ruff: noqa: S101 - asserts are what cases are made of
-
 from __future__ import annotations
 
 import json

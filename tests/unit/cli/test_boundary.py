@@ -160,3 +160,30 @@ def test_no_sweep_is_an_input_error(
     monkeypatch.chdir(tmp_path)
     assert main(["sweep", "status"]) == 2
     assert "hint: start one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["sweep", "runn"], "hsm sweep run"),
+        (["sweep", "Status"], "hsm sweep status"),
+        (["swep"], "hsm sweep"),
+        (["run"], "hsm sweep run"),
+        (["logz"], "hsm logs"),
+        (["monitor", "wacth"], "hsm monitor watch"),
+    ],
+)
+def test_an_unknown_command_names_the_one_that_was_meant(
+    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slip of the finger, or a command whose group was left out."""
+    assert main(words) == ExitCode.USAGE
+    assert capsys.readouterr().err == (
+        f"error: no such command {words[-1]!r}\n\nhint: did you mean `{meant}`?\n"
+    )
+
+
+def test_an_unknown_command_like_no_other_is_answered_by_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is guessed from nothing."""
+    assert main(["sweep", "qqq"]) == ExitCode.USAGE
+    assert "hint: `hsm sweep --help` shows how it is used" in capsys.readouterr().err

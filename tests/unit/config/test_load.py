@@ -281,7 +281,7 @@ VALUE = st.recursive(
 NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,5}", fullmatch=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     grid=st.dictionaries(NAME, st.lists(VALUE, min_size=1, max_size=3, unique_by=canonical_json), max_size=3),
     metadata=st.dictionaries(TEXT.filter(bool), VALUE, max_size=2),

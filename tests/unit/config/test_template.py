@@ -138,7 +138,7 @@ VALUE = st.recursive(
 PARSER = OverridesParser.create()
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(VALUE)
 def test_hydra_reads_exactly_the_value(value: Any) -> None:
     """Whatever the value, Hydra's parser and OmegaConf give it back, `${` included."""

@@ -235,7 +235,7 @@ async def test_a_planned_generation_is_never_asked_for_again(tmp_path: Path) -> 
     asked: list[int] = []
     runs: Counter[int] = Counter()
     total = 0
-    for cut in range(3, 40, 3):
+    for cut in range(3, 40, 5):
         root = tmp_path / str(cut)
         here = lab(root, score, files=True)
         hunter = ListedHunter(*GENERATIONS)

@@ -176,7 +176,7 @@ happenings = st.one_of(
 
 
 @given(st.lists(happenings, max_size=30))
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_the_machine_does_what_the_rules_say(story: list[Any]) -> None:
     """Whatever happens in whatever order: accepted, old news or refused, exactly as the model has it."""
     task, model = TASK, Model()

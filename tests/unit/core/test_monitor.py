@@ -11,7 +11,8 @@ from hsm.core.model import Exit, Task
 from hsm.core.monitor import REMEDIES, Pace, extrapolate, progress
 from hsm.core.spec import Choices, GridSpec, HuntSpec, Objective, ProgramSpec, SweepSpec
 from hsm.core.states import Cause, SweepStatus, TaskStatus
-from hsm.core.tracker import PACE_EVENTS, SweepTracker
+from hsm.core.sweep_state import PACE_EVENTS
+from hsm.core.tracker import SweepTracker
 
 GRID = SweepSpec(name="s", program=ProgramSpec(command=("true",)), grid=GridSpec(axes=()))
 HUNT = SweepSpec(

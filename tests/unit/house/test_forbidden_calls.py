@@ -91,8 +91,8 @@ def _uses(patterns: tuple[str, ...], *, outside: tuple[str, ...] = ()) -> list[s
 
 def _unseeded(module: Module) -> Iterator[int]:
     """Find `Random()` without a seed."""
-    names = imported_names(module.tree)
-    for node in ast.walk(module.tree):
+    names = imported_names(module)
+    for node in module.nodes:
         if isinstance(node, ast.Call) and not node.args and not node.keywords:
             first, dot, rest = ast.unparse(node.func).partition(".")
             if names.get(first, first) + dot + rest == SEEDED:
@@ -101,7 +101,7 @@ def _unseeded(module: Module) -> Iterator[int]:
 
 def _loop_tasks(module: Module) -> Iterator[int]:
     """Find `.create_task` on an event loop rather than on a TaskGroup."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and node.attr == "create_task":
             owner = ast.unparse(node.value)
             if owner.endswith(("loop", "_loop()")):
@@ -109,8 +109,8 @@ def _loop_tasks(module: Module) -> Iterator[int]:
 
 
 def _builtin_calls(module: Module, names: set[str]) -> Iterator[tuple[int, str]]:
-    hidden = set(imported_names(module.tree))
-    for node in ast.walk(module.tree):
+    hidden = set(imported_names(module))
+    for node in module.nodes:
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
             continue
         if node.func.id in names - hidden:
@@ -151,7 +151,7 @@ def test_nobody_asks_for_a_shell() -> None:
     uses = [
         f"{module.path}:{node.value.lineno}"
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.keyword) and node.arg == "shell"
         if isinstance(node.value, ast.Constant) and node.value.value is True
     ]

@@ -26,7 +26,7 @@ def test_classes_are_named_after_what_they_are() -> None:
     empty = [
         f"{module.path}:{node.lineno}: {node.name}"
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ClassDef) and EMPTY_WORDS.search(node.name)
     ]
     assert not empty, report(empty, "find the noun")

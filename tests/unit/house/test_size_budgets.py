@@ -30,7 +30,7 @@ def _classes() -> list[tuple[str, ast.ClassDef]]:
     return [
         (f"{module.path}::{node.name}", node)
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ClassDef)
     ]
 
@@ -39,7 +39,7 @@ def _functions() -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef, bool
     return [
         (f"{module.path}::{name}", node, is_method)
         for module in modules()
-        for name, node, is_method in functions(module.tree)
+        for name, node, is_method in functions(module)
     ]
 
 

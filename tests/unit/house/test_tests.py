@@ -16,7 +16,7 @@ def _mocks(module: Module) -> int:
         and node.attr in {"setattr", "delattr"}
         and isinstance(node.value, ast.Name)
         and node.value.id.startswith("monkeypatch")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
     )
 
 
@@ -34,7 +34,7 @@ def test_every_test_says_which_behaviour_it_checks() -> None:
         f"{module.path}:{node.lineno}: {name}"
         for module in modules("tests")
         if module.path.rpartition("/")[2].startswith("test_")
-        for name, node, _ in functions(module.tree)
+        for name, node, _ in functions(module)
         if name.rpartition(".")[2].startswith("test_") and not ast.get_docstring(node)
     ]
     assert not silent, report(silent, "one sentence that names the behaviour")
@@ -52,7 +52,7 @@ def _sleeps(module: Module) -> list[int]:
         return []
     return [
         node.lineno
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "sleep"
         if not (node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0)
         if not _is_polling(module, node)
@@ -64,5 +64,5 @@ def _is_polling(module: Module, call: ast.Call) -> bool:
     return any(
         isinstance(node, ast.While | ast.For | ast.AsyncFor)
         and node.lineno <= call.lineno <= (node.end_lineno or node.lineno)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
     )

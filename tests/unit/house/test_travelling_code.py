@@ -18,11 +18,11 @@ OWN = ("hsm.wire", "hsm.compute.agent", "hsm._version")
 
 
 def _travelling() -> list[Module]:
-    return [module for place in TRAVELLING for module in modules(place)]
+    return [module for module in modules() if module.is_in(*TRAVELLING)]
 
 
 def _imports(module: Module) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

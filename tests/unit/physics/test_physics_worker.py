@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -30,44 +32,27 @@ def start(folder: Path, arguments: list[str], **extra: str) -> subprocess.Popen[
     )
 
 
-def test_attempt_reads_its_environment_and_leaves_its_files(tmp_path: Path) -> None:
-    """Parameters come from the file, overrides from the command line, the seed from HSM_SEED."""
-    (tmp_path / "params.yaml").write_text("N: 16\nL: 8\nb: 1e-05\nsave_every: 1\ninit:\n  amp: 0.1\n")
-    results = tmp_path / "elsewhere"
-    given = {"HSM_PARAMS": str(tmp_path / "params.yaml"), "HSM_RESULTS": str(results), "HSM_SEED": "41"}
-    process = start(
-        tmp_path, ["T=2", "c=0.5"], HSM_CONFIG_HASH="beef", HSM_TASK_ID="task_0001", HSM_CPUS="1", **given
-    )
-    out, err = process.communicate(timeout=50)
-    assert (process.returncode, err) == (0, "")
-    assert out.splitlines()[-1] == "ok"
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["status"] == "ok"
-    assert 0 < metrics["pcs"] <= 1
-    told = json.loads((tmp_path / "provenance.json").read_text())
-    assert (told["params"]["b"], told["params"]["c"], told["params"]["init_amp"]) == (1e-5, 0.5, 0.1)
-    assert (told["seed"], told["config_hash"], told["machine"]["threads_allowed"]) == (41, "beef", "1")
-    with h5py.File(results / "rho_history.h5") as file:
-        assert file["rho"].shape == (3, 16, 16)
-    assert sorted(path.name for path in results.iterdir()) == ["density.png", "rho_history.h5"]
-    assert len(list((tmp_path / "cache" / "hsm" / "jax").iterdir())) == 1
+@dataclass(frozen=True)
+class Run:
+    """A program that was started, and the folder it was started in."""
+
+    folder: Path
+    process: subprocess.Popen[str]
 
 
-def test_bad_parameters_end_with_code_2_and_every_error(tmp_path: Path) -> None:
-    """Nothing is written, and stderr names all problems at once."""
-    process = start(tmp_path, ["kappa=0.1", "N=17", "h=0.9", "loose"])
-    _, err = process.communicate(timeout=50)
-    assert process.returncode == 2
-    assert "loose: expected key=value" in err
-    process = start(tmp_path, ["kappa=0.1", "N=17", "h=0.9"])
-    _, err = process.communicate(timeout=50)
-    assert process.returncode == 2
-    assert err.startswith("error: 3 bad parameters\n")
-    assert all(part in err for part in ("kappa: unknown", "N: expected a multiple of 4", "largest step"))
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture(scope="module")
+def attempt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A short run with all that HSM gives a program; it begins while other tests wait for theirs."""
+    folder = tmp_path_factory.mktemp("attempt")
+    (folder / "params.yaml").write_text("N: 16\nL: 8\nb: 1e-05\nsave_every: 1\ninit:\n  amp: 0.1\n")
+    given = {"HSM_PARAMS": str(folder / "params.yaml"), "HSM_RESULTS": str(folder / "elsewhere")}
+    told = {"HSM_SEED": "41", "HSM_CONFIG_HASH": "beef", "HSM_TASK_ID": "task_0001", "HSM_CPUS": "1"}
+    with start(folder, ["T=2", "c=0.5"], **given, **told) as process:
+        yield Run(folder, process)
+        process.kill()
 
 
-def test_sigterm_ends_a_run_within_a_second_or_so_with_valid_files(tmp_path: Path) -> None:
+def test_sigterm_ends_a_run_within_a_second_or_so_with_valid_files(tmp_path: Path, attempt: Run) -> None:
     """The status is cancelled, the exit code tells the signal, and what was saved can be read."""
     process = start(tmp_path, ["N=64", "L=32", "T=100000", "save_every=2"])
     assert process.stdout is not None
@@ -86,6 +71,39 @@ def test_sigterm_ends_a_run_within_a_second_or_so_with_valid_files(tmp_path: Pat
         assert file.attrs["status"] == "cancelled"
         assert len(file["t"]) == file["rho"].shape[0] >= 1
     assert json.loads((tmp_path / "provenance.json").read_text())["status"] == "cancelled"
+
+
+def test_bad_parameters_end_with_code_2_and_every_error(tmp_path: Path) -> None:
+    """Nothing is written, and stderr names all problems at once."""
+    process = start(tmp_path, ["kappa=0.1", "N=17", "h=0.9", "loose"])
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 2
+    assert "loose: expected key=value" in err
+    process = start(tmp_path, ["kappa=0.1", "N=17", "h=0.9"])
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 2
+    assert err.startswith("error: 3 bad parameters\n")
+    assert all(part in err for part in ("kappa: unknown", "N: expected a multiple of 4", "largest step"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attempt_reads_its_environment_and_leaves_its_files(attempt: Run) -> None:
+    """Parameters come from the file, overrides from the command line, the seed from HSM_SEED."""
+    folder, process = attempt.folder, attempt.process
+    results = folder / "elsewhere"
+    out, err = process.communicate(timeout=50)
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines()[-1] == "ok"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["status"] == "ok"
+    assert 0 < metrics["pcs"] <= 1
+    told = json.loads((folder / "provenance.json").read_text())
+    assert (told["params"]["b"], told["params"]["c"], told["params"]["init_amp"]) == (1e-5, 0.5, 0.1)
+    assert (told["seed"], told["config_hash"], told["machine"]["threads_allowed"]) == (41, "beef", "1")
+    with h5py.File(results / "rho_history.h5") as file:
+        assert file["rho"].shape == (3, 16, 16)
+    assert sorted(path.name for path in results.iterdir()) == ["density.png", "rho_history.h5"]
+    assert len(list((folder / "cache" / "hsm" / "jax").iterdir())) == 1
 
 
 def test_results_that_cannot_be_written_are_one_message(

@@ -1,7 +1,5 @@
 """Cases of endings: exit codes, signals, limits, and what a program leaves running."""
 
-# ruff: noqa: S101 - asserts are what cases are made of
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Cases of handing over: order, slots, refusals, tokens."""
 
-# ruff: noqa: S101 - asserts are what cases are made of
-
 from __future__ import annotations
 
 from hsm.compute.testing.case import CaseBase, case

@@ -1,7 +1,5 @@
 """Cases of observing: reading may begin again at any place, and nothing is left out."""
 
-# ruff: noqa: S101 - asserts are what cases are made of
-
 from __future__ import annotations
 
 from asyncio import timeout

@@ -1,7 +1,5 @@
 """Cases of surroundings: what a program is given, exactly as it was ordered."""
 
-# ruff: noqa: S101 - asserts are what cases are made of
-
 from __future__ import annotations
 
 import json

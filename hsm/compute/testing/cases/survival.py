@@ -1,7 +1,5 @@
 """Cases of survival: managers and agents die, and nothing is lost or run twice."""
 
-# ruff: noqa: S101 - asserts are what cases are made of
-
 from __future__ import annotations
 
 import asyncio
