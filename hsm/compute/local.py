@@ -182,11 +182,12 @@ class _LocalSession(AgentSession):
     async def replace_agent(self) -> None:
         """Connect to the agent that runs, or else start one and connect to it."""
         await self._disk.disconnect()
-        for _ in range(2):
+        for is_last in (False, False, True):  # the first one started may meet an agent that is just leaving
             address = await self._world.blocking(self._running_agent)
             if address and await self._reach(address):
                 return
-            await self._start()
+            if not is_last:
+                await self._start()
         free = await self._world.blocking(free_bytes, self._context.sweep_dir)
         message, hint = silence(self._log, self._heard, free)
         raise SourceError(self._name, message, hint=hint, transient=True)

@@ -99,6 +99,12 @@ class SweepEngine:
         """
         tracker, _ = await self._world.blocking(summary.glance, self._world.files, job.tree, job.spec)
         claim = holder(self._world, job.tree, released=tracker.released)
+        here = self._world.identity().host
+        if claim is not None and claim.who.host != here:
+            raise SweepError(
+                f"the engine of this sweep is on host {claim.who.host}, pid {claim.who.pid}",
+                hint="run this there; if that engine is surely dead: `hsm sweep complete ID --takeover`",
+            )
         if claim is not None:
             await control.ask_to_cancel(claim.socket, tasks)
         elif tasks:

@@ -13,12 +13,21 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hsm._version import __version__
-from hsm.core.errors import EngineRunning, LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, SweepError
+from hsm.core.errors import (
+    EngineRunning,
+    Fenced,
+    LedgerCorrupt,
+    LedgerError,
+    LedgerFull,
+    LedgerNewer,
+    SweepError,
+)
 from hsm.core.events import Event, UnknownEvent, from_record, to_record
 from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
@@ -287,7 +296,7 @@ class Ledger:
         """
         last = last_claim(tree)
         current = holder(world, tree, released=released)
-        if current is not None and not takeover:
+        if current is not None and (not takeover or world.is_alive(current.who)):
             raise _running(world, current)
         try:
             claim = _claim(world, tree, socket, last.epoch + 1 if last else 1)
@@ -319,12 +328,22 @@ class Ledger:
             raise storage_error(Path(self._log.path), error) from error
 
     def _write(self, payloads: list[bytes], *, artifacts: bool) -> None:
+        self._check_epoch()
         if artifacts:
             self._world.files.sync_filesystem(str(self._tree.hsm))
         if self._log.position.offset > SEGMENT_BYTES:
             self._rotate()
         self._log.write(payloads)
         self._log.sync()
+
+    def _check_epoch(self) -> None:
+        """Stop at once when a newer engine has taken the sweep."""
+        newest = max(int(name[:6]) for name in os.listdir(self._tree.epochs) if name.endswith(".claim"))
+        if newest > self.claim.epoch:
+            raise Fenced(
+                f"another engine took this sweep over, as epoch {newest}",
+                hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
+            )
 
     def _rotate(self) -> None:
         full = self._log

@@ -89,7 +89,8 @@ def reopen(task: Task) -> Step:
     if task.status not in (TaskStatus.FAILED, TaskStatus.CANCELLED):
         return task, NOTHING
     commands = (Command.ARCHIVE,) if task.attempts else NOTHING
-    return replace(task, status=TaskStatus.RECEIVED, cancel_requested=False, reason=""), commands
+    fresh = {"cancel_requested": False, "reason": "", "spent": len(task.attempts)}
+    return replace(task, status=TaskStatus.RECEIVED, **fresh), commands
 
 
 def _illegal(task: Task, event: ev.TaskEvent) -> MachineError:
@@ -195,8 +196,9 @@ def _last_words(event: Any) -> str:
 
 
 def charged(task: Task, cause: Cause) -> int:
-    """Return how many attempts of the task ended for this cause."""
-    return sum(attempt.cause is cause and not attempt.state.is_live for attempt in task.attempts)
+    """Return how many attempts of the task ended for this cause since it was last reopened."""
+    counted = task.attempts[task.spent :]
+    return sum(attempt.cause is cause and not attempt.state.is_live for attempt in counted)
 
 
 def _failed(task: Task, event: ev.AttemptFailed, budget: Budget) -> Step:

@@ -117,7 +117,7 @@ class Task:
     """One parameter set of one program in one sweep.
 
     `params_json` is the canonical JSON of the parameters; `reuses` is the index of the task whose
-    result stands for this one.
+    result stands for this one; `spent` attempts are charged no more, because the task was reopened.
     """
 
     index: int
@@ -133,6 +133,7 @@ class Task:
     reuses: int | None = None
     metrics: Metrics | None = None
     reason: str = ""
+    spent: int = 0
 
     @property
     def task_id(self) -> str:

@@ -54,12 +54,12 @@ class Planner:
         self._requests: Mailbox[_Request] = Mailbox()
 
     def ask_if_due(self, tracker: SweepTracker) -> None:
-        """Ask for the next generation when the last one is over; a grid has one generation only."""
+        """Ask for the next generation when no task is open; a grid has one generation only."""
         if self.is_asking or tracker.hunt_ended or tracker.cancelled:
             return
         last = tracker.generations[-1] if tracker.generations else None
-        if self._spec.hunt is not None and last is not None and last.open:
-            return
+        if self._spec.hunt is not None and tracker.open:
+            return  # of whatever generation: one may have been reopened
         generation = last.number + 1 if last else 1
         history = history_of(tracker, generation) if self._spec.hunt else History(generation=generation)
         self.is_asking = True

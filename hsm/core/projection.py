@@ -5,6 +5,7 @@ They are atomic but not durable; nothing ever reads them to decide anything.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire import names
 from hsm.wire.files import Files
-from hsm.wire.manifest import NO_FILES
+from hsm.wire.manifest import NO_FILES, REPORT
 from hsm.wire.yaml_text import yaml_lines, yaml_value
 
 
@@ -51,10 +52,13 @@ class Projector:
                 continue
             path = self._tree.task(task.index)
             target = os.path.relpath(self.work_dir(task, task.attempt), self._tree.tasks)
+            if not self.work_dir(task, task.attempt).is_dir():
+                continue  # it has ended meanwhile
             if path.is_symlink():
                 path.unlink()
-            if not path.exists():
-                path.symlink_to(target)
+            elif path.is_dir():
+                self._move_aside(task)
+            path.symlink_to(target)
 
     def work_dir(self, task: Task, attempt: Attempt) -> Path:
         """Return where an attempt runs."""
@@ -80,7 +84,21 @@ class Projector:
             os.rename(work, place)
         except FileNotFoundError:
             _make_real(place)  # placed before, or the program removed its directory
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            self._move_aside(task)
+            os.rename(work, place)
         self.write_status(task)
+
+    def _move_aside(self, task: Task) -> None:
+        """Archive an older attempt's directory that an engine which died left in the task's place."""
+        place = self._tree.task(task.index)
+        known = {attempt.token: attempt for attempt in task.attempts}
+        older = known.get(_token_in(place)) or task.attempts[max(0, len(task.attempts) - 2)]
+        target = self._tree.attempts / names.attempt_dir(task.index, older.number, older.token)
+        number = sum(path.name.startswith(target.name) for path in self._tree.attempts.iterdir())
+        place.rename(target if not number else target.with_name(f"{target.name}.{number}"))
 
     def _archive(self, task: Task) -> None:
         attempt = task.attempt
@@ -145,6 +163,15 @@ class Projector:
         errors = self._tree.logs / "errors"
         self._files.replace(str(errors / "failed_tasks.yaml"), (lines or "{}\n").encode("utf-8"))
         self._files.replace(str(errors / "error_patterns.yaml"), (text or "[]\n").encode("utf-8"))
+
+
+def _token_in(directory: Path) -> str:
+    """Return the token of the attempt that left a directory, empty when its report does not say."""
+    try:
+        report = json.loads((directory / REPORT).read_bytes())
+        return str(report["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _make_real(path: str) -> None:

@@ -102,6 +102,9 @@ class Reactions:
     @react.register
     def _planned(self, item: inp.Planned, turn: Turn) -> None:
         now, tracker = self._world.now(), turn.tracker
+        if tracker.cancelled:
+            self._planner.accepted()  # somebody ended the sweep while the hunter was being asked
+            return
         if item.count:
             tracker.preload(item.name, item.tasks)
             planned = ev.GenerationPlanned(

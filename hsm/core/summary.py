@@ -26,7 +26,7 @@ from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
 from hsm.wire.log import Position
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from hsm.core.sweep_state import SweepState
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 Order: TypeAlias = "tuple[Task, Command]"
+_BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
 _EngineEvent: TypeAlias = (
     ev.EngineStarted | ev.EngineStopped | ev.SourceOpened | ev.SourceFailed | ev.CursorMoved
 )
@@ -72,6 +73,7 @@ class SweepTracker(SweepState):
         if after is not before:
             self._put(before, after)
             self._note(event)
+            self.retries += isinstance(event, _BAD_ENDINGS) and after.status is TaskStatus.RECEIVED
             if isinstance(event, ev.AttemptSealed):
                 self._rank(after)
         return [(after, command) for command in commands]
@@ -85,7 +87,6 @@ class SweepTracker(SweepState):
         self.counts[after.status] += 1
         self.outcomes[after.status] += 1
         if after.status is TaskStatus.RECEIVED:
-            self.retries += 1
             self._ready.add(after.index)
         self.generations[after.generation - 1].open += before.status.is_final - after.status.is_final
 
@@ -111,7 +112,7 @@ class SweepTracker(SweepState):
             self._tokens.pop(new.token, None)
 
     def _note(self, event: ev.TaskEvent) -> None:
-        if isinstance(event, (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)):
+        if isinstance(event, _BAD_ENDINGS):
             signature = getattr(event, "signature", "") or event.reason
             key = (str(event.cause), signature)
             self.failures.setdefault(key, FailureGroup(*key)).note(event.task)

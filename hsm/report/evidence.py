@@ -77,14 +77,14 @@ def read_picture(root: Path, path: Path, *, most_bytes: int, most_pixels: int) -
     return Picture(path=path.relative_to(root).as_posix(), data=data, width=width, height=height)
 
 
-def list_pictures(root: Path, folder: Path) -> list[Path]:
-    """Return the PNG files of a folder inside `root`, by name."""
+def list_pictures(root: Path, place: str) -> list[Path]:
+    """Return the PNG files of the folder `place` inside `root`, by name."""
     try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.endswith(".png"))
-        # Resolving is dear, and most tasks of a large sweep have no pictures.
-        if not names or not folder.resolve(strict=True).is_relative_to(root.resolve(strict=True)):
+        folder = f"{root}/{place}"
+        # Most tasks of a large sweep have no pictures, so only those that have pay for paths.
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".png"))  # noqa: PTH208
+        if not names or not Path(folder).resolve(strict=True).is_relative_to(root.resolve(strict=True)):
             return []
-        return [folder / name for name in names]
+        return [Path(folder, name) for name in names]
     except (OSError, RuntimeError):
         return []

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 
@@ -156,7 +157,7 @@ class ReportView:
     def _picture_paths(self, task: Task) -> list[Path]:
         if task.status is not TaskStatus.SEALED:
             return []
-        return list_pictures(self.sweep_dir, self.sweep_dir / "tasks" / task.task_id / "results")
+        return list_pictures(self.sweep_dir, f"tasks/{task.task_id}/results")
 
     def _picture(self, path: Path) -> Picture | None:
         limits = self.limits
@@ -172,7 +173,12 @@ def has_result(task: Task) -> bool:
 
 def params_of(task: Task) -> Params:
     """Return the parameters of a task."""
-    params: Params = json.loads(task.params_json)
+    return _parsed(task.params_json)
+
+
+@lru_cache(maxsize=1 << 14)
+def _parsed(params_json: str) -> Params:
+    params: Params = json.loads(params_json)
     return params
 
 

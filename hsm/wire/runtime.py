@@ -18,15 +18,12 @@ def runtime_dir() -> str:
     Raises:
         UnsafeRuntime: it belongs to another user or others may write to it.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR") or ""
-    if base and os.access(base, os.W_OK) and len(base) < 64:
-        path = os.path.join(base, "hsm")
-    else:
-        path = os.path.join(tempfile.gettempdir(), f"hsm-{os.getuid()}")
+    # Not XDG_RUNTIME_DIR: it is removed at logout, which agents are there to outlive.
+    path = os.path.join(tempfile.gettempdir(), f"hsm-{os.getuid()}")
     os.makedirs(path, mode=0o700, exist_ok=True)
     info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
-        raise UnsafeRuntime(f"{path} is not a private directory of yours; remove it or set XDG_RUNTIME_DIR")
+        raise UnsafeRuntime(f"{path} is not a private directory of yours; remove it or set TMPDIR")
     return path
 
 

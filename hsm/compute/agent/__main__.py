@@ -45,7 +45,7 @@ def main() -> int:
     if arguments.ready is not None:
         os.close(arguments.ready)
     agent.run()
-    if address:
+    if address and os.path.lexists(address):
         os.unlink(address)
     return 0
 

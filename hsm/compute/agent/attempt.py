@@ -49,8 +49,7 @@ class Running(NamedTuple):
     started_at: float
     started_monotonic: float
     gpus: List[str]
-    variables: Dict[str, str]
-    grace_s: float
+    hello: Hello
     fault: str = ""
     daemons: Tuple[str, ...] = ()
 
@@ -102,7 +101,7 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
         fault = _cannot_start(directory, run.argv, error)
     except ValueError as error:  # a NUL in the command, a variable that no environment can hold
         fault = f"cannot start {run.argv[0]}: {error}"
-    return Running(run, directory, pid, at, monotonic, gpus, variables, hello.grace_s, fault)
+    return Running(run, directory, pid, at, monotonic, gpus, hello, fault)
 
 
 def _variables(
@@ -203,9 +202,7 @@ def _reason(code: Optional[int], signum: Optional[int]) -> str:
     return f"exit code {code}" if code else ""
 
 
-def report(
-    host: Host, hello: Hello, running: Running, ended: Ended, found: Optional[manifest.Found]
-) -> Ended:
+def report(host: Host, running: Running, ended: Ended, found: Optional[manifest.Found]) -> Ended:
     """Hash what the attempt left, write its provenance report, and return the whole exit record."""
     if found is None:
         gone = "the program removed its own directory, and its results with it"
@@ -215,7 +212,7 @@ def report(
         faults = manifest.damaged_hdf5(running.directory, entries)
         if faults and ended.cause is None:
             ended = ended._replace(cause="application", reason="; ".join(faults))
-        content = _report(host, hello, running, ended, found=found, entries=entries)
+        content = _report(host, running, ended, found, entries)
         _write_report(running.directory, content, found.reserved)
     except OSError as error:
         cause = "node" if error.errno in NO_ROOM else "application"
@@ -239,13 +236,7 @@ def _write_report(directory: str, report: bytes, reserved: List[str]) -> None:
 
 
 def _report(
-    host: Host,
-    hello: Hello,
-    running: Running,
-    ended: Ended,
-    *,
-    found: manifest.Found,
-    entries: List[manifest.Entry],
+    host: Host, running: Running, ended: Ended, found: manifest.Found, entries: List[manifest.Entry]
 ) -> bytes:
     run = running.run
     own = manifest.REPORT in found.reserved
@@ -282,7 +273,9 @@ def _report(
     artifacts = ",\n".join(
         f'{{"path": {_ENCODE(path)}, "size": {size}, "sha256": "{sha256}"}}' for path, size, sha256 in entries
     )
-    text = f'{{{_constant(host, hello)},\n{_ENCODE(report)[1:-1]},\n"artifacts": [\n{artifacts}\n]}}\n'
+    text = (
+        f'{{{_constant(host, running.hello)},\n{_ENCODE(report)[1:-1]},\n"artifacts": [\n{artifacts}\n]}}\n'
+    )
     return text.encode("ascii")
 
 

@@ -99,7 +99,8 @@ class Host:
                 return
             if info is None:
                 return
-            self.signal_group(info.si_pid, signal.SIGKILL)
+            if info.si_pid in self._children:  # not an orphan of a program that still runs
+                self.signal_group(info.si_pid, signal.SIGKILL)
             pid, status, usage = os.wait4(info.si_pid, 0)
             self._children.discard(pid)
             yield Exited(pid, status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)

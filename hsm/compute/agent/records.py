@@ -22,6 +22,7 @@ class Records:
         self._log = log
         self._unwritten: List[bytes] = []
         self._stuck_until = 0.0
+        self._write_again_at = 0.0
         self._syncer = Worker("sync", wake)
 
     def add(self, message: Message) -> None:
@@ -30,12 +31,13 @@ class Records:
 
     def flush(self) -> None:
         """Hand new records to the kernel, and see to it that they become durable."""
-        if not self._unwritten or self.is_stuck:
+        if not self._unwritten or self._host.monotonic() < self._write_again_at:
             return
         try:
             self._log.write(self._unwritten)
         except OSError as error:
             self.wait_for_room(error)
+            self._write_again_at = self._stuck_until
             return
         self._unwritten.clear()
         self._syncer.submit_once(self._sync)

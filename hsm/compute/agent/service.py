@@ -108,7 +108,7 @@ class Agent:
             self._slots.preempt()
         self._slots.enforce_limits()
         self._fill_slots()
-        self._slots.finish(self._backlog.hello)
+        self._slots.finish()
         self._records.flush()
         if self._records.became_durable():
             self._bell.ring()

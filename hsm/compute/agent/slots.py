@@ -14,6 +14,8 @@ from hsm.wire.messages import Ended, Hello, Lost, Run, Started
 
 SAMPLE_S = 0.25
 INLINE_BYTES = 1 << 20
+HOLD_S = 0.02
+"""An attempt that ends within this time is only recorded as ended."""
 MAX_STRAY_ROUNDS = 100
 
 
@@ -33,7 +35,7 @@ class Slots:
         self._records = records
         self._running: Dict[int, Running] = {}
         self._ending: Dict[int, Ending] = {}
-        self._begun: List[Started] = []
+        self._unsaid: Dict[int, float] = {}
         self._ended: List[Tuple[Running, Ended]] = []
         self._finishing: Set[str] = set()
         self._free_gpus: List[str] = []
@@ -75,8 +77,7 @@ class Slots:
             return True
         self._free_gpus = free
         self._running[running.pid] = running
-        start = self._host.start_of(running.pid) or ""
-        self._begun.append(Started(run.token, running.pid, start, running.started_at))
+        self._unsaid[running.pid] = self._host.monotonic() + HOLD_S
         return True
 
     def lose(self, token: str, reason: str) -> None:
@@ -96,22 +97,23 @@ class Slots:
         for exited in list(self._host.reap()):
             running = self._running.pop(exited.pid, None)
             if running is not None:
+                self._unsaid.pop(exited.pid, None)
                 ending = self._ending.pop(exited.pid, None)
                 verdict = ending.verdict if ending else NO_VERDICT
                 self._free_gpus += running.gpus
                 running = running._replace(daemons=self._kill_strays(running))
                 self._ended.append((running, attempt.exit_record(self._host, running, exited, verdict)))
 
-    def finish(self, hello: Optional[Hello]) -> None:
-        """Record everything that has ended, and then what has begun in its place."""
-        if hello is None:
-            return
+    def finish(self) -> None:
+        """Record everything that has ended, and what has begun and not ended at once."""
         for running, ended in self._ended:
-            self._report(hello, running, ended)
+            self._report(running, ended)
         self._ended.clear()
-        for started in self._begun:
-            self._records.add(started)
-        self._begun.clear()
+        now = self._host.monotonic()
+        for pid in [pid for pid, at in self._unsaid.items() if now >= at]:
+            del self._unsaid[pid]
+            running, start = self._running[pid], self._host.start_of(pid) or ""
+            self._records.add(Started(running.run.token, pid, start, running.started_at))
         for ended in self._hasher.done():
             self._finishing.discard(ended.token)
             self._records.add(ended)
@@ -130,11 +132,11 @@ class Slots:
                 self._host.wait_for(pid)
         return tuple(daemons)
 
-    def _report(self, hello: Hello, running: Running, ended: Ended) -> None:
+    def _report(self, running: Running, ended: Ended) -> None:
         found = attempt.left_behind(running)
 
         def work() -> Ended:
-            return attempt.report(self._host, hello, running, ended, found)
+            return attempt.report(self._host, running, ended, found)
 
         if found is None or found.bytes <= INLINE_BYTES:
             self._records.add(work())
@@ -182,7 +184,7 @@ class Slots:
 
     def _terminate(self, pid: int, running: Running, verdict: Verdict) -> None:
         if pid not in self._ending:
-            self._ending[pid] = Ending(verdict, self._host.monotonic() + running.grace_s)
+            self._ending[pid] = Ending(verdict, self._host.monotonic() + running.hello.grace_s)
             self._host.signal_session(pid, signal.SIGTERM)
 
     @property
@@ -190,6 +192,7 @@ class Slots:
         """When limits must be looked at again, by the monotonic clock."""
         due = [r.started_monotonic + r.run.timeout_s for r in self._running.values() if r.run.timeout_s]
         due = [at for at in due if at > self._host.monotonic()]
+        due += self._unsaid.values()
         due += [ending.kill_at for ending in self._ending.values() if ending.kill_at is not None]
         if any(running.run.memory_bytes for running in self._running.values()):
             due.append(self._next_sample)

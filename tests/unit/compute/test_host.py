@@ -12,6 +12,7 @@ from hsm.compute.agent.records import Records
 from hsm.compute.agent.slots import Slots
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader, LogWriter
+from hsm.wire.messages import Lost
 
 # A real-time signal is queued, so each one that was sent can be counted. The child is in a group of its own.
 COUNTING = """
@@ -102,3 +103,37 @@ def test_an_immortal_process_does_not_hold_the_agent_up(tmp_path: Path) -> None:
     host = Immortal()
     assert losing(host, tmp_path / "000001.log", lambda: None) == ["opened", "lost"]
     assert host.killed == [os.getpid()]
+
+
+def test_records_are_written_while_nothing_new_can_begin(tmp_path: Path) -> None:
+    """That a program cannot be started for lack of room says nothing about the log."""
+    path = str(tmp_path / "records.log")
+    log = LogWriter.create(Files(), path, {"t": "opened"})
+    records = Records(Host(), log, lambda: None)
+    records.wait_for_room(OSError("too many processes"))
+    assert records.is_stuck
+    records.add(Lost("t", "gone", 1.0))
+    records.flush()
+    records.close()
+    assert [record["t"] for record in LogReader(Files(), path).records()] == ["opened", "lost"]
+
+
+def test_a_daemon_of_a_running_program_is_left_alone(tmp_path: Path) -> None:
+    """An orphan that becomes our child and ends is waited for; what it left running is not killed."""
+    script = (
+        "import os, sys, time\nif os.fork() == 0:\n    print(os.getpid(), flush=True)\n    time.sleep(1000)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], start_new_session=True, stdout=subprocess.PIPE, text=True
+    ) as leader:
+        assert leader.stdout is not None
+        daemon = int(leader.stdout.readline())
+        os.waitid(os.P_PID, leader.pid, os.WEXITED | os.WNOWAIT)
+        reaped = [exited.pid for exited in Host().reap()]
+        leader.returncode = 0
+        try:
+            assert reaped == [leader.pid]
+            os.kill(daemon, 0)
+        finally:
+            os.kill(daemon, signal.SIGKILL)
+            leader.stdout.close()

@@ -13,6 +13,7 @@ from hsm.core import events as ev
 from hsm.core import ledger as ledgers
 from hsm.core.errors import (
     EngineRunning,
+    Fenced,
     LedgerCorrupt,
     LedgerError,
     LedgerFull,
@@ -205,7 +206,9 @@ async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> 
             item.unlink()
 
 
-async def test_what_a_superseded_engine_still_writes_is_ignored(tree: SweepTree) -> None:
+async def test_what_a_superseded_engine_still_writes_is_ignored(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whole groups behind the place where the successor began never count, whoever reads, however often."""
     old = Process("far")
     _, zombie = open_ledger(old, tree)
@@ -214,6 +217,11 @@ async def test_what_a_superseded_engine_still_writes_is_ignored(tree: SweepTree)
     assert list(before.events()) == [cursor(1)]
     world = Process()
     _, ledger = open_ledger(world, tree, takeover=True)
+    with pytest.raises(Fenced, match="epoch 2"):
+        await zombie.commit([cursor(665)])
+    monkeypatch.setattr(
+        Ledger, "_check_epoch", lambda _: None
+    )  # it was past the check when it was superseded
     await zombie.commit([cursor(666)])
     await ledger.commit([cursor(2)])
     await zombie.commit([cursor(667)])

@@ -78,6 +78,7 @@ class Model:
     states: list[str] = field(default_factory=list)
     causes: list[Cause | None] = field(default_factory=list)
     cancel: bool = False
+    spent: int = 0
 
     def apply(self, event: Any) -> None:
         if isinstance(event, ev.TaskReused):
@@ -123,7 +124,7 @@ class Model:
             ended = {"lost", "rejected", "failed", "exited", "sealed", "superseded", "cancelled", "void"}
             charged = sum(
                 cause is event.cause and state in ended - {"exited"}
-                for cause, state in zip(self.causes, self.states, strict=True)
+                for cause, state in list(zip(self.causes, self.states, strict=True))[self.spent :]
             )
             return "received" if charged <= BUDGET.get(event.cause, 0) else "failed"
         return self.status
@@ -137,7 +138,7 @@ class Model:
 
     def reopen(self) -> None:
         if self.status in {"failed", "cancelled"}:
-            self.status, self.cancel = "received", False
+            self.status, self.cancel, self.spent = "received", False, len(self.states)
 
 
 ATTEMPT_EVENTS = [cls for cls in get_args(ev.TaskEvent) if cls is not ev.TaskReused]

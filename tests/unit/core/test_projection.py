@@ -220,3 +220,36 @@ def test_a_sweep_without_tasks_has_projections_too(tree: SweepTree, projector: P
     projector.rebuild(tracker_of(tree, sweep_spec()))
     assert yaml.safe_load(tree.mapping.read_text()) == {}
     assert yaml.safe_load((tree.logs / "errors" / "error_patterns.yaml").read_text()) == []
+
+
+def test_an_older_result_that_a_dead_engine_left_in_place_is_kept_aside(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """A failed task that was reopened by an engine that died at once can still be finished."""
+    work(tree, begin(tracker, 1), 1)
+    projector.apply(end(tracker, 1, cause=Cause.APPLICATION))
+    tracker.fold(ev.TasksReopened(tasks=(1,), at=5.0))  # and its order to archive is never carried out
+    second = begin(tracker, 2)
+    work(tree, second, 2)
+    projector.link([second])
+    assert tree.task(1).is_symlink()
+    projector.apply(end(tracker, 2))
+    assert (tree.task(1) / "stdout.log").read_text() == "attempt 2\n"
+    kept = list(tree.attempts.iterdir())
+    assert [path.name[:11] for path in kept] == ["task_0001.1"]
+    assert (kept[0] / "stdout.log").read_text() == "attempt 1\n"
+
+
+def test_a_result_takes_the_place_of_an_older_one(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """Also when the task was never linked, and however often placing is tried."""
+    work(tree, begin(tracker, 1), 1)
+    projector.apply(end(tracker, 1, cause=Cause.APPLICATION))
+    tracker.fold(ev.TasksReopened(tasks=(1,), at=5.0))
+    work(tree, begin(tracker, 2), 2)
+    orders = end(tracker, 2)
+    for _ in range(2):
+        projector.apply(orders)
+        assert (tree.task(1) / "stdout.log").read_text() == "attempt 2\n"
+        assert len(list(tree.attempts.iterdir())) == 1
