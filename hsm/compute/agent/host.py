@@ -9,7 +9,7 @@ import signal
 import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set
 
-from hsm.wire.process import boot_id, read_small, start_of, stat_fields
+from hsm.wire.process import SMALL_BYTES, boot_id, start_of, stat_fields
 
 _PR_SET_CHILD_SUBREAPER = 36
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
@@ -36,6 +36,7 @@ class Host:
 
     def __init__(self) -> None:
         self._children: Set[int] = set()
+        self._list: Optional[int] = None  # of our children; kept open, it is read after every attempt
 
     def now(self) -> float:
         """Return the wall clock, seconds since the epoch; for records only."""
@@ -132,7 +133,9 @@ class Host:
     def strays(self) -> List[int]:
         """Return the children that nobody started here: orphans of programs."""
         try:
-            children = read_small(f"/proc/self/task/{os.getpid()}/children")
+            if self._list is None:
+                self._list = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+            children = os.pread(self._list, SMALL_BYTES, 0)
         except OSError:
             return []
         return [pid for pid in map(int, children.split()) if pid not in self._children]
