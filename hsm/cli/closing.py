@@ -66,7 +66,9 @@ def lines_of(space: Workspace, outcome: Outcome, report: Path | None, glyphs: Gl
 
 
 def remedies(look: Look) -> Iterator[Line]:
-    """Yield one hint for each cause of failure."""
+    """Yield one hint for each cause of failure, none when a later attempt has made every failure good."""
+    if look.status is SweepStatus.COMPLETE:
+        return
     groups = failures_of(look.tracker)
     for remedy in dict.fromkeys(group.remedy for group in groups if group.remedy):
         task = next(group.tasks[0] for group in groups if group.remedy == remedy)

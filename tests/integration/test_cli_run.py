@@ -54,6 +54,8 @@ def test_failures_are_grouped_with_a_hint_and_the_command_that_retries(project: 
     again = project.run("sweep", "complete", "last", "--retry-failed", "--json")
     assert "rerun     2 tasks" in again.err
     assert again.data["counts"]["sealed"] == 3
+    assert "application" in again.err
+    assert "hint:" not in again.err
     assert [(task, attempt) for task, attempt, _ in project.begun()][3:] in (
         [("task_0002", "2"), ("task_0003", "2")],
         [("task_0003", "2"), ("task_0002", "2")],
