@@ -13,7 +13,7 @@ from hsm.cli.console import Console, Glyphs, Line, Tone, line
 from hsm.cli.workspace import Look, Workspace, params_line
 from hsm.core.errors import ExitCode
 from hsm.core.monitor import failures_of
-from hsm.core.projection import timestamp
+from hsm.core.projection import moment
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.wire.names import task_id
 
@@ -123,8 +123,8 @@ def standing_of(look: Look) -> dict[str, Any]:
         "finished": now.finished,
         "generation": now.generation,
         "generations": now.generations,
-        "started_at": timestamp(tracker.first_at),
-        "updated_at": timestamp(tracker.last_at),
+        "started_at": moment(tracker.first_at),
+        "updated_at": moment(tracker.last_at),
         "elapsed_s": now.elapsed_s,
         "rate_hz": now.rate_hz,
         "eta": now.eta,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PREFETCH_S = 0.25
+PREFETCH_S = 0.5
 MAX_PREFETCH = 512
 
 

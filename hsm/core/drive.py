@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
@@ -33,12 +33,8 @@ from hsm.core.scribe import Scribe
 from hsm.core.states import AttemptState, SweepStatus, TaskStatus
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.turn import Turn
+from hsm.core.window import Window
 from hsm.core.world import World
-
-WINDOW_S = 0.01
-BUSY_WINDOW_S = 0.1
-BUSY_EVENTS = 32
-"""What comes in within a window of one commit shares the next; a busy sweep has a longer one."""
 
 Listener = Callable[[Sequence[ev.Event], SweepTracker], None]
 
@@ -59,17 +55,22 @@ class Drive:
         self._projector = Projector(world.files, job.tree)
         self._scribe = Scribe(world, job.tree)
         self._recalled = False
+        self._window = Window(world)
 
     async def run(
-        self, lanes: Sequence[Lane], openings: Sequence[ev.Event], program_digest: str
+        self,
+        open_lanes: Callable[[], Awaitable[Sequence[Lane]]],
+        openings: Sequence[ev.Event],
+        program_digest: str,
     ) -> SweepStatus:
         """Drive the sweep until it is over, or the user leaves, and say where it stands then.
+
+        While its sources are opened, a new sweep is planned; `openings` may grow meanwhile.
 
         Raises:
             SourceError: no source is left.
             LedgerError: the ledger cannot be written; nothing that was acknowledged is lost.
         """
-        self._lanes = {lane.name: lane for lane in lanes}
         job, post = self._job, self.mailbox.put
         self._planner = Planner(self._world, job.tree, job.hunter, program_digest, job.spec)
         self._homing = Homing(self._world, self._projector, self._lanes, post)
@@ -79,8 +80,11 @@ class Drive:
             projecting = group.create_task(self._homing.project())
             running = [group.create_task(self._homing.collect()), group.create_task(self._planner.work(post))]
             try:
+                if self.tracker.created is None:
+                    self._planner.ask_if_due(self.tracker)
+                self._lanes.update({lane.name: lane for lane in await open_lanes()})
                 await self._begin(openings)
-                for lane in lanes:
+                for lane in self._lanes.values():
                     cursor = self.tracker.cursors.get(lane.name, "")
                     running += [group.create_task(lane.observe(cursor)), group.create_task(lane.work())]
                 await self._loop()
@@ -151,7 +155,8 @@ class Drive:
             self._decide(turn)
             if turn.events or turn.acks:
                 await self._commit(turn)
-                await self._gather(began, BUSY_WINDOW_S if len(turn.events) >= BUSY_EVENTS else WINDOW_S)
+                if any(source.in_flight for source in self.tracker.sources.values()):
+                    await self._window.pass_by(began, len(turn.events))
             elif self._is_done():
                 return
             else:
@@ -199,12 +204,6 @@ class Drive:
                 done.set_result(None)
         self._listen(turn.events, self.tracker)
         await self._scribe.note(turn.events, self.tracker, self._ledger.mark)
-
-    async def _gather(self, began: float, window_s: float) -> None:
-        """Let more come in: what comes within the window is one group, and one fdatasync."""
-        left = began + window_s - self._world.monotonic()
-        if left > 0:
-            await self._world.sleep(left)
 
     def _is_done(self) -> bool:
         if self._world.monotonic() >= self._reactions.leave_at:

@@ -194,9 +194,13 @@ class SweepEngine:
         )
         openings = self._openings(drive.tracker, job, program, ledger)
         async with AsyncExitStack() as stack:
-            lanes = await self._open(stack, drive, job.sources, context, openings)
-            await stack.enter_async_context(control.listening(job.tree, drive.mailbox.put))
-            return await drive.run(lanes, openings, program.digest)
+
+            async def open_lanes() -> list[Lane]:
+                lanes = await self._open(stack, drive, job.sources, context, openings)
+                await stack.enter_async_context(control.listening(job.tree, drive.mailbox.put))
+                return lanes
+
+            return await drive.run(open_lanes, openings, program.digest)
 
     def _openings(
         self, tracker: SweepTracker, job: SweepJob, program: Program, ledger: Ledger

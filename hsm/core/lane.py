@@ -14,6 +14,7 @@ from hsm.core.mailbox import Mailbox
 from hsm.core.source import AttemptOrder, ComputeSource, SourceSession
 
 RATE_WINDOW = 64
+"""The rate at which a source ends attempts is taken over so many of its reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Lane:
         self.calls: Mailbox[Call] = Mailbox()
         self.is_open = True
         self._post = post
-        self._endings: deque[float] = deque(maxlen=RATE_WINDOW)
+        self._endings: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
 
     @property
     def name(self) -> str:
@@ -58,17 +59,24 @@ class Lane:
 
     def ended(self, count: int, at: float) -> None:
         """Note that attempts ended just now, by the monotonic clock."""
-        self._endings.extend([at] * min(count, RATE_WINDOW))
+        self._endings.append((at, count))
 
     def view(self, in_flight: int, now: float) -> LaneView:
-        """Return the lane as dispatch sees it."""
-        span = now - self._endings[0] if len(self._endings) > 1 else 0.0
+        """Return the lane as dispatch sees it.
+
+        Its rate counts from the first report of endings, or from when it last had nothing before any.
+        """
+        if not in_flight and len(self._endings) < 2:
+            self._endings.clear()
+            self._endings.append((now, 0))
+        since, before = self._endings[0] if self._endings else (now, 0)
+        ended = sum(count for _, count in self._endings) - before
         return LaneView(
             name=self.name,
             slots=self.session.capabilities.slots,
             in_flight=in_flight,
             prefetches=self.session.capabilities.prefetches,
-            rate_hz=len(self._endings) / span if span > 0 else 0.0,
+            rate_hz=ended / (now - since) if ended and now > since else 0.0,
         )
 
     async def observe(self, cursor: str) -> None:

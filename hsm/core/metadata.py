@@ -9,10 +9,10 @@ from typing import Any
 from hsm._version import __version__
 from hsm.core.job import Origin
 from hsm.core.program import git_state
-from hsm.core.projection import timestamp
 from hsm.core.spec import SweepSpec
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
+from hsm.wire.instants import timestamp
 from hsm.wire.yaml_text import yaml_lines
 
 

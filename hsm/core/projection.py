@@ -9,7 +9,6 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,14 @@ from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire import names
 from hsm.wire.files import Files
+from hsm.wire.instants import timestamp
 from hsm.wire.manifest import NO_FILES, REPORT
 from hsm.wire.yaml_text import yaml_lines, yaml_value
 
 
-def timestamp(at: float | None) -> str | None:
-    """Return ISO 8601 in UTC with milliseconds."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+def moment(at: float | None) -> str | None:
+    """Return a moment as text, None when it has not come."""
+    return None if at is None else timestamp(at)
 
 
 class Projector:
@@ -225,8 +225,8 @@ def status_of(task: Task) -> Mapping[str, Any]:
 def _attempt_status(attempt: Attempt) -> dict[str, Any]:
     known: dict[str, Any] = {
         "source": attempt.source,
-        "started_at": timestamp(attempt.started_at),
-        "ended_at": timestamp(attempt.ended_at),
+        "started_at": moment(attempt.started_at),
+        "ended_at": moment(attempt.ended_at),
         "cause": attempt.cause and str(attempt.cause),
         "provenance_sha256": attempt.manifest,
     }

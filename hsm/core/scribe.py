@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from hsm.core import events as ev
 from hsm.core import summary
 from hsm.core.ledger import Mark
-from hsm.core.projection import Projector, mapping_lines, timestamp
+from hsm.core.projection import Projector, mapping_lines, moment
 from hsm.core.story import is_engine_matter, line_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -81,7 +81,7 @@ class Scribe:
         for event in events:
             line = line_of(event, tracker)
             if line:
-                text = f"{timestamp(getattr(event, 'at', None)) or ''} {line}\n"
+                text = f"{moment(getattr(event, 'at', None)) or ''} {line}\n"
                 self._sweep_lines.append(text)
                 if is_engine_matter(event):
                     self._engine_lines.append(text)

@@ -9,7 +9,6 @@ import platform
 import shutil
 import signal
 import sys
-from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -17,6 +16,7 @@ from hsm.compute.agent.host import Exited, Host
 from hsm.wire import manifest
 from hsm.wire.files import Files, write_all
 from hsm.wire.hashing import sha256_hex
+from hsm.wire.instants import timestamp
 from hsm.wire.messages import Ended, Hello, Run
 from hsm.wire.names import task_id
 from hsm.wire.yaml_text import yaml_lines
@@ -335,8 +335,3 @@ def _program_report(directory: str) -> "tuple[Any, Optional[str]]":
         return json.loads(text, parse_constant=lambda _: None), None
     except (ValueError, RecursionError) as error:
         return None, f"not JSON: {error}"
-
-
-def timestamp(at: float) -> str:
-    """Return ISO 8601 in UTC with milliseconds."""
-    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")

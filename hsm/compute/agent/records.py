@@ -12,6 +12,9 @@ from hsm.wire.messages import Message, to_record
 
 RETRY_S = 1.0
 WINDOW_S = 0.005
+BUSY_WINDOW_S = 0.05
+BUSY_RECORDS = 4
+"""What is written within a window shares an fdatasync; the window is longer while so many do."""
 
 
 class Records:
@@ -23,6 +26,9 @@ class Records:
         self._unwritten: List[bytes] = []
         self._stuck_until = 0.0
         self._write_again_at = 0.0
+        self._written = 0
+        self._synced = 0
+        self._window_s = WINDOW_S
         self._syncer = Worker("sync", wake)
 
     def add(self, message: Message) -> None:
@@ -39,11 +45,15 @@ class Records:
             self.wait_for_room(error)
             self._write_again_at = self._stuck_until
             return
+        self._written += len(self._unwritten)
         self._unwritten.clear()
         self._syncer.submit_once(self._sync)
 
     def _sync(self) -> None:
-        self._host.sleep(WINDOW_S)  # in a thread: what is written meanwhile shares the fdatasync
+        self._host.sleep(self._window_s)  # in a thread: the loop goes on writing meanwhile
+        written = self._written  # the loop adds to it
+        self._window_s = BUSY_WINDOW_S if written - self._synced >= BUSY_RECORDS else WINDOW_S
+        self._synced = written
         self._log.sync()
 
     def wait_for_room(self, error: OSError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 from typing import Any, Callable, List, Optional
 
@@ -66,6 +67,8 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
+        # Signals are for the loop: each child that ends would wake this thread first, only to hand it on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             function = self._work.get()
             if function is None:

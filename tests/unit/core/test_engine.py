@@ -521,6 +521,34 @@ async def test_a_source_that_cannot_be_opened_does_not_stop_the_others(tmp_path:
     assert here.runs == Counter(range(1, 6))
 
 
+class LateSource(MemorySource):
+    """Opens once the hunter has been asked, and not before."""
+
+    def __init__(self, machine: MemoryMachine, hunter: ListedHunter) -> None:
+        super().__init__(machine)
+        self._hunter = hunter
+
+    @asynccontextmanager
+    async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
+        await until(lambda: self._hunter.asked)
+        async with super().session(context) as session:
+            yield session
+
+
+async def test_a_new_sweep_is_planned_while_its_sources_are_opened(tmp_path: Path) -> None:
+    """Neither waits for the other; what is planned is durable only behind who planned it."""
+    here = lab(tmp_path)
+    hunter = numbered(3)
+    result = await drive(here.job(hunter, LateSource(here.machine, hunter)))
+    assert result.status is SweepStatus.COMPLETE
+    assert [type(event) for event in here.events[:4]] == [
+        ev.SweepCreated,
+        ev.EngineStarted,
+        ev.SourceOpened,
+        ev.GenerationPlanned,
+    ]
+
+
 async def test_without_any_source_nothing_is_begun(tmp_path: Path) -> None:
     """One clear error; the sweep can be completed later."""
     here = lab(tmp_path)

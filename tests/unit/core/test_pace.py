@@ -1,0 +1,65 @@
+"""How fast the engine goes: the rate of a source, the window of a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsm.compute.testing.memory import MemoryMachine, MemorySource
+from hsm.core.lane import RATE_WINDOW, Lane
+from hsm.core.mailbox import Mailbox
+from hsm.core.source import SweepContext
+from hsm.core.spec import Resources
+from hsm.core.window import BUSY_EVENTS, BUSY_WINDOW_S, WINDOW_S, Window
+from hsm.core.world import World
+
+
+async def lane(tmp_path: Path) -> Lane:
+    """Return the lane of a source that does nothing."""
+    context = SweepContext(
+        sweep_id="s",
+        sweep_dir=tmp_path,
+        project=tmp_path,
+        epoch=1,
+        resources=Resources(),
+        variables={},
+        grace_s=1.0,
+        program={},
+    )
+    source = MemorySource(MemoryMachine(World(), slots=2))
+    async with source.session(context) as session:
+        return Lane(source, session, Mailbox().put)
+
+
+async def test_the_rate_counts_from_when_a_source_got_its_first_attempts(tmp_path: Path) -> None:
+    """Not from when it was opened, and one report of many endings is no rate without end."""
+    one = await lane(tmp_path)
+    assert one.view(0, 50.0).rate_hz == 0.0
+    assert one.view(0, 100.0).rate_hz == 0.0
+    one.ended(3, 100.5)
+    assert one.view(5, 100.5).rate_hz == pytest.approx(6.0)
+
+
+async def test_the_rate_is_that_of_the_latest_reports(tmp_path: Path) -> None:
+    """A source that has become faster is known as fast after a window of reports."""
+    one = await lane(tmp_path)
+    one.view(0, 0.0)
+    for second in range(1, 10):
+        one.ended(1, float(second))
+    for tenth in range(RATE_WINDOW):
+        one.ended(5, 9.0 + (tenth + 1) / 10)
+    assert one.view(5, 9.0 + RATE_WINDOW / 10).rate_hz == pytest.approx(50.0)
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=20))
+def test_only_a_sweep_that_stays_busy_has_the_long_window(groups: Sequence[int]) -> None:
+    """The first big group is followed at once, so that sources get more before they run dry."""
+    window = Window(World())
+    lengths = [window.length_s(events) for events in groups]
+    for before, events, length in zip([0, *groups], groups, lengths, strict=False):
+        is_busy = before >= BUSY_EVENTS and events >= BUSY_EVENTS
+        assert length == (BUSY_WINDOW_S if is_busy else WINDOW_S)
