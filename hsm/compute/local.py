@@ -160,7 +160,8 @@ class _LocalSession(AgentSession):
         try:
             session = cls(world, source, context, environment)
         except OSError as error:
-            raise SourceError(source.name, f"its inbox cannot be written: {error}") from error
+            hint = no_room(context.sweep_dir, free_bytes(context.sweep_dir))
+            raise SourceError(source.name, f"its inbox cannot be written: {error}", hint=hint) from error
         await session._greet()
         await session.replace_agent()
         return session

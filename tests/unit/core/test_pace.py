@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.compute.testing.memory import MemoryMachine, MemorySource
+from hsm.core.inputs import Input
 from hsm.core.lane import RATE_WINDOW, Lane
 from hsm.core.mailbox import Mailbox
 from hsm.core.source import SweepContext
@@ -32,7 +33,7 @@ async def lane(tmp_path: Path) -> Lane:
     )
     source = MemorySource(MemoryMachine(World(), slots=2))
     async with source.session(context) as session:
-        return Lane(source, session, Mailbox().put)
+        return Lane(source, session, Mailbox[Input]().put)
 
 
 async def test_the_rate_counts_from_when_a_source_got_its_first_attempts(tmp_path: Path) -> None:
