@@ -1,6 +1,6 @@
 # A thin door: every target is one or two plain lines that can be typed as they stand.
 
-.PHONY: help hunt test lint bench clean-venv
+.PHONY: help hunt test lint docs bench clean-venv
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -16,6 +16,10 @@ test: ## set up and run every check: style, types, architecture, tests
 lint: ## the static checks alone, a few seconds
 	sh tools/setup.sh dev
 	sh tools/check.sh static
+
+docs: ## make the site of docs/ in docs/_build
+	sh tools/setup.sh dev
+	sh tools/check.sh docs
 
 bench: ## measure the figures of docs/explanation/performance.md
 	sh tools/setup.sh dev

@@ -5,6 +5,7 @@
 #   sh tools/check.sh static    ruff, mypy, import-linter
 #   sh tools/check.sh unit      the fast tests
 #   sh tools/check.sh integration
+#   sh tools/check.sh docs      the site, every warning an error, in docs/_build
 #
 # Every step of the chosen part runs, so that one run shows all there is to mend; the exit status is 0 only
 # if all of them passed.
@@ -23,9 +24,9 @@ step() {
 wants() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
 case "$part" in
-all | static | unit | integration) ;;
+all | static | unit | integration | docs) ;;
 *)
-    printf 'usage: sh tools/check.sh [static|unit|integration]\n' >&2
+    printf 'usage: sh tools/check.sh [static|unit|integration|docs]\n' >&2
     exit 2
     ;;
 esac
@@ -36,6 +37,7 @@ if wants static; then
     step "types" mypy
     step "architecture" lint-imports
 fi
+if wants docs; then step "site" python -m sphinx -b html -W --keep-going -q docs docs/_build/html; fi
 if wants unit; then step "unit tests" python -m pytest tests/unit; fi
 if wants integration; then step "integration tests" python -m pytest tests/integration; fi
 

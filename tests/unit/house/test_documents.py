@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.house.source_tree import ROOT, report
 
-ENTRANCES = ("README.md", "ARCHITECTURE.md", "docs/reference/README.md")
+ENTRANCES = ("README.md", "ARCHITECTURE.md", "docs/index.md", "docs/reference/README.md")
 LISTED = "docs/adr"  # numbered pages, named by their titles: a link to the folder is enough
 
 FENCE = re.compile(r"^( *)```.*?^\1``` *$", re.DOTALL | re.MULTILINE)
