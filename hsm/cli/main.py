@@ -44,6 +44,11 @@ SOURCE = {
     "list": _entry("source_list", "List the compute sources that can be named."),
     "check": _entry("source_check", "Look at everything that an attempt needs on a source."),
 }
+LEDGER = {
+    "verify": _entry("ledger_verify", "Look at every byte of a sweep's ledger."),
+    "export": _entry("ledger_export", "Write every event of a sweep as JSON lines."),
+    "salvage": _entry("ledger_salvage", "Make a new ledger of what can be read of a damaged one."),
+}
 
 OVERVIEW: Mapping[str, Mapping[str, str]] = {
     "Run": {
@@ -66,6 +71,9 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
         "source list": "compute sources that can be named",
         "source check NAME": "whether a source is fit for use",
         "sweep rebuild ID": "write all readable files anew from the ledger",
+        "ledger verify [ID]": "every byte of the ledger looked at",
+        "ledger export [ID]": "every event as JSON lines",
+        "ledger salvage ID": "a new ledger from what can be read",
     },
 }
 
@@ -87,7 +95,7 @@ class Root(LazyGroup):
 
     def known_paths(self) -> Mapping[str, str]:
         """Return the commands of every group too: `hsm run` means `hsm sweep run`."""
-        groups = {"source": SOURCE, "config": CONFIG, "monitor": MONITOR, "sweep": SWEEP}
+        groups = {"ledger": LEDGER, "source": SOURCE, "config": CONFIG, "monitor": MONITOR, "sweep": SWEEP}
         inner = {name: f"{group} {name}" for group, entries in groups.items() for name in entries}
         return {**inner, **super().known_paths()}
 
@@ -107,6 +115,7 @@ class Root(LazyGroup):
         "monitor": Entry("hsm.cli.main:monitor", "Watch sweeps."),
         "config": Entry("hsm.cli.main:config", "Check and show sweep files."),
         "source": Entry("hsm.cli.main:source", "Look at compute sources."),
+        "ledger": Entry("hsm.cli.main:ledger", "Verify, export and salvage ledgers."),
         "logs": _entry("logs", "Show what a task printed."),
         "report": _entry("report", "Write the completion report of a sweep anew."),
     },
@@ -140,6 +149,11 @@ def config() -> None:
 @click.group(cls=LazyGroup, context_settings=SETTINGS, entries=SOURCE)
 def source() -> None:
     """Look at compute sources."""
+
+
+@click.group(cls=LazyGroup, context_settings=SETTINGS, entries=LEDGER)
+def ledger() -> None:
+    """Verify, export and salvage ledgers."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

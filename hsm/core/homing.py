@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hsm.core.collector import Ended, judge
@@ -58,7 +59,13 @@ class Homing:
 
     def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
         at = self._world.now()
-        return [judge(item, at) for item in ended]
+        return [judge(self._located(item), at) for item in ended]
+
+    def _located(self, ended: Ended) -> Ended:
+        """Look elsewhere for an attempt that has been placed before, by an engine whose ledger lost it."""
+        if ended.directory.is_dir():
+            return ended
+        return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
 
     async def _fetch(self, ended: Ended) -> bool:
         """Bring one attempt home; when its source fails it stays as it is, for a later engine to collect."""

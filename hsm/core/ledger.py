@@ -6,7 +6,8 @@
     .hsm/torn/                   everything that was ever cut off
 
 Each segment's header says how much of the one before it counts (`prev`): what a superseded engine may
-still write there is behind that mark and ignored for ever. An event is acknowledged after fdatasync.
+still write there is behind that mark and ignored for ever. A segment that follows none begins the ledger
+anew (`hsm.core.salvage`); those before it are kept and not read. An event is acknowledged after fdatasync.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from hsm.core.errors import (
     SweepError,
 )
 from hsm.core.events import Event, UnknownEvent, from_record, to_record
+from hsm.core.segments import FORMAT, Mark, header_of, live_segments, new_header, segment_path, segments
 from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
 from hsm.wire import frames
 from hsm.wire.files import Files
-from hsm.wire.log import LogReader, LogWriter, Position, Record, decode_record, encode_record
+from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
 
-FORMAT = 1
 SEGMENT_BYTES = 64 << 20
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STORAGE = NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
@@ -50,14 +51,6 @@ class Claim:
     who: Identity
     socket: str
     token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the ledger: a segment, and a position in it between two groups."""
-
-    segment: str = ""
-    position: Position = Position()
 
 
 def create_tree(files: Files, tree: SweepTree) -> None:
@@ -116,11 +109,6 @@ def storage_error(path: Path, error: OSError) -> LedgerError:
     return LedgerError(f"{path}: {reason}", hint=hints.get(error.errno or 0, ""))
 
 
-def segments(tree: SweepTree) -> list[Path]:
-    """Return the ledger's segments in order."""
-    return sorted(tree.ledger.glob("*.hsl"))
-
-
 class LedgerReader:
     """Reads the events of a sweep in order, and can be asked again for those that came since.
 
@@ -173,8 +161,9 @@ class LedgerReader:
 
         A segment without a whole header holds nothing: its writer died, or is at it just now.
         """
-        for path in segments(self._tree):
-            header = _read_header(self._files, path) if path.name > self._name else None
+        candidates = live_segments(self._files, self._tree) if not self._name else segments(self._tree)
+        for path in candidates:
+            header = header_of(self._files, path) if path.name > self._name else None
             if header is not None:
                 return path, header
         return None
@@ -214,27 +203,8 @@ class LedgerReader:
     def _corrupt(self, offset: int, reason: str) -> LedgerCorrupt:
         return LedgerCorrupt(
             f"{self._tree.ledger / self._name}: damaged at byte {offset}: {reason}",
-            hint="restore the file from a backup; nothing has been changed",
+            hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",
         )
-
-
-def _read_header(files: Files, path: Path) -> Record | None:
-    """Return the header of a segment, None where none has been written.
-
-    Raises:
-        LedgerCorrupt: it is damaged, and something stands behind it.
-    """
-    data = files.read(str(path), 0, 1 << 16)
-    payload = frames.first_payload(data)
-    header: Record = {} if payload is None else decode_record(payload)
-    if header.get("t") == "header":
-        return header
-    if frames.holds_commit(data):
-        raise LedgerCorrupt(
-            f"{path}: damaged at byte 0: it does not begin with a header",
-            hint="restore the file from a backup; nothing has been changed",
-        )
-    return None
 
 
 def last_claim(tree: SweepTree) -> Claim | None:
@@ -294,12 +264,11 @@ class Ledger:
             EngineRunning: another engine drives the sweep.
             LedgerError: the tree cannot be written.
         """
-        last = last_claim(tree)
         current = holder(world, tree, released=released)
         if current is not None and (not takeover or world.is_alive(current.who)):
             raise _running(world, current)
         try:
-            claim = _claim(world, tree, socket, last.epoch + 1 if last else 1)
+            claim = claim_epoch(world, tree, socket)
             if next(reader.events(), None) is not None:
                 raise EngineRunning("another engine was at this sweep just now", transient=True)
             _keep_torn(world.files, tree, reader)
@@ -366,8 +335,17 @@ def _running(world: World, claim: Claim) -> EngineRunning:
     return EngineRunning(f"an engine on host {who.host}, pid {who.pid}, drives this sweep", hint=hint)
 
 
-def _claim(world: World, tree: SweepTree, socket: str, epoch: int) -> Claim:
-    claim = Claim(epoch=epoch, who=world.identity(), socket=socket, token=world.token())
+def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
+    """Take the next epoch of a sweep; whoever held it before is fenced from then on.
+
+    Raises:
+        EngineRunning: somebody else took it at this very moment.
+        OSError: the claim cannot be written.
+    """
+    last = last_claim(tree)
+    claim = Claim(
+        epoch=last.epoch + 1 if last else 1, who=world.identity(), socket=socket, token=world.token()
+    )
     path = tree.epochs / f"{claim.epoch:06d}.claim"
     try:
         world.files.publish(str(path), json.dumps(asdict(claim)).encode() + b"\n", part=claim.token)
@@ -385,16 +363,5 @@ def _keep_torn(files: Files, tree: SweepTree, reader: LedgerReader) -> None:
 
 
 def _begin(files: Files, tree: SweepTree, epoch: int, number: int, mark: Mark) -> LogWriter:
-    offset, seq, chain = mark.position
-    header = {
-        "t": "header",
-        "format": FORMAT,
-        "min_reader": FORMAT,
-        "writer": f"hsm {__version__}",
-        "sweep_id": tree.sweep_id,
-        "epoch": epoch,
-        "number": number,
-        "prev": {"segment": mark.segment, "length": offset, "seq": seq, "chain": chain.hex()},
-    }
-    path = tree.ledger / f"{epoch:06d}-{number:04d}.hsl"
-    return LogWriter.create(files, str(path), header, mark.position)
+    path = segment_path(tree, epoch, number)
+    return LogWriter.create(files, str(path), new_header(tree, epoch, number, mark), mark.position)

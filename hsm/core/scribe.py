@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
 from hsm.core import summary
-from hsm.core.ledger import Mark
 from hsm.core.projection import Projector, mapping_lines, moment
+from hsm.core.segments import Mark
 from hsm.core.story import is_engine_matter, line_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree

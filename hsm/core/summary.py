@@ -15,9 +15,10 @@ from typing import Any
 
 from hsm.core import events as ev
 from hsm.core.errors import LedgerCorrupt, MachineError
-from hsm.core.ledger import LedgerReader, Mark
+from hsm.core.ledger import LedgerReader
 from hsm.core.model import Attempt, Exit, Task
 from hsm.core.plan import read_plan
+from hsm.core.segments import Mark
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, Cause, TaskStatus
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState

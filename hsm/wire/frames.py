@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Iterable, NamedTuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional
 
 MAGIC = b"L1 "
 HEADER_BYTES = 38
@@ -148,6 +148,47 @@ def first_payload(data: bytes) -> bytes | None:
     """Return the payload of the frame that these bytes begin with, None when it is not whole."""
     found = _frame_at(data, 0)
     return found[1] if isinstance(found, tuple) else None
+
+
+class Found(NamedTuple):
+    """A group that stands in damaged bytes: every frame whole, in order, up to a commit of their number.
+
+    Its place in the chain is not checked: what came before it may be lost.
+    """
+
+    offset: int
+    seq: int
+    payloads: List[bytes]
+    end: int
+
+
+def recover(data: bytes) -> Iterator[Found]:
+    """Yield every group that can still be read from damaged bytes, in order."""
+    start = data.find(MAGIC)
+    while start >= 0:
+        found = _run_at(data, start)
+        if found is None:
+            start = data.find(MAGIC, start + 1)
+            continue
+        yield found
+        start = data.find(MAGIC, found.end)
+
+
+def _run_at(data: bytes, start: int) -> Optional[Found]:
+    payloads: List[bytes] = []
+    first, at = -1, start
+    while True:
+        found = _frame_at(data, at)
+        if not isinstance(found, tuple):
+            return None
+        seq, payload, at = found
+        first = seq if first < 0 else first
+        if seq != first + len(payloads):
+            return None
+        if payload.startswith(_COMMIT_PREFIX):
+            whole = payload.startswith(_COMMIT_PREFIX + b'"n":%d,' % len(payloads))
+            return Found(start, first, payloads, at) if payloads and whole else None
+        payloads.append(payload)
 
 
 def holds_commit(data: bytes) -> bool:

@@ -20,7 +20,8 @@ from hsm.core.errors import (
     LedgerNewer,
     SweepError,
 )
-from hsm.core.ledger import Ledger, LedgerReader, Mark, create_tree, holder, last_claim, segments
+from hsm.core.ledger import Ledger, LedgerReader, create_tree, holder, last_claim
+from hsm.core.segments import Mark, segments
 from hsm.core.states import SweepStatus
 from hsm.core.tree import SweepTree
 from hsm.wire import frames

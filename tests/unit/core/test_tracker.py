@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from hsm.core import events as ev
-from hsm.core.ledger import Ledger, LedgerReader, Mark
+from hsm.core.ledger import Ledger, LedgerReader
 from hsm.core.model import OutcomeKind, Proposal
 from hsm.core.plan import write_plan
+from hsm.core.segments import Mark
 from hsm.core.spec import Direction, SweepSpec
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.core.summary import freeze, glance, replay, save, tracker_of
