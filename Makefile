@@ -1,6 +1,6 @@
 # A thin door: every target is one or two plain lines that can be typed as they stand.
 
-.PHONY: help hunt test lint docs bench clean-venv
+.PHONY: help hunt test lint docs night bench clean-venv
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -20,6 +20,10 @@ lint: ## the static checks alone, a few seconds
 docs: ## make the site of docs/ in docs/_build
 	sh tools/setup.sh dev
 	sh tools/check.sh docs
+
+night: ## kill manager and agent at every act on the disk; takes about half an hour
+	sh tools/setup.sh dev
+	HSM_NIGHT=1 .venv/bin/python -m pytest tests/integration/test_kill_points.py
 
 bench: ## measure the figures of docs/explanation/performance.md
 	sh tools/setup.sh dev

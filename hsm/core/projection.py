@@ -118,7 +118,17 @@ class Projector:
         self._files.write_new(path, yaml_lines(status_of(task)).encode("utf-8"))
 
     def tidy(self, tracker: SweepTracker) -> None:
-        """Carry out what an engine that died has left undone in the work directory."""
+        """Carry out what an engine that died has left undone: results to place, statuses to write."""
+        self._clear_work(tracker)
+        if tracker.epoch == tracker.released:
+            return  # it let go in good order
+        for task in tracker.tasks:
+            if task.status.is_final and task.attempts:
+                place = self._tree.task(task.index)
+                if place.is_dir() and not (place / "status.yaml").exists():
+                    self.write_status(task)
+
+    def _clear_work(self, tracker: SweepTracker) -> None:
         for path in sorted(self._tree.work.iterdir()):
             found = _parse(path.name)
             if found is None or not 1 <= found[0] <= len(tracker.tasks):

@@ -111,8 +111,23 @@ def _nothing(console: Console, space: Workspace, look: Look) -> ExitCode:
     from hsm.cli.closing import Outcome
     from hsm.cli.driving import finish
 
-    console.say("nothing is left to do")
+    console.say("nothing is left to run")
+    if look.tracker.released != look.tracker.epoch:
+        _tidy(space, look)
     return finish(console, space, Outcome(look=look))
+
+
+def _tidy(space: Workspace, look: Look) -> None:
+    """Place results and write files that the last engine, which died, did not come to."""
+    import asyncio
+
+    from hsm.core.engine import SweepEngine
+
+    engine = SweepEngine(space.world)
+    try:
+        asyncio.run(engine.rebuild_sweep(look.tree, look.spec))
+    finally:
+        engine.close()
 
 
 def _complete(
