@@ -1,7 +1,7 @@
-"""Kill the manager or the agent at its N-th act on the disk under the sweeps. Python imports this at its start.
+"""Kill the manager or the agent at its N-th act on the disk under the sweeps. Python imports this first.
 
 KILL_WHO is `manager` or `agent`, KILL_AT the number of the act, KILL_SIDE `before`, `within` (half of a
-write) or `after` it. The first process of that role dies, and none after it: KILL_MARK is made at that moment.
+write) or `after` it. The first process of that role dies, and none after it: KILL_MARK is made then.
 A process that lives leaves the number of its acts beside the mark.
 """
 
