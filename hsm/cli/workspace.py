@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hsm.config import Project, find_project, load_frozen
 from hsm.core import summary
-from hsm.core.errors import EngineRunning, SweepError
-from hsm.core.ledger import Claim, holder
+from hsm.core.errors import EngineRunning
+from hsm.core.ledger import Claim, LedgerReader, holder
 from hsm.core.monitor import Progress, progress
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
@@ -91,6 +92,10 @@ class Look:
         """Where it stands."""
         return self.tracker.status(driven=self.is_driven)
 
+    def at_time(self, at: float) -> Look:
+        """Return it as it is at another moment, nothing having happened."""
+        return replace(self, at=at)
+
     @property
     def progress(self) -> Progress:
         """How it gets on."""
@@ -103,9 +108,7 @@ def look_at(world: World, tree: SweepTree) -> Look:
     Raises:
         HsmError: it cannot be read.
     """
-    spec = load_frozen(tree.config)
-    tracker, _ = summary.glance(world.files, tree, spec)
-    return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
+    return look_on(world, tree)[0]
 
 
 def study(world: World, tree: SweepTree) -> Look:
@@ -115,7 +118,21 @@ def study(world: World, tree: SweepTree) -> Look:
         HsmError: it cannot be read.
     """
     spec = load_frozen(tree.config)
-    tracker, _ = summary.replay(world.files, tree, spec)
+    return _look(world, tree, spec, summary.replay(world.files, tree, spec)[0])
+
+
+def look_on(world: World, tree: SweepTree) -> tuple[Look, LedgerReader]:
+    """Return a sweep as `look_at` does, and the reader that goes on from there.
+
+    Raises:
+        HsmError: it cannot be read.
+    """
+    spec = load_frozen(tree.config)
+    tracker, reader = summary.glance(world.files, tree, spec)
+    return _look(world, tree, spec, tracker), reader
+
+
+def _look(world: World, tree: SweepTree, spec: SweepSpec, tracker: SweepTracker) -> Look:
     return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
 
 
@@ -160,23 +177,18 @@ def project_of(tree: SweepTree, otherwise: Path) -> Path:
     return otherwise
 
 
-def one_task(tracker: SweepTracker, name: str) -> int:
-    """Return the index of the task that `task_0003` or `3` names.
+def some_tasks(world: World, look: Look, words: Sequence[str]) -> tuple[Look, list[int]]:
+    """Return the tasks that selectors mean, and the look, with every detail where the choice needed it.
 
     Raises:
-        SweepError: there is none.
+        SelectorInvalid, SweepError: words that name no task.
     """
-    from hsm.wire.names import task_id, task_index
+    from hsm.core.selectors import join_selectors, select
 
-    count = len(tracker.tasks)
-    try:
-        index = task_index(name)
-    except ValueError as error:
-        raise SweepError(f"{name!r} is not a task", hint="name it as task_0003, or as 3") from error
-    if index > count:
-        known = f"it has {task_id(1)} to {task_id(count)}" if count else "it has no task yet"
-        raise SweepError(f"the sweep has no {task_id(index)}", hint=known)
-    return index
+    selector = join_selectors(words)
+    if selector.needs_results:
+        look = study(world, look.tree)
+    return look, select(selector, look.tracker)
 
 
 def _shortened(match: re.Match[str]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 from hsm.wire import frames
 from hsm.wire.files import Files, write_all
 
 Record = dict[str, Any]
+Wanted = Callable[[bytes], bool]
 CHUNK_BYTES = 4 << 20
 
 _ENCODE = json.JSONEncoder(
@@ -103,11 +104,22 @@ class LogWriter:
         self._files.close(self._fd)
 
 
-class LogReader:
-    """Reads a log on from where it last stopped. `damage` is what stopped it, if anything did."""
+def everything(_payload: bytes) -> bool:
+    """Want every payload."""
+    return True
 
-    def __init__(self, files: Files, path: str, position: Position = Position()) -> None:
+
+class LogReader:
+    """Reads a log on from where it last stopped. `damage` is what stopped it, if anything did.
+
+    Payloads that are not `wanted` are checked like the others, but neither decoded nor yielded.
+    """
+
+    def __init__(
+        self, files: Files, path: str, position: Position = Position(), wanted: Wanted = everything
+    ) -> None:
         self.path = path
+        self._wanted = wanted
         self._files = files
         self._reader = frames.GroupReader(offset=position.offset, seq=position.seq, chain=position.chain)
 
@@ -136,7 +148,7 @@ class LogReader:
             if not data:
                 return
             for group in self._reader.feed(data):
-                yield [decode_record(payload) for payload in group.payloads]
+                yield [decode_record(payload) for payload in group.payloads if self._wanted(payload)]
             if self.damage and not self.damage.incomplete:
                 return
 
