@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from hsm.core.model import Attempt, Task
+from hsm.core.model import Attempt
 from hsm.core.spec import SweepSpec, Value
 from hsm.core.tree import SweepTree
 from hsm.results.columns import METRIC, PARAM
@@ -25,14 +25,18 @@ def rows(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Row]:
     Raises:
         HsmError: the sweep cannot be read.
     """
+    sweep_id, tasks = tree.sweep_id, str(tree.tasks)
     for settled in settled_tasks(files, tree, spec):
-        yield row_of(tree, settled)
+        yield row_of(settled, sweep_id, tasks)
 
 
-def row_of(tree: SweepTree, settled: Settled) -> Row:
-    """Return the row of a task. What is not known is left out; a metric that is null is None."""
+def row_of(settled: Settled, sweep_id: str, tasks: str) -> Row:
+    """Return the row of a task whose sweep has its tasks in the folder `tasks`.
+
+    What is not known is left out; a metric that is null is None.
+    """
     task, result = settled
-    row: Row = {"meta.sweep": tree.sweep_id, "meta.task": task.task_id, "meta.status": str(task.status)}
+    row: Row = {"meta.sweep": sweep_id, "meta.task": task.task_id, "meta.status": str(task.status)}
     params: Mapping[str, Value] = json.loads(task.params_json)
     for name, value in params.items():
         row[PARAM + name] = value
@@ -42,7 +46,7 @@ def row_of(tree: SweepTree, settled: Settled) -> Row:
     row["meta.generation"] = task.generation
     row["meta.attempts"] = len(task.attempts)
     row["meta.config_hash"] = task.config_hash
-    row["meta.path"] = str(tree.task(result.index))
+    row["meta.path"] = f"{tasks}/{result.task_id}"
     if task.label:
         row["meta.label"] = task.label
     if task.reuses is not None:

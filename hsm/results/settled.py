@@ -70,9 +70,7 @@ class _TaskFold:
             return
         match event:
             case ev.GenerationPlanned():
-                plan = read_plan(
-                    self._tree.plans, event.plan, generation=event.generation, first=event.first
-                )
+                plan = read_plan(self._tree.plans, event.plan, generation=event.generation, first=event.first)
                 self._plans.append(plan)
             case ev.EngineStarted():
                 self._epoch = event.epoch
