@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsm.core.spec import Value
@@ -69,6 +70,17 @@ def to_arrow(columns: Columns) -> pa.Table:
     library = _imported("pyarrow", "export")
     table: pa.Table = library.table({name: uniform(cells) for name, cells in columns.items()})
     return table
+
+
+def write_parquet(columns: Columns, path: Path) -> None:
+    """Write a Parquet file.
+
+    Raises:
+        MissingPackage: pyarrow is not installed.
+        OSError: it cannot be written.
+    """
+    table = to_arrow(columns)
+    _imported("pyarrow.parquet", "export").write_table(table, path)
 
 
 def uniform(cells: Sequence[Value]) -> list[Any]:

@@ -68,8 +68,11 @@ def _add_attempt(row: Row, attempt: Attempt) -> None:
     if attempt.cause is not None:
         row["meta.cause"] = str(attempt.cause)
     end = attempt.exit
-    if end is not None:
-        row["meta.wall_s"] = end.wall_s
-        row["meta.exit_code"] = end.code
+    if end is None:
+        return
+    row["meta.wall_s"] = end.wall_s
+    row["meta.max_rss_bytes"] = end.max_rss_bytes
+    if end.code is None:
         row["meta.signal"] = end.signal
-        row["meta.max_rss_bytes"] = end.max_rss_bytes
+    else:
+        row["meta.exit_code"] = end.code
