@@ -1,8 +1,8 @@
-"""How soon the command answers: `hsm --help`, and `hsm sweep status` of a sweep of 100,000 tasks.
+"""How soon the command answers: `hsm --help`, `hsm sweep status` and the first row of `hsm results`.
 
     python benchmarks/cli_latency.py [--tasks 100000] [--rounds 7]
 
-Prints medians, and beside them what the bare interpreter takes to start.
+Prints medians over a sweep of so many tasks, and beside them what the bare interpreter takes to start.
 """
 
 from __future__ import annotations
@@ -29,6 +29,20 @@ def median_s(argv: list[str], cwd: Path, rounds: int) -> float:
     return statistics.median(times)
 
 
+def first_row_s(argv: list[str], cwd: Path, rounds: int, lines: int) -> float:
+    """Return the median time until a command has written so many lines, in seconds; then it is left."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        with subprocess.Popen(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            for _ in range(lines):
+                assert process.stdout.readline()
+            times.append(time.perf_counter() - began)
+            process.stdout.close()
+    return statistics.median(times)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,6 +60,12 @@ def main() -> None:
         f"hsm sweep status, {arguments.tasks} tasks": [hsm, "sweep", "status", "last"],
     }.items():
         print(f"{name:40} {median_s(argv, home, arguments.rounds):.3f} s")
+    for form, lines in {"csv": 2, "jsonl": 1}.items():  # the head of a CSV is no row
+        argv = [hsm, "results", "last", "--format", form]
+        found = first_row_s(argv, home, arguments.rounds, lines)
+        print(f"{f'hsm results, first row of {form}':40} {found:.3f} s")
+    whole = median_s([hsm, "results", "last", "--format", "csv"], home, min(arguments.rounds, 3))
+    print(f"{'hsm results, all rows of csv':40} {whole:.3f} s")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from hsm.api.origin import metadata_of
 from hsm.cli import words
-from hsm.cli.workspace import Look, Workspace, look_at, metadata_of
+from hsm.cli.workspace import Look, Workspace, look_at
 from hsm.core.errors import HsmError
 from hsm.core.spec import SweepSpec
 from hsm.core.tree import SweepTree

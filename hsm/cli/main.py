@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from hsm.cli.forms import write_examples
 from hsm.cli.lazy import Entry, LazyGroup
 from hsm.core.errors import ExitCode, HsmError
 
+EXPECTED = (HsmError, ReaderLeft, OSError, click.ClickException, click.Abort, click.exceptions.Exit)
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 COMMANDS = "hsm.cli.commands"
 
@@ -65,6 +67,7 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
         "logs TASK": "what a task printed; -f follows it",
         "explain TASK": "its history, and why it is not running",
         "report [ID]": "write the HTML report anew",
+        "results [ID]": "what came out: table, csv, json, parquet",
     },
     "Check": {
         "config validate FILE": "every problem of a sweep file at once",
@@ -100,12 +103,55 @@ class Root(LazyGroup):
         inner = {name: f"{group} {name}" for group, entries in groups.items() for name in entries}
         return {**inner, **super().known_paths()}
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called: one of HSM, else one that a plug-in adds."""
+        if args[0] not in self.entries and not args[0].startswith("-"):
+            from hsm.cli import plugged
+
+            found, faults = plugged.offered(self.entries)
+            if args[0] in found:
+                return args[0], plugged.loaded(found[args[0]], ctx), args[1:]
+            self._warn(ctx, faults)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; a defect of a plug-in is said to be the plug-in's."""
+        try:
+            return super().invoke(ctx)
+        except EXPECTED:
+            raise
+        except Exception as error:
+            from hsm.cli.plugged import caller
+
+            plugin = caller(ctx)
+            if plugin is None:
+                raise
+            raise plugin.broken(f"{type(error).__name__}: {error}") from error
+
+    def _warn(self, ctx: click.Context, faults: Sequence[str]) -> None:
+        for fault in faults:
+            console = ctx.obj if isinstance(ctx.obj, Console) else Console.standard()
+            console.warn(fault)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List all commands, groups flattened."""
         width = max(len(name) for commands in OVERVIEW.values() for name in commands)
         for title, commands in OVERVIEW.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), summary) for name, summary in commands.items()])
+        self._format_plugins(ctx, formatter, width)
+
+    def _format_plugins(self, ctx: click.Context, formatter: click.HelpFormatter, width: int) -> None:
+        from hsm.cli import plugged
+
+        found, faults = plugged.offered(self.entries)
+        if found:
+            rows = [(name.ljust(width), f"from {plugin.distribution}") for name, plugin in found.items()]
+            with formatter.section("From plug-ins"):
+                formatter.write_dl(rows)
+        self._warn(ctx, faults)
 
 
 @click.group(
@@ -120,6 +166,7 @@ class Root(LazyGroup):
         "logs": _entry("logs", "Show what a task printed."),
         "explain": _entry("explain", "Tell what happened to a task, and why it is not running."),
         "report": _entry("report", "Write the completion report of a sweep anew."),
+        "results": _entry("results", "Write what came out of sweeps: table, CSV, JSON, Parquet."),
     },
 )
 @click.version_option(__version__, message="hsm %(version)s")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hsm.cli.workspace import Look, metadata_of
+from hsm.api.origin import metadata_of
+from hsm.cli.workspace import Look
 
 
 def write_report(look: Look) -> Path:

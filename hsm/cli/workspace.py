@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hsm.config import Project, find_project, load_frozen
 from hsm.core import summary
@@ -20,7 +19,6 @@ from hsm.core.tracker import SweepTracker
 from hsm.core.tree import Sweeps, SweepTree
 from hsm.core.world import World
 
-MAX_METADATA_BYTES = 1 << 20
 MAX_PARAMS_BYTES = 4096
 _LONG = re.compile(r"-?\d+\.\d{6,}(?:[eE][+-]?\d+)?")
 
@@ -155,26 +153,6 @@ def refuse_if_driven(space: Workspace, look: Look) -> None:
     raise EngineRunning(
         f"an engine on host {who.host}, pid {who.pid}, drives {look.tree.sweep_id}", hint=hint
     )
-
-
-def metadata_of(tree: SweepTree) -> dict[str, Any]:
-    """Return what `sweep_metadata.yaml` says, nothing when it is gone or damaged."""
-    import yaml
-
-    try:
-        with tree.metadata.open("rb") as file:
-            content = yaml.safe_load(file.read(MAX_METADATA_BYTES))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def project_of(tree: SweepTree, otherwise: Path) -> Path:
-    """Return the project folder that a sweep was started in, another when that is not on this machine."""
-    recorded = metadata_of(tree).get("project")
-    if isinstance(recorded, str) and Path(recorded).is_dir():
-        return Path(recorded)
-    return otherwise
 
 
 def some_tasks(world: World, look: Look, words: Sequence[str]) -> tuple[Look, list[int]]:

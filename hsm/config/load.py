@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from hsm.config.project import Project
 from hsm.config.reader import read_file
 from hsm.config.schema import read_spec
 from hsm.config.sources import merged, parse_words
-from hsm.config.tree import Place, Report
+from hsm.config.tree import Place, Report, graft
 from hsm.core.errors import ConfigError
-from hsm.core.spec import SourceSpec, SweepSpec
+from hsm.core.spec import SourceSpec, SweepSpec, Value
 
 MAX_FROZEN_BYTES = 16 << 20
 
@@ -38,6 +38,20 @@ def load_sweep(
         shelf = Shelf(path, text, root, [path.parent, project.root])
         root = compose_file(shelf, overrides, report)
     root = expand_calls(root, report)
+    spec = read_spec(root, project.sources, project.root, report)
+    chosen = _chosen(sources, project, report)
+    report.check()
+    return _frozen(replace(spec, sources=chosen) if chosen else spec)
+
+
+def read_sweep(document: Mapping[str, Value], *, project: Project, sources: Sequence[str] = ()) -> SweepSpec:
+    """Return the sweep that a mapping of the shape of a sweep file describes.
+
+    Raises:
+        ConfigError: everything that is wrong with it.
+    """
+    report = Report()
+    root = expand_calls(graft(document, Place("the mapping")), report)
     spec = read_spec(root, project.sources, project.root, report)
     chosen = _chosen(sources, project, report)
     report.check()

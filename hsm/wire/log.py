@@ -12,6 +12,7 @@ from hsm.wire.files import Files, write_all
 Record = dict[str, Any]
 Wanted = Callable[[bytes], bool]
 CHUNK_BYTES = 4 << 20
+FIRST_CHUNK_BYTES = 128 << 10  # who wants the first records only does not wait for megabytes
 
 _ENCODE = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False
@@ -141,9 +142,11 @@ class LogReader:
     def groups(self, limit: int | None = None) -> Iterator[list[Record]]:
         """Yield the records of every further whole group that the file holds now, before byte `limit`."""
         self._reader.pending = b""  # read again: the writer may have taken it back, the disk being full
+        chunk = FIRST_CHUNK_BYTES
         while True:
             at = self._reader.offset + len(self._reader.pending)
-            size = CHUNK_BYTES if limit is None else min(CHUNK_BYTES, limit - at)
+            size = chunk if limit is None else min(chunk, limit - at)
+            chunk = min(2 * chunk, CHUNK_BYTES)
             data = self._files.read(self.path, at, size) if size > 0 else b""
             if not data:
                 return

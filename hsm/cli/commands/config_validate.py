@@ -20,9 +20,9 @@ from hsm.core.errors import ExitCode
 @click.pass_obj
 def command(console: Console, *, file: Path, overrides: tuple[str, ...]) -> ExitCode:
     """Check a sweep file, with overrides as `hsm sweep run` takes them. Runs nothing."""
-    from hsm.cli.preflight import check_program
+    from hsm.api.preflight import check_program
+    from hsm.api.sourcing import build
     from hsm.cli.preview import first_tasks, task_count
-    from hsm.cli.sourcing import build
     from hsm.config import load_sweep
     from hsm.core.command import CommandTemplate
     from hsm.hunt.registry import build_hunter

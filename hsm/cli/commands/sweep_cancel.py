@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from hsm.api.origin import project_of
 from hsm.cli import forms, options
 from hsm.cli.console import Console
 from hsm.cli.words import plural
-from hsm.cli.workspace import Look, Workspace, project_of, some_tasks
+from hsm.cli.workspace import Look, Workspace, some_tasks
 from hsm.core.errors import ExitCode, SweepError
 
 FEW = 10
@@ -68,7 +69,7 @@ def _ask(console: Console, look: Look, count: int) -> None:
 def _cancel(space: Workspace, look: Look, chosen: list[int]) -> None:
     import asyncio
 
-    from hsm.cli import sourcing
+    from hsm.api import sourcing
     from hsm.core.engine import SweepEngine
     from hsm.core.job import SweepJob
     from hsm.hunt.registry import build_hunter

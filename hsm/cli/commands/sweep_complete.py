@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from hsm.api.origin import project_of
 from hsm.cli import forms, options, words
 from hsm.cli.console import Console, Tone
-from hsm.cli.workspace import Look, Workspace, project_of, refuse_if_driven, some_tasks, study
+from hsm.cli.workspace import Look, Workspace, refuse_if_driven, some_tasks, study
 from hsm.core.completion import REOPENABLE, CompletionPlan, Fate, plan_completion
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.job import Wishes
@@ -163,9 +164,9 @@ def _complete(
     names: tuple[str, ...],
     wishes: Wishes,
 ) -> ExitCode:
-    from hsm.cli import sourcing
+    from hsm.api import sourcing
+    from hsm.api.preflight import check_program
     from hsm.cli.driving import Driver, finish
-    from hsm.cli.preflight import check_program
     from hsm.core.engine import SweepEngine
     from hsm.core.job import SweepJob
     from hsm.hunt.registry import build_hunter

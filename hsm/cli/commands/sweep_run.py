@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from hsm.api.sourcing import Sourcing
 from hsm.cli import forms, options
 from hsm.cli.console import Console, Tone, line
-from hsm.cli.sourcing import Sourcing
 from hsm.cli.workspace import Workspace
 from hsm.core.errors import ExitCode
 from hsm.core.model import Hunter
@@ -77,7 +77,7 @@ def command(
     if dry_run:
         return _preview(console, order)
     if not order.sources:
-        from hsm.cli.sourcing import no_source
+        from hsm.api.sourcing import no_source
 
         raise no_source(file)
     _check(order)
@@ -88,7 +88,7 @@ def command(
 def _order(
     space: Workspace, file: Path, overrides: tuple[str, ...], words: tuple[str, ...], max_tasks: int | None
 ) -> Order:
-    from hsm.cli import sourcing
+    from hsm.api import sourcing
     from hsm.config import load_sweep
     from hsm.hunt.registry import build_hunter
 
@@ -98,7 +98,7 @@ def _order(
 
 
 def _check(order: Order) -> None:
-    from hsm.cli.preflight import check_program
+    from hsm.api.preflight import check_program
 
     check_program(order.spec.program, order.project, order.sources)
 
@@ -118,9 +118,9 @@ def _count(console: Console, order: Order) -> ExitCode:
 
 
 def _preview(console: Console, order: Order) -> ExitCode:
+    from hsm.api.sourcing import build
     from hsm.cli import preview
     from hsm.cli.closing import near
-    from hsm.cli.sourcing import build
     from hsm.config import parse_source
     from hsm.core.command import printable
 
@@ -149,9 +149,9 @@ def _preview(console: Console, order: Order) -> ExitCode:
 
 def _announce(console: Console, order: Order, *, is_new: bool) -> None:
     """Say what is about to happen: whether it was begun before, how much it is, how long it may take."""
+    from hsm.api.sourcing import slots_of
     from hsm.cli.estimate import estimate, unfinished_twins
     from hsm.cli.preview import task_count
-    from hsm.cli.sourcing import slots_of
 
     space = order.space
     twins = [] if is_new else unfinished_twins(space, order.spec)

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hsm.cli.sourcing import Sourcing
+from hsm.api.sourcing import Sourcing
 from hsm.core.errors import ConfigError, Problem
 from hsm.core.spec import ProgramSpec
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hsm.cli.preflight import check_program
-from hsm.cli.sourcing import Sourcing, build
+from hsm.api.preflight import check_program
+from hsm.api.sourcing import Sourcing, build
 from hsm.core.errors import ConfigError
 from hsm.core.spec import EnvironmentSpec, GridSpec, ProgramSpec, SourceSpec, SweepSpec
 from hsm.core.world import World
