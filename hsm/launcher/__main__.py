@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -25,6 +26,10 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hsm.launcher import outcome
+from hsm.launcher.composing import compose_job, hydra_directory
+
+LINK_LOOKS = 100
+LINK_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +81,35 @@ class OneJob(entrance.Hydra):
 
 
 def do(job: Job, context: HydraContext, task_function: TaskFunction, config: DictConfig) -> JobReturn:
-    """Run the job with its results in the attempt's directory."""
-    composed = context.config_loader.load_sweep_config(config, list(job.overrides))
-    with open_dict(composed):
-        composed.hydra.job.id = job.number
-        composed.hydra.job.num = job.number
-        composed.hydra.run.dir = str(job.directory / "results")
+    """Run the job, its output going to the attempt's results.
+
+    Hydra's own directory is a link that leads there, and a name that stays true when the attempt's
+    directory has become the task's. Where the link is not to be had, the attempt's own name has to do.
+    """
+    composed = compose_job(context.config_loader, config, job.overrides, job.number)
+    is_linked = _leads_to(hydra_directory(composed), job.directory / "results")
+    if not is_linked:
+        with open_dict(composed):
+            composed.hydra.run.dir = str(job.directory / "results")
     return run_job(
         hydra_context=context,
         task_function=task_function,
         config=composed,
-        job_dir_key="hydra.run.dir",
-        job_subdir_key=None,
+        job_dir_key="hydra.sweep.dir" if is_linked else "hydra.run.dir",
+        job_subdir_key="hydra.sweep.subdir" if is_linked else None,
     )
+
+
+def _leads_to(link: Path, results: Path) -> bool:
+    """Tell whether a link leads to the results; the engine may be about to make it so."""
+    pause = Event()
+    for _ in range(LINK_LOOKS):
+        if not link.is_symlink():
+            return False
+        if os.path.realpath(link) == os.path.realpath(results):
+            return True
+        pause.wait(LINK_PAUSE_S)
+    return False
 
 
 def _end(job: Job, done: JobReturn) -> NoReturn:

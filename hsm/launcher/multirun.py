@@ -7,15 +7,13 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -33,6 +31,7 @@ from hsm.core.tree import ID_ALPHABET, SweepTree
 from hsm.hunt.registry import build_hunter
 from hsm.launcher import batch
 from hsm.launcher.application import command, running_application, variables
+from hsm.launcher.composing import compose_job, hydra_directory
 from hsm.launcher.links import link_results
 from hsm.launcher.returns import Composed, job_returns
 
@@ -43,7 +42,7 @@ TAG_LETTERS = 4
 
 
 class Multirun:
-    """What Hydra's launcher interface asks for: overrides go in by batches, what the jobs returned comes out."""
+    """What Hydra's launcher interface asks for: overrides go in, what the jobs returned comes out."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Multirun:
         """Run one batch, whose first job has the number `first`, as one sweep to its end.
 
         Raises:
-            HydraException: it cannot be run; the message has the fix.
+            CompactHydraException: it cannot be run; the message has the fix.
             KeyboardInterrupt: the user left; what runs goes on, and the sweep can be completed.
         """
         if not job_overrides:
@@ -70,7 +69,7 @@ class Multirun:
         try:
             return self._launch(job_overrides, first)
         except HsmError as error:
-            raise HydraException(told(error)) from error
+            raise CompactHydraException(told(error)) from error
 
     def _launch(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         if "HSM_TOKEN" in os.environ:
@@ -150,12 +149,8 @@ class Multirun:
 
     def _composed(self, overrides: Sequence[str], number: int) -> Composed:
         """Return the configuration of one job as Hydra composes it, and Hydra's directory for it."""
-        config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
-        with open_dict(config):
-            config.hydra.job.id = number
-            config.hydra.job.num = number
-        with _current(config):
-            directory = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
+        config = compose_job(self._context.config_loader, self._config, overrides, number)
+        directory = hydra_directory(config)
         with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
             config.hydra.runtime.output_dir = os.path.normpath(directory.absolute())
         return Composed(number=number, overrides=tuple(overrides), config=config, directory=directory)
@@ -166,18 +161,6 @@ class Multirun:
         for job in jobs:
             log.info("\t#%d : %s", job.number, " ".join(filter_overrides(job.overrides)))
         log.info("`%s` shows how it gets on", space.command("monitor watch ID", tree))
-
-
-@contextmanager
-def _current(config: DictConfig) -> Iterator[None]:
-    """Let `${hydra:...}` mean this configuration."""
-    singleton = HydraConfig.instance()
-    before = singleton.cfg
-    singleton.set_config(config)
-    try:
-        yield
-    finally:
-        singleton.cfg = before
 
 
 def _drive(space: Workspace, run: SweepJob) -> SweepResult:

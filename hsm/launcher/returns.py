@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra import version
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -66,13 +67,19 @@ def _error(tree: SweepTree, task: Task | None, job: Composed, stopped: str) -> E
     again = f"hsm sweep complete {tree.sweep_id}"
     if task is None or not task.status.is_final:
         why = f": {stopped}" if stopped else ""
-        return TaskFailed(f"{where} was not run{why}", hint=f"`{again}` runs it")
+        return TaskFailed(f"{where} was not run{why}; `{again}` runs it")
     if task.status is TaskStatus.CANCELLED:
-        return TaskFailed(f"{where} was cancelled", hint=f"`{again} --retry-failed` runs it")
+        return TaskFailed(f"{where} was cancelled; `{again} --retry-failed` runs it")
     left = outcome.read(tree.task(task.index))
     if left is not None and left.error is not None:
         return left.error.exception(where)
-    return TaskFailed(f"{where} failed: {task.reason}", hint=f"its files are in {tree.task(task.index)}")
+    return TaskFailed(f"{where} failed: {task.reason}; its files are in {tree.task(task.index)}")
+
+
+def _changes_directory(config: DictConfig) -> bool:
+    """Tell whether jobs work in their own directory, which applications written for Hydra 1.1 expect."""
+    asked = config.hydra.job.chdir
+    return not version.base_at_least("1.2") if asked is None else bool(asked)
 
 
 def described(job: Composed) -> JobReturn:
@@ -89,6 +96,6 @@ def described(job: Composed) -> JobReturn:
     found.cfg = task_config
     found.hydra_cfg = hydra_config
     found.overrides = OmegaConf.to_container(config.hydra.overrides.task)  # type: ignore[assignment]
-    found.working_dir = str(job.directory) if config.hydra.job.chdir else str(Path.cwd())
+    found.working_dir = str(job.directory) if _changes_directory(config) else str(Path.cwd())
     found.task_name = JobRuntime.instance().get("name")
     return found

@@ -1,7 +1,7 @@
 """`hydra/launcher=hsm`, which Hydra finds.
 
-Hydra imports this in every application of the environment, so nothing of HSM is imported until a multirun asks
-for it.
+Hydra imports this in every application of the environment, so nothing of HSM is imported until a multirun
+asks for it.
 
 Annotations are not postponed: Hydra executes this module before `sys.modules` knows it, and a dataclass could
 not look them up there.
