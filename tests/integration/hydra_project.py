@@ -162,9 +162,7 @@ class HydraProject:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HSM_")}
         return {**kept, "PYTHONPATH": "plugins", **more}
 
-    def run(
-        self, *arguments: str, code: int = 0, program: Sequence[str] = ("crop.py",), **more: str
-    ) -> Said:
+    def run(self, *arguments: str, code: int = 0, program: Sequence[str] = ("crop.py",), **more: str) -> Said:
         """Run a multirun to its end and check its exit code."""
         done = subprocess.run(
             self.argv(*arguments, program=program),

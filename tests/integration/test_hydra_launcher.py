@@ -147,7 +147,7 @@ def _without(text: str, *keys: str) -> dict[str, object]:
 
 
 def test_jobs_are_configured_as_by_hydras_own_launcher(project: HydraProject) -> None:
-    """Another configuration, as a module, in the job's own folder: `.hydra/` says the same for both launchers."""
+    """Another configuration, a module, the job's own folder: `.hydra/` says the same for both launchers."""
     (project.root / "conf" / "other.yaml").write_text("defaults: [crop]\nhydra: {job: {env_copy: [FIELD]}}")
     arguments = ["-cn", "other", "water=3,4", "hydra.job.chdir=true", "hydra.verbose=true", "+extra={a: [1]}"]
     program = ("-m", "crop")
@@ -197,9 +197,9 @@ def test_a_sweep_is_completed_without_hydras_process(
     ).read_text()
     if end is signal.SIGINT:
         (sweep,) = project.sweeps
-        assert f"`hsm sweep complete {sweep.name}` finishes the sweep" in (
-            project.root / "said.txt"
-        ).read_text()
+        assert (
+            f"`hsm sweep complete {sweep.name}` finishes the sweep" in (project.root / "said.txt").read_text()
+        )
     (project.root / "hold").unlink()
     _hsm(project, hsm_command, "sweep", "complete", "last")
     assert sorted(project.begun()) == ["0", "1", "2"]
