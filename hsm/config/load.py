@@ -14,7 +14,7 @@ from hsm.config.schema import read_spec
 from hsm.config.sources import merged, parse_words
 from hsm.config.tree import Place, Report, graft
 from hsm.core.errors import ConfigError
-from hsm.core.spec import SourceSpec, SweepSpec, Value
+from hsm.core.spec import Params, SourceSpec, SweepSpec, Value
 
 MAX_FROZEN_BYTES = 16 << 20
 
@@ -67,6 +67,18 @@ def load_frozen(path: Path) -> SweepSpec:
     _, root = read_file(path, limit=MAX_FROZEN_BYTES)
     report = Report()
     spec = read_spec(root, {}, Path("/"), report)
+    report.check()
+    return _frozen(spec)
+
+
+def build_sweep(document: Params, *, project: Project, where: str) -> SweepSpec:
+    """Return the sweep that a mapping describes as a sweep file would. `where` stands for the file's name.
+
+    Raises:
+        ConfigError: everything that is wrong with it.
+    """
+    report = Report()
+    spec = read_spec(graft(document, Place(where)), project.sources, project.root, report)
     report.check()
     return _frozen(spec)
 

@@ -83,12 +83,15 @@ def test_the_wheel_holds_every_source_and_nothing_else(wheel: Path, project_root
     """Each file of the package is in it, agent and type marker included; tests, docs and examples are not."""
     package = {
         path.relative_to(project_root).as_posix()
-        for path in (project_root / "hsm").rglob("*")
+        for package in ("hsm", "hydra_plugins")
+        for path in (project_root / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     names = _names(wheel)
     assert {name for name in names if not name.startswith("hsm-")} == package
     assert "hsm/py.typed" in names
+    assert "hydra_plugins/hsm_launcher/__init__.py" in names
+    assert "hydra_plugins/__init__.py" not in names  # a namespace that other plug-ins share
     assert any(name.startswith("hsm/compute/agent/") for name in names)
     assert any(name.startswith("hsm/wire/") for name in names)
 
