@@ -1,38 +1,64 @@
-"""Writing the reports of a sweep, finished or not."""
+"""Writing the reports of a sweep, finished or not, and of several side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hsm.api.origin import metadata_of
 from hsm.cli.workspace import Look
 
+if TYPE_CHECKING:
+    from hsm.report import ReportView
+
 
 def write_report(look: Look) -> Path:
-    """Write the completion report and return where it is. The look must know every detail.
+    """Write all reports of a sweep and return where its completion report is.
+
+    The look must know every detail.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    return write_documents(view_of(look), look.tree.reports)
+
+
+def view_of(look: Look) -> ReportView:
+    """Return what the reports of a sweep are made from, evidence of its tasks included."""
+    from hsm.report import ReportView
+
+    return ReportView.of(look.tracker, look.tree, look.status, metadata_of(look.tree)).gather()
+
+
+def write_documents(view: ReportView, reports: Path) -> Path:
+    """Write the documents of a sweep and return where its completion report is.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    from hsm.report import FILE_NAME, documents
+
+    for name, text in documents(view):
+        _write(reports / name, text)
+    return reports / FILE_NAME
+
+
+def write_comparison(views: Sequence[ReportView], reports: Path) -> Path:
+    """Write the page that shows several sweeps side by side, and return where it is.
 
     Raises:
         OSError: it cannot be written.
     """
-    from hsm.report import FILE_NAME, ReportView, render
+    from hsm.report.comparison import file_name, render_comparison
 
-    tracker = look.tracker
-    view = ReportView(
-        spec=look.spec,
-        sweep_id=look.tree.sweep_id,
-        status=look.status,
-        tasks=tuple(tracker.tasks),
-        sweep_dir=look.tree.root,
-        started_at=tracker.first_at,
-        ended_at=tracker.last_at,
-        epochs=max(1, tracker.epoch),
-        hosts=(tracker.engine.host,) if tracker.engine else (),
-        metadata=metadata_of(look.tree),
-    )
-    text = render(view.gather())
-    path = look.tree.reports / FILE_NAME
+    path = reports / file_name(views)
+    _write(path, render_comparison(views))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-    return path

@@ -168,7 +168,7 @@ def _exited(task: Task, event: ev.AttemptExited, budget: Budget) -> Step:
 
 
 def _sealed(task: Task, event: ev.AttemptSealed, budget: Budget) -> Step:
-    moved = _moved(task, event, AttemptState.SEALED)
+    moved = _moved(task, event, AttemptState.SEALED, collected_at=event.at)
     if moved is None:
         return task, NOTHING
     if task.status.is_final or not _is_latest(moved, event):
@@ -177,9 +177,11 @@ def _sealed(task: Task, event: ev.AttemptSealed, budget: Budget) -> Step:
     return replace(moved, status=TaskStatus.SEALED, metrics=event.metrics, reason=reason), (Command.PLACE,)
 
 
-def _ended_badly(task: Task, event: Any, state: AttemptState, cause: Cause, budget: Budget) -> Step:
+def _ended_badly(
+    task: Task, event: Any, state: AttemptState, cause: Cause, budget: Budget, **changes: Any
+) -> Step:
     """The attempt is over without a result: try again within the cause's budget, else the task failed."""
-    moved = _moved(task, event, state, cause=cause, reason=event.reason, ended_at=event.at)
+    moved = _moved(task, event, state, cause=cause, reason=event.reason, ended_at=event.at, **changes)
     if moved is None:
         return task, NOTHING
     if task.status.is_final or not _is_latest(moved, event):
@@ -202,7 +204,7 @@ def charged(task: Task, cause: Cause) -> int:
 
 
 def _failed(task: Task, event: ev.AttemptFailed, budget: Budget) -> Step:
-    return _ended_badly(task, event, AttemptState.FAILED, event.cause, budget)
+    return _ended_badly(task, event, AttemptState.FAILED, event.cause, budget, collected_at=event.at)
 
 
 def _lost(task: Task, event: ev.AttemptLost, budget: Budget) -> Step:

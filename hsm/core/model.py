@@ -96,7 +96,10 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One execution of a task. Times are seconds since the epoch, for show only."""
+    """One execution of a task. Times are seconds since the epoch, for show only.
+
+    `collected_at` is when its evidence was home: sealed, or kept as that of a failure.
+    """
 
     number: int
     token: str
@@ -106,6 +109,7 @@ class Attempt:
     intended_at: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
+    collected_at: float | None = None
     exit: Exit | None = None
     manifest: str | None = None
     cause: Cause | None = None

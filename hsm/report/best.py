@@ -7,7 +7,7 @@ from statistics import median, pstdev
 
 from hsm.core.model import Task
 from hsm.core.spec import Direction, Value
-from hsm.report.columns import CELL, Column, is_number, metric_names, value_column, varying
+from hsm.report.columns import CELL, Column, is_number, value_column
 from hsm.report.html import Markup, join, note, section, short, table, tag
 from hsm.report.links import task_link
 from hsm.report.pictures import image
@@ -90,7 +90,7 @@ def _runners_up(view: ReportView, ranked: list[Ranked]) -> Markup | None:
         return None
     tasks = [entry.task for entry in shown]
     params = [params_of(task) for task in tasks]
-    names = varying(view, tasks)[:12]
+    names = [name for name in view.varying if any(name in own for own in params)][:12]
     columns = [
         Column(
             title="#",
@@ -120,7 +120,7 @@ def _runners_up(view: ReportView, ranked: list[Ranked]) -> Markup | None:
 def ranges(view: ReportView) -> Markup:
     """Return the range of every metric over the tasks that have a result."""
     done = [task for task in view.tasks if has_result(task)]
-    names = metric_names(view)
+    names = view.metric_names
     if not names:
         return note("No task has written metrics.")
     titles = ("computed", "lowest", "median", "highest")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from hsm.core.model import Task
 from hsm.core.spec import Value
 from hsm.report.html import Markup, short, tag
 from hsm.report.text import column, plain
-from hsm.report.view import ReportView, params_of
 
 CELL = 36
 """Longest value shown in a cell; the tooltip has the rest."""
@@ -67,24 +65,3 @@ def _gap(*, there: bool) -> Markup:
 
 def _cell(value: Value) -> Markup:
     return short(plain(value), CELL, "td")
-
-
-def varying(view: ReportView, tasks: Iterable[Task] | None = None) -> list[str]:
-    """Return the names of the parameters that are not constants of the sweep, in the order met."""
-    names: dict[str, None] = dict.fromkeys(view.spec.hunt.space) if view.spec.hunt else {}
-    for task in view.tasks if tasks is None else tasks:
-        names.update(dict.fromkeys(params_of(task)))
-    return [name for name in _in_axis_order(view, names) if name not in view.spec.parameters]
-
-
-def _in_axis_order(view: ReportView, names: Mapping[str, None]) -> list[str]:
-    axes = [name for axis in view.spec.grid.axes for name in axis.names] if view.spec.grid else []
-    first = [name for name in axes if name in names]
-    return [*first, *(name for name in names if name not in first)]
-
-
-def metric_names(view: ReportView) -> list[str]:
-    """Return the names of all metrics, the objective first, the others in alphabetical order."""
-    names = {name for task in view.tasks for name in view.metrics(task)}
-    objective = view.spec.hunt.objective.metric if view.spec.hunt else None
-    return sorted(names, key=lambda name: (name != objective, name))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+PROVENANCE_BYTES = 1 << 18
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -61,6 +63,19 @@ def read_tail(root: Path, path: Path, *, last_bytes: int, last_lines: int) -> Lo
     if whole > len(data):
         lines[0] = f"…{lines[0]}"
     return LogTail(lines=tuple(lines[-last_lines:]), size_bytes=whole)
+
+
+def read_host(root: Path, place: str) -> str:
+    """Return the name of the machine in the provenance report of a task's folder, nothing if it has none."""
+    found = read_inside(root, root / place / "provenance.json", last_bytes=PROVENANCE_BYTES)
+    if found is None or found[1] > PROVENANCE_BYTES:
+        return ""
+    try:
+        content = json.loads(found[0])
+        name = content["host"]["name"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return name[:200] if isinstance(name, str) else ""
 
 
 def read_picture(root: Path, path: Path, *, most_bytes: int, most_pixels: int) -> Picture | None:

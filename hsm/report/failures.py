@@ -13,6 +13,7 @@ from hsm.report.links import task_link, task_list
 from hsm.report.text import count, redact, size
 from hsm.report.view import ReportView, has_result
 
+ERRORS = "error_analysis.html"
 TASKS = 16
 SIGNATURE = 200
 
@@ -30,7 +31,8 @@ def failures(view: ReportView) -> Markup:
         code("logs/errors/failed_tasks.yaml"),
         ".",
     )
-    return section("failures", "Failures", _made_good(view), *shown, rest if left else None)
+    more = note("What failures share, when and where they happened: ", tag("a", ERRORS, href=ERRORS), ".")
+    return section("failures", "Failures", more, _made_good(view), *shown, rest if left else None)
 
 
 def _group(view: ReportView, group: FailedAlike, *, is_open: bool) -> Markup:
@@ -38,18 +40,21 @@ def _group(view: ReportView, group: FailedAlike, *, is_open: bool) -> Markup:
     heading = tag("h3", times, f" {group.cause or 'cause not known'} · {', '.join(group.endings[:3])}")
     words = tag("p", short(redact(group.signature), SIGNATURE, "code", "words")) if group.signature else None
     told = [task for task in group.tasks if task.task_id in view.logs]
-    tails = [_tail(view, task, is_open=is_open and place == 0) for place, task in enumerate(told)]
+    tails = [log_tail(view, task, is_open=is_open and place == 0) for place, task in enumerate(told)]
     silent = note("Nothing was written to stderr.") if not tails else None
-    hint = note(_sentence(REMEDIES[group.cause])) if group.cause else None
+    hint = note(sentence(REMEDIES[group.cause], view, group)) if group.cause else None
     where = tag("p", task_list(group.tasks, TASKS), class_="ids")
     return tag("article", heading, words, hint, where, *tails, silent, class_="failure")
 
 
-def _sentence(words: str) -> str:
+def sentence(remedy: str, view: ReportView, group: FailedAlike) -> str:
+    """Return a remedy as a sentence, its commands filled in."""
+    words = remedy.replace("TASK", group.tasks[0].task_id).replace("ID", view.sweep_id)
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _tail(view: ReportView, task: Task, *, is_open: bool) -> Markup:
+def log_tail(view: ReportView, task: Task, *, is_open: bool) -> Markup:
+    """Return the end of a task's stderr, folded away unless it is among the first."""
     tail = view.logs[task.task_id]
     reason = f" · {task.attempt.reason}" if task.attempt and task.attempt.reason else ""
     head = tag(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,18 @@ class FailedAlike:
     cause: Cause | None
     signature: str
     tasks: tuple[Task, ...]
+
+    @property
+    def sources(self) -> list[tuple[str, int]]:
+        """The compute sources of the last attempts, with their numbers, the most frequent first."""
+        found = Counter(task.attempt.source for task in self.tasks if task.attempt)
+        return sorted(found.items(), key=lambda item: (-item[1], item[0]))
+
+    @property
+    def times(self) -> tuple[float, float] | None:
+        """When the first and the last of them ended, None where no end is known."""
+        ends = [task.attempt.ended_at for task in self.tasks if task.attempt and task.attempt.ended_at]
+        return (min(ends), max(ends)) if ends else None
 
     @property
     def endings(self) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from hsm.core.model import Task
-from hsm.report.columns import is_number, varying
+from hsm.report.columns import is_number
 from hsm.report.evidence import Picture
 from hsm.report.html import Markup, note, section, short, tag
 from hsm.report.links import task_link
@@ -32,8 +33,8 @@ def gallery(view: ReportView) -> Markup:
     """Return the pictures of all tasks, the best first where there is an objective."""
     heading = "Final densities" if _all_densities(view) else "Pictures"
     if not view.pictures:
-        return section("gallery", heading, note("No task has written a PNG file under results/."))
-    names = varying(view)[:CAPTION_PARAMS]
+        return section("gallery", heading, note(_none(view)))
+    names = view.varying[:CAPTION_PARAMS]
     shown = [task for task in view.ranking() if task.task_id in view.pictures]
     figures = [
         tag("figure", image(picture), _caption(view, task, names))
@@ -42,6 +43,12 @@ def gallery(view: ReportView) -> Markup:
     ]
     order = "best first" if view.best() else "in task order"
     return section("gallery", heading, _amount(view, order), tag("div", *figures, class_="gallery"))
+
+
+def _none(view: ReportView) -> str:
+    if view.pictures_sought >= view.limits.picture_misses:
+        return f"None of the first {view.pictures_sought:,} tasks has written a PNG file under results/."
+    return "No task has written a PNG file under results/."
 
 
 def _all_densities(view: ReportView) -> bool:
@@ -60,7 +67,7 @@ def _amount(view: ReportView, order: str) -> Markup:
     return note(f"{count(len(pictures), 'picture')}, {order}, {size(total)}.", rest if left else None)
 
 
-def _caption(view: ReportView, task: Task, names: list[str]) -> Markup:
+def _caption(view: ReportView, task: Task, names: Sequence[str]) -> Markup:
     score = view.score(task)
     metric = shorten(view.spec.hunt.objective.metric, CAPTION_VALUE) if view.spec.hunt else ""
     params = params_of(task)

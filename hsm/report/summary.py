@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hsm.core.model import Attempt
-from hsm.core.states import AttemptState, SweepStatus, TaskStatus
-from hsm.report.html import Markup, code, join, section, table, tag
+from hsm.core.states import SweepStatus, TaskStatus
+from hsm.report.html import Markup, code, join, section, tag
 from hsm.report.links import task_link
 from hsm.report.states import bar, counts, legend
 from hsm.report.text import count, duration, moment, number, shorten
@@ -27,25 +27,26 @@ def status_words(view: ReportView) -> str:
     return "finished with failures" if view.status is SweepStatus.FAILED else str(view.status)
 
 
-def masthead(view: ReportView) -> Markup:
+def masthead(view: ReportView, links: Markup | None = None, *, title: str = "") -> Markup:
     """Return the name of the sweep, its status and the sentence that a busy reader reads."""
     pill = tag("span", f"{STATUS_GLYPHS[view.status]} {status_words(view)}", class_=f"pill p-{view.status}")
     kind = f"hunt · {view.spec.hunt.hunter}" if view.spec.hunt else "grid sweep"
     description = view.spec.metadata.get("description")
     return tag(
         "header",
-        tag("p", kind, class_="kind"),
+        tag("p", f"{title} · {kind}" if title else kind, class_="kind"),
         tag("h1", shorten(view.spec.name, 80), " ", pill),
         tag("p", code(shorten(view.sweep_id, 120)), class_="ident"),
         tag("p", shorten(description, 600), class_="about") if isinstance(description, str) else None,
         tag("p", headline(view), class_="lead"),
+        links,
     )
 
 
 def headline(view: ReportView) -> Markup:
     """Return the outcome in one sentence."""
     done = sum(has_result(task) for task in view.tasks)
-    took = _took(view)
+    took = view.took_s
     spent = f" in {duration(took)}" if took is not None else ""
     failed = sum(task.status is TaskStatus.FAILED for task in view.tasks)
     bad = f", {failed:,} failed" if failed else ""
@@ -62,9 +63,7 @@ def headline(view: ReportView) -> Markup:
 def summary(view: ReportView) -> Markup:
     """Return the summary section."""
     found = counts(view.tasks)
-    return section(
-        "summary", "Summary", bar(found), legend(found), missing(view), _cards(view), _sources(view)
-    )
+    return section("summary", "Summary", bar(found), legend(found), missing(view), _cards(view))
 
 
 def missing(view: ReportView) -> Markup | None:
@@ -114,7 +113,7 @@ def _not_proposed(view: ReportView) -> str:
 
 
 def _cards(view: ReportView) -> Markup:
-    took, attempts = _took(view), list(_attempts(view))
+    took, attempts = view.took_s, list(_attempts(view))
     computed = sum(attempt.exit.wall_s for attempt in attempts if attempt.exit)
     finished = sum(task.status.is_final for task in view.tasks)
     cards = [
@@ -135,36 +134,5 @@ def _load(computed: float, took: float | None) -> str:
     return f"{computed / took:.2g} attempts at a time" if took else "wall time of all attempts"
 
 
-def _took(view: ReportView) -> float | None:
-    if view.started_at is None or view.ended_at is None:
-        return None
-    return max(0.0, view.ended_at - view.started_at)
-
-
 def _attempts(view: ReportView) -> Iterable[Attempt]:
     return (attempt for task in view.tasks for attempt in task.attempts)
-
-
-def _sources(view: ReportView) -> Markup | None:
-    by_source: dict[str, list[Attempt]] = {}
-    for attempt in _attempts(view):
-        by_source.setdefault(attempt.source, []).append(attempt)
-    if not by_source:
-        return None
-    titles = ("attempts", "sealed", "failed", "lost", "mean wall time", "computing")
-    head = [tag("th", "compute source"), *(tag("th", title, class_="n") for title in titles)]
-    rows = [_source_row(name, attempts) for name, attempts in sorted(by_source.items())]
-    return table(head, rows, label="Attempts by compute source")
-
-
-def _source_row(name: str, attempts: list[Attempt]) -> Markup:
-    walls = [attempt.exit.wall_s for attempt in attempts if attempt.exit]
-    cells = [
-        f"{len(attempts):,}",
-        f"{sum(attempt.state is AttemptState.SEALED for attempt in attempts):,}",
-        f"{sum(attempt.state is AttemptState.FAILED for attempt in attempts):,}",
-        f"{sum(attempt.state is AttemptState.LOST for attempt in attempts):,}",
-        duration(sum(walls) / len(walls)) if walls else "–",
-        duration(sum(walls)) if walls else "–",
-    ]
-    return tag("tr", tag("td", code(name)), *(tag("td", cell, class_="n") for cell in cells))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from hsm.report.html import Markup, tag
-from hsm.report.text import number
+from hsm.report.text import number, shorten
 
 MINUS = "−"
 
@@ -112,7 +112,8 @@ def superscript(value: int) -> str:
 class Plot:
     """The frame of a chart: its size and scales in pixels, and the titles of its axes.
 
-    `gutter` pixels between the y scale and the x axis hold the marks that have no y.
+    `gutter` pixels between the y scale and the x axis hold the marks that have no y. An axis with names
+    has one at 0, 1, 2, ... instead of ticks.
     """
 
     width: int
@@ -123,6 +124,8 @@ class Plot:
     y_title: str
     x_ticks: Sequence[float] = ()
     gutter: int = 0
+    x_names: Sequence[str] = ()
+    y_names: Sequence[str] = ()
 
     def draw(self, *marks: str, label: str, class_: str = "") -> Markup:
         """Return the chart: axes beneath, marks above; `label` is what a screen reader says."""
@@ -139,9 +142,10 @@ class Plot:
 
     def _x_axis(self) -> list[Markup]:
         base = max(self.y.start, self.y.end) + self.gutter
-        ticks = self.x_ticks or self.x.ticks(max(2, int(abs(self.x.end - self.x.start) / 80)))
+        room = abs(self.x.end - self.x.start)
         marks = [
-            tag("text", tick_label(tick), x=self.x.at(tick), y=base + 17, class_="t m") for tick in ticks
+            tag("text", word, x=self.x.at(tick), y=base + 17, class_="t m")
+            for tick, word in _labels(self.x, self.x_names, self.x_ticks, room / 80, room / 8)
         ]
         line = tag("path", d=f"M{self.x.start} {base}H{self.x.end}", class_="axis")
         middle = (self.x.start + self.x.end) / 2
@@ -149,12 +153,24 @@ class Plot:
 
     def _y_axis(self) -> list[Markup]:
         rules, labels = [], []
-        for tick in self.y.ticks(5):
+        for tick, word in _labels(self.y, self.y_names, (), 5, 8 * self.x.start):
             at = self.y.at(tick)
-            rules.append(tag("path", d=f"M{self.x.start} {at}H{self.x.end}", class_="rule"))
-            labels.append(tag("text", tick_label(tick), x=self.x.start - 7, y=at + 4, class_="t e"))
+            if not self.y_names:
+                rules.append(tag("path", d=f"M{self.x.start} {at}H{self.x.end}", class_="rule"))
+            labels.append(tag("text", word, x=self.x.start - 7, y=at + 4, class_="t e"))
         title = tag("text", self.y_title + (" (log)" if self.y.log else ""), x=4, y=13, class_="a")
         return [*rules, *labels, title]
+
+
+def _labels(
+    scale_: Scale, names: Sequence[str], ticks: Sequence[float], most: float, letters: float
+) -> list[tuple[float, str]]:
+    """Return where the words of an axis stand; names share the `letters` that there is room for."""
+    if names:
+        each = max(3, int(letters / len(names)) if len(names) < letters / 4 else 3)
+        stride = max(1, math.ceil(len(names) * 4 / max(letters, 1)))
+        return [(float(place), shorten(names[place], each)) for place in range(0, len(names), stride)]
+    return [(tick, tick_label(tick)) for tick in ticks or scale_.ticks(max(2, int(most)))]
 
 
 def dot(x: float, y: float, r: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hsm.core.model import Task
-from hsm.report.columns import CELL, HEAD, Column, metric_names, value_column, varying
+from hsm.report.columns import CELL, HEAD, Column, value_column
 from hsm.report.html import Markup, code, join, note, section, short, table, tag
 from hsm.report.links import task_link
 from hsm.report.states import badge
@@ -56,7 +56,7 @@ def _params(view: ReportView, tasks: Sequence[Task]) -> list[Column]:
     params = [params_of(task) for task in tasks]
     return [
         value_column(name, [own.get(name) for own in params], [name in own for own in params])
-        for name in varying(view)[:PARAMS]
+        for name in view.varying[:PARAMS]
     ]
 
 
@@ -69,7 +69,7 @@ def _metrics(view: ReportView, tasks: Sequence[Task]) -> list[Column]:
             [own.get(name) for own in metrics],
             [name in own and ended for own, ended in zip(metrics, done, strict=True)],
         )
-        for name in metric_names(view)[:METRICS]
+        for name in view.metric_names[:METRICS]
     ]
 
 
@@ -110,7 +110,7 @@ def _rest(view: ReportView) -> Markup | None:
 
 
 def _narrowed(view: ReportView) -> Markup | None:
-    params, metrics = len(varying(view)) - PARAMS, len(metric_names(view)) - METRICS
+    params, metrics = len(view.varying) - PARAMS, len(view.metric_names) - METRICS
     if params <= 0 and metrics <= 0:
         return None
     parts = [

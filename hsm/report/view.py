@@ -6,15 +6,22 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
 from hsm.core.model import Metrics, Task
 from hsm.core.spec import Direction, Params, SweepSpec, Value
 from hsm.core.states import SweepStatus, TaskStatus
-from hsm.report.evidence import LogTail, Picture, list_pictures, read_picture, read_tail
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import SweepTree
+from hsm.report.coordinates import Coordinate, coordinates
+from hsm.report.evidence import LogTail, Picture, list_pictures, read_host, read_picture, read_tail
 from hsm.report.groups import FailedAlike, group_failures
+from hsm.report.performance import Performance, measure
+from hsm.report.spans import Span, spans
+
+_DECODE = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +33,13 @@ class Limits:
     tail_lines: int = 30
     failure_groups: int = 20
     logs_per_group: int = 2
+    hosts_per_group: int = 25
     pictures: int = 120
     pictures_per_task: int = 4
     picture_bytes: int = 2 << 20
     picture_pixels: int = 40_000_000
     all_picture_bytes: int = 12 << 20
+    picture_misses: int = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +55,14 @@ class Ranked:
         return self.tasks[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportView:
     """One sweep as its report sees it: frozen, so that the same view gives the same bytes.
 
     Times are seconds since the epoch, None where not known. `epochs` is the number of engines that
-    drove the sweep, `hosts` are theirs. `metadata` is the content of `sweep_metadata.yaml`.
+    drove the sweep, `hosts` are theirs; `slots` are those of each compute source. `metadata` is the
+    content of `sweep_metadata.yaml`. What several sections need is worked out once and kept, which is
+    why there are no `__slots__`.
     """
 
     spec: SweepSpec
@@ -63,19 +74,115 @@ class ReportView:
     ended_at: float | None = None
     epochs: int = 1
     hosts: tuple[str, ...] = ()
+    slots: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, Value] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     logs: Mapping[str, LogTail] = field(default_factory=dict)
+    task_hosts: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, tuple[Picture, ...]] = field(default_factory=dict)
     pictures_left_out: int = 0
+    pictures_sought: int = 0
+
+    @classmethod
+    def of(
+        cls, tracker: SweepTracker, tree: SweepTree, status: SweepStatus, metadata: Mapping[str, Value]
+    ) -> ReportView:
+        """Return the view of a sweep whose tracker knows every detail of every task."""
+        return cls(
+            spec=tracker.spec,
+            sweep_id=tree.sweep_id,
+            status=status,
+            tasks=tuple(tracker.tasks),
+            sweep_dir=tree.root,
+            started_at=tracker.first_at,
+            ended_at=tracker.last_at,
+            epochs=max(1, tracker.epoch),
+            hosts=(tracker.engine.host,) if tracker.engine else (),
+            slots={name: source.slots for name, source in sorted(tracker.sources.items())},
+            metadata=metadata,
+        )
+
+    @property
+    def took_s(self) -> float | None:
+        """The time from the first event to the last."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return max(0.0, self.ended_at - self.started_at)
+
+    @cached_property
+    def params(self) -> tuple[Params, ...]:
+        """The parameters of every task, in task order."""
+        return tuple(params_of(task) for task in self.tasks)
+
+    @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """The names of the parameters that are not constants of the sweep, in the order of its file."""
+        names: dict[str, None] = dict.fromkeys(self.spec.hunt.space) if self.spec.hunt else {}
+        for own in dict.fromkeys(map(tuple, self.params)):
+            names.update(dict.fromkeys(own))
+        axes = [name for axis in self.spec.grid.axes for name in axis.names] if self.spec.grid else []
+        ordered = {**dict.fromkeys(name for name in axes if name in names), **names}
+        return tuple(name for name in ordered if name not in self.spec.parameters)
+
+    @cached_property
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of all metrics, the objective first, the others in alphabetical order."""
+        names = {name for task in self.tasks for name in task.metrics or ()}
+        objective = self.spec.hunt.objective.metric if self.spec.hunt else None
+        return tuple(sorted(names, key=lambda name: (name != objective, name)))
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Every attempt in time, in task order."""
+        return tuple(spans(self.tasks, self.ended_at or 0.0))
+
+    @cached_property
+    def performance(self) -> Performance:
+        """What the sweep cost."""
+        return measure(self.spec, self.tasks, self.spans, self.slots, self.took_s)
+
+    @cached_property
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """The parameters that vary and can be drawn."""
+        return coordinates(self.spec, self.varying, self.params)
+
+    @property
+    def target(self) -> str:
+        """The metric that plots are about: the objective, else the first metric, else nothing."""
+        if self.spec.hunt is not None:
+            return self.spec.hunt.objective.metric
+        return self.metric_names[0] if self.metric_names else ""
+
+    @cached_property
+    def target_values(self) -> Sequence[float | None]:
+        """The target of every task, in task order; None where there is no finite value."""
+        return self.values_of(self.target)
+
+    def values_of(self, metric: str) -> list[float | None]:
+        """Return a metric of every task, in task order; None where there is no finite value."""
+        return [
+            value
+            if has_result(task)
+            and (value := self.metrics(task).get(metric)) is not None
+            and math.isfinite(value)
+            else None
+            for task in self.tasks
+        ]
 
     def gather(self) -> ReportView:
         """Return this view with log tails and pictures, as far as the limits allow.
 
         Missing, unreadable and misplaced files are left out: a report is written of what is there.
         """
-        pictures, left_out = self._read_pictures()
-        return replace(self, logs=self._read_logs(), pictures=pictures, pictures_left_out=left_out)
+        pictures, left_out, sought = self._read_pictures()
+        return replace(
+            self,
+            logs=self._read_logs(),
+            task_hosts=self._read_hosts(),
+            pictures=pictures,
+            pictures_left_out=left_out,
+            pictures_sought=sought,
+        )
 
     def metrics(self, task: Task) -> Metrics:
         """Return the metrics of a task; of a reused one, those of the task that stands for it."""
@@ -101,6 +208,12 @@ class ReportView:
 
     def best(self) -> list[Ranked]:
         """Return the parameter sets that have a score for every seed, best first, ties in task order."""
+        return self._ranked
+
+    @cached_property
+    def _ranked(self) -> list[Ranked]:
+        if self.spec.hunt is None:
+            return []
         sets: dict[str, dict[int, tuple[Task, float]]] = {}
         for task in self.tasks:
             score = self.score(task)
@@ -126,6 +239,10 @@ class ReportView:
 
     def failures(self) -> list[FailedAlike]:
         """Return the failed tasks by what they have in common, the largest group first."""
+        return self._failed
+
+    @cached_property
+    def _failed(self) -> list[FailedAlike]:
         return group_failures(self.tasks)
 
     def _read_logs(self) -> dict[str, LogTail]:
@@ -135,16 +252,34 @@ class ReportView:
         )
         return {task.task_id: tail for task, tail in found if tail is not None}
 
+    def _read_hosts(self) -> dict[str, str]:
+        """Return on which machine the first tasks of each group of failures ran, as they recorded it."""
+        groups = self.failures()[: self.limits.failure_groups]
+        tasks = (task for group in groups for task in group.tasks[: self.limits.hosts_per_group])
+        found = ((task.task_id, read_host(self.sweep_dir, f"tasks/{task.task_id}")) for task in tasks)
+        return {task_id: host for task_id, host in found if host}
+
     def _tail(self, task: Task) -> LogTail | None:
         path = self.sweep_dir / "tasks" / task.task_id / "stderr.log"
         limits = self.limits
         return read_tail(self.sweep_dir, path, last_bytes=limits.tail_bytes, last_lines=limits.tail_lines)
 
-    def _read_pictures(self) -> tuple[dict[str, tuple[Picture, ...]], int]:
+    def _read_pictures(self) -> tuple[dict[str, tuple[Picture, ...]], int, int]:
+        """Return the pictures, how many were left out, and in how many tasks they were looked for.
+
+        Programs that draw nothing are the rule in large sweeps, and each look costs a directory: after
+        `limits.picture_misses` tasks in a row without a picture, no more are sought.
+        """
         found: dict[str, tuple[Picture, ...]] = {}
-        room, places, left_out = self.limits.all_picture_bytes, self.limits.pictures, 0
+        room, places, left_out, sought, misses = self.limits.all_picture_bytes, self.limits.pictures, 0, 0, 0
         for task in self.ranking():
-            paths = self._picture_paths(task)
+            if task.status is not TaskStatus.SEALED:
+                continue
+            paths = list_pictures(self.sweep_dir, f"tasks/{task.task_id}/results")
+            sought += 1
+            misses = 0 if paths else misses + 1
+            if misses >= self.limits.picture_misses:
+                break
             wanted = paths[: min(self.limits.pictures_per_task, places)] if room > 0 else []
             kept = fitting(filter(None, map(self._picture, wanted)), room)
             room -= sum(len(picture.data) for picture in kept)
@@ -152,12 +287,7 @@ class ReportView:
             left_out += len(paths) - len(kept)
             if kept:
                 found[task.task_id] = kept
-        return found, left_out
-
-    def _picture_paths(self, task: Task) -> list[Path]:
-        if task.status is not TaskStatus.SEALED:
-            return []
-        return list_pictures(self.sweep_dir, f"tasks/{task.task_id}/results")
+        return found, left_out, sought
 
     def _picture(self, path: Path) -> Picture | None:
         limits = self.limits
@@ -173,12 +303,7 @@ def has_result(task: Task) -> bool:
 
 def params_of(task: Task) -> Params:
     """Return the parameters of a task."""
-    return _parsed(task.params_json)
-
-
-@lru_cache(maxsize=1 << 14)
-def _parsed(params_json: str) -> Params:
-    params: Params = json.loads(params_json)
+    params: Params = _DECODE(task.params_json)
     return params
 
 

@@ -13,6 +13,7 @@ from hsm.core.model import Task
 from hsm.core.spec import Direction, FloatRange, HuntSpec, Objective
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.report import Limits, ReportView, render
+from hsm.report.style import digest, script, style
 from tests.unit.report.sweeps import (
     BLOW_UP,
     TRACEBACK,
@@ -83,21 +84,25 @@ def test_a_finished_hunt_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert "hsm sweep complete" not in told
 
 
-def test_the_page_is_one_file_without_script_or_requests(tmp_path: Path) -> None:
-    """No element loads anything, no attribute runs anything, and the policy forbids both."""
+def test_the_page_is_one_file_without_requests(tmp_path: Path) -> None:
+    """No element loads anything, no attribute runs anything; the policy allows one script, by its hash."""
     tasks = hunt_tasks()
     leave(tmp_path, tasks[0], pictures={"final_rho.png": png()})
     found = page(view(tmp_path, tasks=tasks).gather())
-    assert not found.names & {"script", "link", "iframe", "object", "embed", "form", "base", "video"}
+    assert not found.names & {"link", "iframe", "object", "embed", "form", "base", "video"}
     assert not {name for name in found.attributes if name.startswith("on")}
     sources = [attributes["src"] for name, attributes in found.elements if name == "img"]
     assert sources
     assert all(source is not None and source.startswith("data:image/png;base64,") for source in sources)
     places = [str(attributes["href"]) for name, attributes in found.elements if name == "a"]
-    assert all(place.startswith(("#", "../tasks/task_")) for place in places)
+    beside = ("error_analysis.html", "performance_analysis.yaml")
+    assert all(place.startswith(("#", "../tasks/task_", *beside)) for place in places)
     policies = [a["content"] for n, a in found.elements if n == "meta" and "http-equiv" in a]
     assert policies[0] is not None
-    assert policies[0].startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    assert [attributes for name, attributes in found.elements if name == "script"] == [{}]
+    allowed = f"script-src {digest(script())}; style-src {digest(style())}; img-src data:"
+    assert policies == [f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"]
+    assert f"<script>{script()}</script>" in render(view(tmp_path, tasks=tasks))
 
 
 def test_sections_have_anchors_that_the_navigation_names(tmp_path: Path) -> None:
@@ -112,7 +117,9 @@ def test_sections_have_anchors_that_the_navigation_names(tmp_path: Path) -> None
             "summary",
             "best",
             "convergence",
+            "parameters",
             "gallery",
+            "performance",
             "failures",
             "tasks",
             "reproduce",
@@ -201,7 +208,7 @@ def test_a_hunt_without_scores_has_no_best(tmp_path: Path) -> None:
     ]
     told = page(view(tmp_path, tasks=tasks)).text
     assert "No parameter set has a value of pcs yet" in told
-    assert "No task has a score yet" in told
+    assert "Nothing to draw: no task has a score yet." in told
 
 
 def test_a_grid_has_metrics_instead_of_a_best(tmp_path: Path) -> None:
@@ -212,8 +219,9 @@ def test_a_grid_has_metrics_instead_of_a_best(tmp_path: Path) -> None:
     ]
     made = view(tmp_path, spec=grid_spec({"k": (1e-3, 0.1, 10.0), "n": (32, 64)}), tasks=tasks)
     html = render(made)
-    assert "Metrics against parameters" in html
     assert html.count('class="plot"') == 2
+    assert "error, mean over all other parameters" in html
+    assert "Not computable, because 6 tasks have a value; 10 are needed." in Page(html).text
     assert "k (log)" in html
     assert "Best" not in Page(html).text
 
@@ -252,7 +260,7 @@ def test_best_so_far_never_gets_worse(tmp_path: Path, direction: Direction) -> N
     asked = replace(
         made, spec=replace(made.spec, hunt=replace(made.spec.hunt, objective=objective)), tasks=tasks
     )
-    lines = [str(a["d"]) for name, a in page(asked).elements if name == "path" and a.get("class") == "best"]
+    lines = [str(a["d"]) for name, a in page(asked).elements if name == "path" and a.get("class") == "l-best"]
     levels = [float(level) for level in re.findall(r"(?:V|M\S+ )([\d.]+)", lines[0])]
     assert levels == sorted(levels, reverse=direction is Direction.MAXIMIZE)
     assert len(set(levels)) == 2 if direction is Direction.MAXIMIZE else 3

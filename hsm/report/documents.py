@@ -1,0 +1,15 @@
+"""All documents of one sweep, by their names in its `reports/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hsm.report import completion, error_analysis, performance
+from hsm.report.view import ReportView
+
+
+def documents(view: ReportView) -> Iterator[tuple[str, str]]:
+    """Yield the name and the content of each document; the completion report comes last."""
+    yield performance.FILE_NAME, performance.as_yaml(view.performance)
+    yield error_analysis.FILE_NAME, error_analysis.render_errors(view)
+    yield completion.FILE_NAME, completion.render(view)

@@ -1,0 +1,121 @@
+"""How a hunt got better: every task by generation, and the best so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from hsm.core.model import Task
+from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
+from hsm.report.text import number, shorten
+from hsm.report.view import ReportView
+
+LABELS: Mapping[str, tuple[Mark, Tone]] = MappingProxyType(
+    {
+        "explore": (Mark.DOT, Tone.EXPLORE),
+        "exploit": (Mark.DIAMOND, Tone.EXPLOIT),
+        "wildcat": (Mark.TRIANGLE, Tone.WILDCAT),
+    }
+)
+OTHER = (Mark.DOT, Tone.OTHER)
+POINTS = 4_000
+"""At most so many points are drawn of one label: of more, every k-th."""
+
+
+def convergence(view: ReportView) -> Figure:
+    """Return every scored task of a hunt by generation, those without a score, and the best so far."""
+    hunt = view.spec.hunt
+    if hunt is None:
+        return Figure(kind=Kind.XY, title="Convergence", absent="a grid has no objective")
+    placed = list(_placed(view))
+    scored = [(x, task, score) for x, task, score in placed if score is not None]
+    if not scored:
+        return Figure(kind=Kind.XY, title="Convergence", absent="no task has a score yet")
+    last = max(task.generation for _, task, _ in placed)
+    series = [*_labels(scored), _unscored(placed), _best(view, placed)]
+    return Figure(
+        kind=Kind.XY,
+        title="Convergence",
+        axes=(
+            Axis(
+                title="generation",
+                low=0.5,
+                high=last + 0.5,
+                ticks=tuple(float(place) for place in range(1, last + 1)),
+            ),
+            Axis(title=hunt.objective.metric),
+        ),
+        series=tuple(entry for entry in series if entry.points),
+        n=len(scored),
+        counted=f"scored of {len(view.tasks):,} task{'s' if len(view.tasks) != 1 else ''}",
+        note=_thinned(scored),
+    )
+
+
+def _placed(view: ReportView) -> Iterator[tuple[float, Task, float | None]]:
+    """Spread the tasks of a generation over most of the width between it and the next, in task order."""
+    generations: dict[int, list[Task]] = {}
+    for task in view.tasks:
+        if task.status.is_final:
+            generations.setdefault(task.generation, []).append(task)
+    for generation, tasks in sorted(generations.items()):
+        for place, task in enumerate(tasks):
+            yield generation - 0.4 + 0.8 * (place + 0.5) / len(tasks), task, view.score(task)
+
+
+def _labels(scored: list[tuple[float, Task, float]]) -> Iterator[Series]:
+    by_label: dict[str, list[tuple[float, Task, float]]] = {}
+    for entry in scored:
+        by_label.setdefault(entry[1].label, []).append(entry)
+    for label, entries in sorted(by_label.items()):
+        mark, tone = LABELS.get(label, OTHER)
+        shown = entries[:: _stride(len(entries))]
+        yield Series(
+            name=label or "no label",
+            mark=mark,
+            tone=tone,
+            points=tuple((x, score) for x, _, score in shown),
+            notes=tuple(_note(task, number(score)) for _, task, score in shown),
+        )
+
+
+def _stride(count: int) -> int:
+    return -(-count // POINTS)
+
+
+def _thinned(scored: list[tuple[float, Task, float]]) -> str:
+    labels: dict[str, int] = {}
+    for _, task, _ in scored:
+        labels[task.label] = labels.get(task.label, 0) + 1
+    most = max(map(_stride, labels.values()))
+    return f"Of the most frequent label, every {most}th task is drawn." if most > 1 else ""
+
+
+def _note(task: Task, words: str) -> str:
+    return f"{task.task_id}: {words} ({shorten(task.label, 40)})"
+
+
+def _unscored(placed: list[tuple[float, Task, float | None]]) -> Series:
+    without = [(x, task) for x, task, score in placed if score is None]
+    shown = without[:: max(1, _stride(len(without)))]
+    return Series(
+        name=f"no score ({len(without):,})",
+        mark=Mark.CROSS,
+        tone=Tone.NONE,
+        points=tuple((x,) for x, _ in shown),
+        notes=tuple(_note(task, "no score") for _, task in shown),
+    )
+
+
+def _best(view: ReportView, placed: list[tuple[float, Task, float | None]]) -> Series:
+    """Return the best score up to and including each generation, as a level over that generation."""
+    best: dict[int, float] = {}
+    top: float | None = None
+    for _, task, score in placed:
+        if score is not None and (top is None or view.better(score, top)):
+            top = score
+        if top is not None:
+            best[task.generation] = top
+    levels = [(generation - 0.5, level) for generation, level in sorted(best.items())]
+    points = (*levels, (max(best) + 0.5, levels[-1][1]))
+    return Series(name="best so far, by generation", mark=Mark.STEPS, tone=Tone.BEST, points=points)
