@@ -12,7 +12,7 @@ from hsm.config.project import Project
 from hsm.config.reader import read_file
 from hsm.config.schema import read_spec
 from hsm.config.sources import merged, parse_words
-from hsm.config.tree import Place, Report
+from hsm.config.tree import Node, Place, Report, overlaid
 from hsm.core.errors import ConfigError
 from hsm.core.spec import SourceSpec, SweepSpec
 
@@ -30,6 +30,17 @@ def load_sweep(
     Raises:
         ConfigError: everything that is wrong with the file and the overrides.
     """
+    return explain_sweep(path, overrides, project=project, sources=sources)[0]
+
+
+def explain_sweep(
+    path: Path, overrides: Sequence[str] = (), *, project: Project, sources: Sequence[str] = ()
+) -> tuple[SweepSpec, Node]:
+    """Return a sweep as `load_sweep` does, and the tree it was read from, each value with its place.
+
+    Raises:
+        ConfigError: everything that is wrong with the file and the overrides.
+    """
     text, root = read_file(path)
     report = Report()
     if overrides or (isinstance(root.value, dict) and "defaults" in root.value):
@@ -37,11 +48,11 @@ def load_sweep(
 
         shelf = Shelf(path, text, root, [path.parent, project.root])
         root = compose_file(shelf, overrides, report)
-    root = expand_calls(root, report)
+    root = overlaid(expand_calls(root, report), project.sweep_settings)
     spec = read_spec(root, project.sources, project.root, report)
     chosen = _chosen(sources, project, report)
     report.check()
-    return _frozen(replace(spec, sources=chosen) if chosen else spec)
+    return _frozen(replace(spec, sources=chosen) if chosen else spec), root
 
 
 def load_frozen(path: Path) -> SweepSpec:
