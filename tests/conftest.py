@@ -26,6 +26,13 @@ settings.load_profile("hsm")
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no test see what the user and the site of this machine have set for HSM."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config-home"))
+    os.environ["XDG_CONFIG_DIRS"] = str(tmp_path_factory.mktemp("config-dirs"))
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The root of the source tree."""

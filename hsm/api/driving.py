@@ -9,8 +9,7 @@ from pathlib import Path
 
 from hsm.api import sourcing
 from hsm.api.preflight import check_program
-from hsm.config import Project, dump_document, find_project, load_sweep
-from hsm.config.load import read_sweep
+from hsm.config import Project, build_sweep, dump_document, find_project, load_sweep
 from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.errors import ConfigError, HsmError, Problem
 from hsm.core.job import Origin, SweepJob, Wishes
@@ -44,7 +43,7 @@ def prepare(world: World, order: Order) -> tuple[SweepSpec, Project, list[sourci
     if isinstance(order.what, Mapping):
         if order.overrides:
             raise ConfigError([_no_overrides()])
-        spec = read_sweep(order.what, project=project, sources=order.sources)
+        spec = build_sweep(order.what, project=project, sources=order.sources)
     else:
         spec = load_sweep(Path(order.what), order.overrides, project=project, sources=order.sources)
     built = sourcing.build(world, spec.sources, project.root, spec)

@@ -41,6 +41,8 @@ MONITOR = {
 CONFIG = {
     "validate": _entry("config_validate", "Check a sweep file; every problem at once."),
     "show": _entry("config_show", "Print a sweep file as HSM understands it, defaults included."),
+    "init": _entry("config_init", "Write a sweep file to begin with, which runs as it stands."),
+    "schema": _entry("config_schema", "Print the JSON schema of a sweep file, for editors."),
 }
 SOURCE = {
     "list": _entry("source_list", "List the compute sources that can be named."),
@@ -71,13 +73,18 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
     },
     "Check": {
         "config validate FILE": "every problem of a sweep file at once",
-        "config show FILE": "the file as HSM understands it",
+        "config show [FILE]": "as HSM understands it; --origin: why",
+        "config init [FILE]": "write a first sweep file that runs",
+        "config schema": "JSON schema of the files, for editors",
+        "doctor": "whether this machine is fit for sweeps",
         "source list": "compute sources that can be named",
         "source check NAME": "whether a source is fit for use",
         "sweep rebuild ID": "write all readable files anew from the ledger",
         "ledger verify [ID]": "every byte of the ledger looked at",
         "ledger export [ID]": "every event as JSON lines",
         "ledger salvage ID": "a new ledger from what can be read",
+        "completion SHELL": "Tab completion for bash, zsh and fish",
+        "help [TOPIC]": "states, exit codes, config, selectors, hunters",
     },
 }
 
@@ -167,6 +174,9 @@ class Root(LazyGroup):
         "explain": _entry("explain", "Tell what happened to a task, and why it is not running."),
         "report": _entry("report", "Write the completion report of a sweep anew."),
         "results": _entry("results", "Write what came out of sweeps: table, CSV, JSON, Parquet."),
+        "doctor": _entry("doctor", "Check this machine and the directory of the sweeps."),
+        "completion": _entry("completion", "Print the completion script of a shell."),
+        "help": _entry("help", "Explain a topic: states, exit codes, config, selectors, hunters."),
     },
 )
 @click.version_option(__version__, message="hsm %(version)s")
@@ -205,9 +215,16 @@ def ledger() -> None:
     """Verify, export and salvage ledgers."""
 
 
+COMMANDS_AND_GROUPS = frozenset(cli.entries)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors become words."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and os.environ.get("_HSM_COMPLETE"):  # the console script of an older installation
+        from hsm.cli.completing import answer
+
+        return answer(words, os.environ)
     console = Console.standard()
     console.as_json = boundary.wants_json(words)
     try:

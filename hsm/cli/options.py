@@ -52,4 +52,5 @@ max_tasks = click.option(
 sweep = click.argument("reference", default="last", metavar="[ID]")
 some_sweep = click.argument("reference", metavar="ID")
 file = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+maybe_file = click.argument("file", type=click.Path(path_type=Path), metavar="[FILE]", required=False)
 overrides = click.argument("overrides", nargs=-1, metavar="[OVERRIDES]...")

@@ -4,7 +4,7 @@ Nothing here runs anything or looks for programs: a file goes in, a `SweepSpec` 
 """
 
 from hsm.config.document import config_digest, dump_document
-from hsm.config.load import build_sweep, load_frozen, load_sweep, parse_source
+from hsm.config.load import build_sweep, explain_sweep, load_frozen, load_sweep, parse_source
 from hsm.config.project import Project, find_project
 from hsm.config.schema import MAX_TASKS, count
 from hsm.config.units import duration, render_duration, render_size, size
@@ -17,6 +17,7 @@ __all__ = [
     "count",
     "dump_document",
     "duration",
+    "explain_sweep",
     "find_project",
     "load_frozen",
     "load_sweep",

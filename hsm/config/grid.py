@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -46,7 +47,11 @@ def flat_names(section: Section) -> Iterator[tuple[str, Node]]:
 def check_name(section: Section, name: str, place: Place) -> None:
     """Note a parameter name that no command line could carry."""
     if not PARAMETER_NAME.fullmatch(name) or len(name) > 128:
-        section.note(place, f"{key_shown(name)} cannot be a parameter's name; expected {PARAMETER_FORM}")
+        tame = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-")[:64]
+        hint = f"for example `{tame}`" if PARAMETER_NAME.fullmatch(tame) else "begin with a letter"
+        section.note(
+            place, f"{key_shown(name)} cannot be a parameter's name; expected {PARAMETER_FORM}", hint
+        )
 
 
 def swept_names(section: Section) -> Iterator[tuple[str, Place]]:

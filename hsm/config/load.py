@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from hsm.config.project import Project
 from hsm.config.reader import read_file
 from hsm.config.schema import read_spec
 from hsm.config.sources import merged, parse_words
-from hsm.config.tree import Place, Report, graft
+from hsm.config.tree import Node, Place, Report, graft, overlaid
 from hsm.core.errors import ConfigError
-from hsm.core.spec import Params, SourceSpec, SweepSpec, Value
+from hsm.core.spec import Params, SourceSpec, SweepSpec
 
 MAX_FROZEN_BYTES = 16 << 20
 
@@ -30,6 +30,17 @@ def load_sweep(
     Raises:
         ConfigError: everything that is wrong with the file and the overrides.
     """
+    return explain_sweep(path, overrides, project=project, sources=sources)[0]
+
+
+def explain_sweep(
+    path: Path, overrides: Sequence[str] = (), *, project: Project, sources: Sequence[str] = ()
+) -> tuple[SweepSpec, Node]:
+    """Return a sweep as `load_sweep` does, and the tree it was read from, each value with its place.
+
+    Raises:
+        ConfigError: everything that is wrong with the file and the overrides.
+    """
     text, root = read_file(path)
     report = Report()
     if overrides or (isinstance(root.value, dict) and "defaults" in root.value):
@@ -37,21 +48,25 @@ def load_sweep(
 
         shelf = Shelf(path, text, root, [path.parent, project.root])
         root = compose_file(shelf, overrides, report)
-    root = expand_calls(root, report)
+    root = overlaid(expand_calls(root, report), project.sweep_settings)
     spec = read_spec(root, project.sources, project.root, report)
     chosen = _chosen(sources, project, report)
     report.check()
-    return _frozen(replace(spec, sources=chosen) if chosen else spec)
+    return _frozen(replace(spec, sources=chosen) if chosen else spec), root
 
 
-def read_sweep(document: Mapping[str, Value], *, project: Project, sources: Sequence[str] = ()) -> SweepSpec:
+def build_sweep(
+    document: Params, *, project: Project, sources: Sequence[str] = (), where: str = "the mapping"
+) -> SweepSpec:
     """Return the sweep that a mapping of the shape of a sweep file describes.
+
+    `where` stands for the file's name in what is wrong with it; `sources` are as in `load_sweep`.
 
     Raises:
         ConfigError: everything that is wrong with it.
     """
     report = Report()
-    root = expand_calls(graft(document, Place("the mapping")), report)
+    root = overlaid(expand_calls(graft(document, Place(where)), report), project.sweep_settings)
     spec = read_spec(root, project.sources, project.root, report)
     chosen = _chosen(sources, project, report)
     report.check()
@@ -67,18 +82,6 @@ def load_frozen(path: Path) -> SweepSpec:
     _, root = read_file(path, limit=MAX_FROZEN_BYTES)
     report = Report()
     spec = read_spec(root, {}, Path("/"), report)
-    report.check()
-    return _frozen(spec)
-
-
-def build_sweep(document: Params, *, project: Project, where: str) -> SweepSpec:
-    """Return the sweep that a mapping describes as a sweep file would. `where` stands for the file's name.
-
-    Raises:
-        ConfigError: everything that is wrong with it.
-    """
-    report = Report()
-    spec = read_spec(graft(document, Place(where)), project.sources, project.root, report)
     report.check()
     return _frozen(spec)
 

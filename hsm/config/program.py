@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from hsm.config.kinds import VARIABLE_NAME, Unfit, as_written, flag, text, word_of
+from hsm.config.kinds import VARIABLE_NAME, Unfit, as_written, flag, form, text, word_of
 from hsm.config.section import Section
 from hsm.config.tree import Node
 from hsm.config.words import did_you_mean, listed, shown
@@ -41,10 +41,12 @@ def variables(section: Section) -> dict[str, str]:
     for name in read:
         if name.startswith("HSM_"):
             node = section.section("variables").nodes[name]
-            section.note(node.key_place, f"{section.name(f'variables.{name}')}: names in HSM_ are set by HSM")
+            message = f"{section.name(f'variables.{name}')}: names in HSM_ are set by HSM"
+            section.note(node.key_place, message, "choose another name")
     return read
 
 
+@form(type="string")
 def _project_glob(node: Node) -> str:
     value = text(node)
     if value.startswith("/") or ".." in value.split("/"):
@@ -68,6 +70,7 @@ def _command(section: Section, *, shell: bool) -> tuple[str, ...]:
     return words
 
 
+@form(type="string")
 def _shell_line(node: Node) -> str:
     if isinstance(node.value, tuple):
         raise Unfit("one line of text, because of `shell: true`", "join the words, or drop `shell: true`")

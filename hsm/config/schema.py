@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from hsm.config import grid, hunts, program
@@ -76,7 +77,7 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
     _check_names(constants, [*grid.swept_names(swept), *hunts.space_names(hunting)])
     examples = {**{key: node.plain() for key, node in constants.nodes.items()}, **_examples(gridded, hunted)}
     program.check_placeholders(top.section("program"), runs, examples)
-    resources = _resources(top.section("resources"))
+    limits = read_limits(top)
     spec = SweepSpec(
         name=top.need("name", matching(NAME, _NAME_FORM), "unnamed", "name: heat"),
         program=runs,
@@ -84,16 +85,39 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
         hunt=hunted,
         parameters={key: node.plain() for key, node in constants.nodes.items()},
         seeds=(hunting if hunted else swept).read("seeds", integer(1, MAX_TASKS), 1),
-        resources=resources,
-        timeout_s=_smaller(top.read("timeout", seconds, None), resources.walltime_s),
-        grace_s=top.read("grace", seconds, 10.0),
-        retry=_retry(top.section("retry")),
-        max_failure_rate=top.read("max_failure_rate", fraction, 0.5),
+        resources=limits.resources,
+        timeout_s=limits.timeout_s,
+        grace_s=limits.grace_s,
+        retry=limits.retry,
+        max_failure_rate=limits.max_failure_rate,
         sources=_sources(top, known, folder),
         metadata={key: node.plain() for key, node in top.section("metadata").nodes.items()},
     )
     _check_count(top, spec)
     return spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an attempt may use and how often it may fail: of one sweep, or of every sweep of a project."""
+
+    resources: Resources
+    timeout_s: float | None
+    grace_s: float
+    retry: Mapping[Cause, int]
+    max_failure_rate: float
+
+
+def read_limits(top: Section) -> Limits:
+    """Return the limits that a sweep file or the settings name."""
+    resources = _resources(top.section("resources"))
+    return Limits(
+        resources=resources,
+        timeout_s=_smaller(top.read("timeout", seconds, None), resources.walltime_s),
+        grace_s=top.read("grace", seconds, 10.0),
+        retry=_retry(top.section("retry")),
+        max_failure_rate=top.read("max_failure_rate", fraction, 0.5),
+    )
 
 
 def _check_one_of(top: Section) -> None:

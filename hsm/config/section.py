@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from hsm.config.kinds import Reader, Unfit
+from hsm.config.kinds import Form, Reader, Unfit, whole
 from hsm.config.tree import Node, Place, Report
 from hsm.config.words import did_you_mean, homes_of, key_shown, listed, shown
 
@@ -38,6 +38,7 @@ class Section:
     def only(self, known: Iterable[str], homes: Mapping[str, str] | None = None) -> Section:
         """Note every key that is not known; `homes` says where a misplaced one belongs."""
         words = list(known)
+        self.report.allow(self.path, words)
         for key, node in self.nodes.items():
             if key not in words and not self.report.is_full:
                 hint = (
@@ -48,11 +49,13 @@ class Section:
 
     def read(self, key: str, reader: Reader[T], default: D) -> T | D:
         """Return the value of a key, or the default."""
+        self.report.declare(self.below(key), schema_of(reader), default)
         node = self.nodes.get(key)
         return default if node is None else self.take(node, self.name(key), reader, default)
 
     def need(self, key: str, reader: Reader[T], default: T, example: str) -> T:
         """Return the value of a key that must be there."""
+        self.report.require(self.path, key)
         if key not in self.nodes:
             self.missing(f"{self.name(key)} is missing", f"for example `{example}`")
         return self.read(key, reader, default)
@@ -73,6 +76,7 @@ class Section:
 
     def section(self, key: str) -> Section:
         """Return the section under a key; an absent one is empty."""
+        self.report.declare(self.below(key), {"type": "object"})
         inner = Section(self.nodes.get(key, Node(self.place, {})), self.below(key), self.report)
         inner.is_map &= self.is_map
         return inner
@@ -83,6 +87,7 @@ class Section:
 
     def items(self, key: str) -> tuple[Node, ...]:
         """Return the nodes of a list; a scalar in its place is noted with the fix."""
+        self.report.declare(self.below(key), {"type": "array"})
         node = self.nodes.get(key)
         return () if node is None else self.listed(node, self.name(key))
 
@@ -95,12 +100,16 @@ class Section:
 
     def texts(self, key: str, reader: Reader[str]) -> tuple[str, ...]:
         """Return the texts of a list."""
+        self.report.declare(self.below(key), {"type": "array", "items": schema_of(reader)})
         name = self.name(key)
         read = [self.take(item, f"{name}[{i}]", reader, None) for i, item in enumerate(self.items(key))]
         return tuple(text for text in read if text is not None)
 
     def variables(self, key: str, pattern: re.Pattern[str], form: str, reader: Reader[str]) -> dict[str, str]:
         """Return a map of names of a given form to texts."""
+        names = {"pattern": whole(pattern)}
+        content = {"type": "object", "propertyNames": names, "additionalProperties": schema_of(reader)}
+        self.report.declare(self.below(key), content)
         section = self.section(key)
         read: dict[str, str] = {}
         for name, node in section.nodes.items():
@@ -114,6 +123,11 @@ class Section:
     def note(self, place: Place, message: str, hint: str = "") -> None:
         """Note a problem."""
         self.report.add(place, message, hint)
+
+
+def schema_of(reader: Reader[T]) -> Mapping[str, Any]:
+    """Return what a reader takes, as JSON schema; nothing where it does not say."""
+    return reader.schema if isinstance(reader, Form) else {}
 
 
 def _list_fix(node: Node) -> str:

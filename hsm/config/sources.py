@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from hsm.config.kinds import Unfit, integer, text
+from hsm.config.kinds import Unfit, form, integer, text
 from hsm.config.program import variables
 from hsm.config.section import Section
 from hsm.config.tree import Node
@@ -159,6 +159,7 @@ def read_environment(section: Section, source: SourceSpec, root: Path) -> Source
     return replace(source, slots=slots, environment=environment, options=options)
 
 
+@form(type="string")
 def _conda(node: Node) -> str:
     value = text(node)
     if "/" not in value:
@@ -166,6 +167,7 @@ def _conda(node: Node) -> str:
     return value
 
 
+@form(type="string")
 def _module(node: Node) -> str:
     value = text(node)
     if not _MODULE.fullmatch(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hsm.core.errors import ConfigError, Problem
 from hsm.core.spec import Value
@@ -68,6 +68,28 @@ _KINDS = {
 }
 
 
+def overlaid(top: Node, base: Node) -> Node:
+    """Return one tree over another: maps are merged, everything else of the upper one stands."""
+    if top.value is None and isinstance(base.value, dict):
+        return base
+    if not isinstance(top.value, dict) or not isinstance(base.value, dict):
+        return top
+    merged = dict(top.value)
+    for key, node in base.value.items():
+        merged[key] = overlaid(merged[key], node) if key in merged else node
+    return Node(top.place, merged, top.text, top.key)
+
+
+def moved(node: Node, place: Place) -> Node:
+    """Return a tree all of which stands at one place."""
+    value: Content = node.value
+    if isinstance(value, dict):
+        value = {key: moved(item, place) for key, item in value.items()}
+    elif isinstance(value, tuple):
+        value = tuple(moved(item, place) for item in value)
+    return Node(place, value, node.text, place)
+
+
 def graft(value: Value, place: Place) -> Node:
     """Return a plain value as a tree that stands at one place."""
     if isinstance(value, Mapping):
@@ -96,6 +118,15 @@ class Report:
         problem = Problem(where=str(place), message=message, hint=hint)
         if not self.is_full and problem not in self.problems:
             self.problems.append(problem)
+
+    def allow(self, path: str, keys: Sequence[str]) -> None:
+        """Hear that a section knows these keys and no others."""
+
+    def declare(self, path: str, schema: Mapping[str, Any], default: object = None) -> None:
+        """Hear what a key takes, in JSON schema, and what it is when it is absent."""
+
+    def require(self, path: str, key: str) -> None:
+        """Hear that a section must have a key."""
 
     def check(self) -> None:
         """Raise ConfigError with everything noted, if anything was."""

@@ -29,6 +29,10 @@ _BYTES: Mapping[str, int] = {
 }
 _MAX = 1 << 62
 
+DURATION_PATTERN = rf"^(?:(?=.){_UNITS.pattern}|{_CLOCK.pattern})$"
+SIZE_PATTERN = rf"^[0-9]+(?:\.[0-9]+)? ?(?:{'|'.join(_BYTES)})$"
+"""What an editor takes for a duration and a size."""
+
 
 def duration(text: str) -> float:
     """Return a duration in seconds.

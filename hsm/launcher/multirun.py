@@ -17,8 +17,8 @@ from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hsm.cli import sourcing
-from hsm.cli.preflight import check_program
+from hsm.api import sourcing
+from hsm.api.preflight import check_program
 from hsm.cli.reporting import write_report
 from hsm.cli.workspace import Workspace, study
 from hsm.config import build_sweep, dump_document

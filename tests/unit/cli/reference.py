@@ -3,11 +3,14 @@
 `python -m tests.unit.cli.reference` writes it anew.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from hsm.cli import completing, topics
+from hsm.cli.index import index_of
 from hsm.cli.main import cli
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md"
@@ -60,5 +63,11 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def index() -> str:
+    """Return the index that shell completion reads."""
+    return json.dumps(index_of(cli, list(topics.names())), indent=1) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    Path(completing.INDEX).write_text(index(), encoding="utf-8")

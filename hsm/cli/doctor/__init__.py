@@ -1,0 +1,1 @@
+"""Whether a machine is fit for sweeps: checks as data, each with its fix."""

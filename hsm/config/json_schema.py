@@ -1,0 +1,193 @@
+"""JSON schema of the sweep file and of `hsm.yaml`, for editors: made from what the readers ask for.
+
+Only what lies in open maps (an axis, a dimension) and the words for a person stand here. An editor is told
+what a value looks like; what values mean together (a placeholder without a parameter) only HSM itself knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from hsm.config.hunts import DIMENSION_KEYS
+from hsm.config.kinds import PARAMETER_NAME, whole
+from hsm.config.outline import Outline, settings_outline, sweep_outline
+from hsm.config.settings import SWEEP_KEYS
+from hsm.config.sources import KINDS
+from hsm.config.units import render_duration
+
+DIALECT = "http://json-schema.org/draft-07/schema#"
+"""The newest one that the editors' YAML language server knows wholly."""
+
+Schema = dict[str, Any]
+
+_CALL = {"type": "string", "pattern": r"^(choice|range|sort|interval|tag)\s*\(.*\)$"}
+_AXIS = {"anyOf": [{"type": "array", "minItems": 1}, _CALL, {"type": "object"}]}
+_NAMES = {"pattern": whole(PARAMETER_NAME)}
+_SOURCE_WORD = {"type": "string", "pattern": rf"^({'|'.join(KINDS)})(:.+)?$", "examples": ["local:4"]}
+_DIMENSION = {
+    "anyOf": [
+        {
+            "type": "object",
+            "required": ["choices"],
+            "properties": {"choices": {"type": "array", "minItems": 1}},
+        },
+        {
+            "type": "object",
+            "required": ["low", "high"],
+            "properties": {
+                "low": {"type": "number"},
+                "high": {"type": "number"},
+                "log": {"type": "boolean"},
+                "type": {"enum": ["float", "integer"]},
+            },
+        },
+        _CALL,
+        {"type": "object", "not": {"anyOf": [{"required": [key]} for key in DIMENSION_KEYS]}},
+    ]
+}
+_OPEN: Mapping[str, Schema] = {
+    "program.command": {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "array", "minItems": 1, "items": {"type": ["string", "number"]}},
+        ]
+    },
+    "sweep.grid": {"type": "object", "propertyNames": _NAMES, "additionalProperties": _AXIS},
+    "sweep.paired": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "additionalProperties": _AXIS},
+        },
+    },
+    "sweep.exclude": {"type": "array", "items": {"type": "object", "minProperties": 1}},
+    "hunt.space": {"type": "object", "minProperties": 1, "additionalProperties": _DIMENSION},
+    "parameters": {"type": "object", "propertyNames": _NAMES},
+}
+_REQUIRED: Mapping[str, tuple[str, ...]] = {"program": ("command",), "hunt": ("space", "objective")}
+
+MEANINGS: Mapping[str, str] = {
+    "name": "Begins the sweep's id.",
+    "program": "The program that every task runs.",
+    "program.command": "The argv template; {name} is replaced by a parameter's value.",
+    "program.shell": "The command is one line for /bin/sh; values are inserted quoted.",
+    "program.arguments": "`hydra` appends name=value for every parameter.",
+    "program.files": "Globs of project files whose content is part of the program's identity.",
+    "program.variables": "Environment variables of every attempt.",
+    "sweep": "A fixed set of tasks.",
+    "sweep.grid": "Every combination of these lists; the last key changes fastest.",
+    "sweep.paired": "Groups of lists that go together.",
+    "sweep.exclude": "Combinations that are left out.",
+    "sweep.seeds": "Replicates of every parameter set.",
+    "hunt": "A search that proposes its tasks, generation by generation.",
+    "hunt.hunter": "Who proposes: grid, random, evolution, or one that is installed.",
+    "hunt.generations": "How often the hunter is asked.",
+    "hunt.population": "Tasks in a generation.",
+    "hunt.space": "What is searched: name to {low, high, log, type} or {choices}.",
+    "hunt.objective": "What is optimised.",
+    "hunt.objective.metric": "A metric of metrics.json.",
+    "hunt.objective.direction": "Whether a larger or a smaller metric is better.",
+    "hunt.seed": "Seed of the hunter's random numbers.",
+    "hunt.seeds": "Replicates of every proposal.",
+    "hunt.options": "The hunter's own settings.",
+    "parameters": "Constants that every task gets.",
+    "resources": "What one attempt needs.",
+    "resources.cpus": "Processor cores of one attempt.",
+    "resources.memory": "Memory limit of one attempt, such as 1GiB.",
+    "resources.gpus": "GPUs of one attempt.",
+    "resources.walltime": "Limit on the run time of one attempt, told to schedulers too.",
+    "timeout": "Limit on the run time of one attempt, such as 10m.",
+    "grace": "Time between the request to end and the kill.",
+    "retry": "Attempts beyond the first, by cause of failure.",
+    "max_failure_rate": "The sweep stops when more than this part of its finished tasks failed.",
+    "sources": "Where attempts run, and what each source needs.",
+    "metadata": "Free; recorded, and no part of the configuration's identity.",
+    "outputs": "Where sweeps are kept, from the project's root.",
+    "source": "Such as local:4, ssh:HOST:8 or slurm:CLUSTER.",
+    "slots": "Attempts at a time when the user names no number.",
+    "python": "The interpreter.",
+    "venv": "A virtual environment.",
+    "conda": "The prefix of a conda environment.",
+    "modules": "Loaded with `module load`, in order.",
+    "setup": "A script that is sourced once per session.",
+    "variables": "Environment variables.",
+    "options": "The source's own settings.",
+}
+"""What keys are for, by path; those of a source by their last word."""
+
+
+def sweep_schema() -> Schema:
+    """Return the schema of a sweep file."""
+    outline = sweep_outline()
+    schema = _map("", outline)
+    properties = schema["properties"]
+    entry = _map("sources[0]", outline)
+    entry["required"] = ["source"]
+    entry["properties"]["source"] = {**_SOURCE_WORD, "description": MEANINGS["source"]}
+    properties["sources"]["items"] = {"anyOf": [_SOURCE_WORD, entry]}
+    properties["defaults"] = {"type": "array", "description": "Other files that lie beneath this one."}
+    schema["if"] = {"not": {"required": ["defaults"]}}  # what is missing here may stand in another file
+    schema["then"] = {
+        "required": ["name", "program"],
+        "oneOf": [{"required": ["sweep"]}, {"required": ["hunt"]}],
+        "properties": {path: {"required": _required(path, outline)} for path in _REQUIRED},
+    }
+    return {"$schema": DIALECT, "title": "HSM sweep file", **schema}
+
+
+def settings_schema() -> Schema:
+    """Return the schema of `hsm.yaml` and of the settings of user and site."""
+    outline = settings_outline()
+    schema = _map("", outline)
+    source = _map("sources.local", outline)
+    source["type"] = ["object", "null"]
+    sources = schema["properties"]["sources"]
+    sources["propertyNames"] = {"pattern": rf"^({'|'.join(KINDS)})(:.+)?$"}
+    sources["additionalProperties"] = source
+    return {"$schema": DIALECT, "title": "HSM settings", **schema}
+
+
+def setting_names() -> list[str]:
+    """Return the dotted paths of all settings that have a fixed name."""
+    outline = settings_outline()
+    inner = [f"{path}.{key}" for path in SWEEP_KEYS for key in outline.known.get(path, ())]
+    return [*outline.known[""], *inner]
+
+
+def _map(path: str, outline: Outline) -> Schema:
+    keys = outline.known[path]
+    properties = {key: _key(f"{path}.{key}".removeprefix("."), outline) for key in keys}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _key(path: str, outline: Outline) -> Schema:
+    schema: Schema = dict(_OPEN.get(path) or outline.forms.get(path, {}))
+    if path in outline.known:
+        schema.update(_map(path, outline))
+    description = MEANINGS.get(path) or MEANINGS.get(path.rpartition(".")[2])
+    if description:
+        schema["description"] = description
+    default = _default(path, outline)
+    if default is not None:
+        schema["default"] = default
+    return schema
+
+
+def _default(path: str, outline: Outline) -> object:
+    default = outline.defaults.get(path)
+    if path.rpartition(".")[2] in _required(path.rpartition(".")[0], outline):
+        return None
+    if isinstance(default, StrEnum):
+        return default.value
+    is_duration = isinstance(default, float) and outline.forms[path].get("type") == "string"
+    return render_duration(default) if is_duration and isinstance(default, float) else default
+
+
+def _required(path: str, outline: Outline) -> list[str]:
+    return list(_unique([*outline.required.get(path, ()), *_REQUIRED.get(path, ())]))
+
+
+def _unique(words: Iterable[str]) -> Iterable[str]:
+    return dict.fromkeys(words)

@@ -1,0 +1,109 @@
+"""JSON schemas for editors: they take every example, refuse what is misshapen, and know every key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from hsm.config import Project, load_sweep
+from hsm.config.json_schema import MEANINGS, setting_names, settings_schema, sweep_schema
+from hsm.config.outline import settings_outline, sweep_outline
+from hsm.config.reader import read_file
+from hsm.config.starter import PROJECT
+from tests.unit.config.test_broken_corpus import FILES
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = sorted((ROOT / "sweeps").glob("*.yaml"))
+# What only HSM can know: values that are right alone and wrong together, and what is no YAML to begin with.
+ONLY_HSM = {
+    "hunt_bounds_swapped",
+    "logarithm_of_zero",
+    "unknown_placeholder",
+    "pairs_of_unequal_length",
+    "value_twice",
+    "zero_duration",
+    "files_outside_the_project",
+    "variable_of_hsm",
+    "octal_looking_number",
+    "key_twice",
+    "open_bracket",
+    "tab_for_indentation",
+}
+
+
+def plain(path: Path) -> Any:
+    """Return what a file says, read as HSM reads it."""
+    return read_file(path)[1].plain()
+
+
+def validator(schema: dict[str, Any]) -> Any:
+    """Return a validator, the schema itself checked."""
+    jsonschema.Draft7Validator.check_schema(schema)
+    return jsonschema.Draft7Validator(schema)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_is_valid(path: Path) -> None:
+    """What ships in sweeps/ satisfies the schema, and so does its frozen form."""
+    check = validator(sweep_schema())
+    assert [error.message for error in check.iter_errors(plain(path))] == []
+    frozen = load_sweep(path, project=Project.bare(ROOT)).document
+    assert [error.message for error in check.iter_errors(frozen)] == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.stem not in ONLY_HSM], ids=lambda path: path.stem
+)
+def test_misshapen_files_are_not_valid(path: Path) -> None:
+    """Each file of the corpus whose mistake is one of shape fails the schema."""
+    assert list(validator(sweep_schema()).iter_errors(plain(path)))
+
+
+def test_most_of_the_corpus_is_refused_by_the_schema_alone() -> None:
+    """The list of what only HSM can know is a list of files that there are, and the shorter part."""
+    names = {path.stem for path in FILES}
+    assert names > ONLY_HSM
+    assert len(ONLY_HSM) < len(names) / 2
+
+
+def test_settings_have_a_schema_of_their_own(tmp_path: Path) -> None:
+    """The file that `config init` writes is valid with all of its comments taken away."""
+    path = tmp_path / "hsm.yaml"
+    lines = [line.removeprefix("# ") for line in PROJECT.splitlines() if not line.startswith("# The")]
+    path.write_text("\n".join(line for line in lines if not line.startswith("Stronger")))
+    check = validator(settings_schema())
+    assert list(check.iter_errors(plain(path))) == []
+    assert {"timeout", "retry", "resources", "sources"} <= set(plain(path))
+    assert list(check.iter_errors({"name": "x"}))
+    assert list(check.iter_errors({"sources": {"lokal": {}}}))
+
+
+def test_the_schema_has_the_defaults_that_hold() -> None:
+    """A default in the schema is the one that reading an empty section gives."""
+    properties = sweep_schema()["properties"]
+    assert properties["grace"]["default"] == "10s"
+    assert properties["retry"]["properties"]["node"]["default"] == 3
+    assert "default" not in properties["name"]
+
+
+def test_every_key_has_words_for_a_person() -> None:
+    """Each key of a sweep file and of the settings has a meaning, those of `retry` their own page."""
+    paths = {*sweep_outline().forms, *settings_outline().forms}
+    bare = [
+        path
+        for path in paths
+        if path not in MEANINGS
+        and path.rpartition(".")[2] not in MEANINGS
+        and not path.startswith(("retry.", "hunt."))
+    ]
+    assert not bare
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/reference/configuration.md has each key of the settings and of a sweep file."""
+    text = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    keys = {path.rpartition(".")[2] for path in (*setting_names(), *sweep_outline().known[""])}
+    assert not [key for key in keys if f"`{key}`" not in text]
