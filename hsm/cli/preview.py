@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hsm.config import count
 from hsm.core.command import CommandTemplate
-from hsm.core.model import History, Hunter, Task
+from hsm.core.errors import ConfigError, Problem
+from hsm.core.model import History, Hunter, HuntOver, Task
 from hsm.core.plan import read_plan, write_plan
 from hsm.core.source import ComputeSource
 from hsm.core.spec import SweepSpec
@@ -21,7 +22,12 @@ UNPINNED = "0" * 64
 def first_tasks(world: World, spec: SweepSpec, hunter: Hunter, limit: int) -> list[Task]:
     """Return the first tasks, made the way the engine makes them: proposed, written as a plan, read back."""
     seed = spec.hunt.seed if spec.hunt else 0
-    proposals = hunter.ask(History(generation=1), world.rng("hsm.hunt.v1", seed, 1))
+    try:
+        proposals = hunter.ask(History(generation=1), world.rng("hsm.hunt.v1", seed, 1))
+    except HuntOver as over:
+        raise ConfigError(
+            [Problem(where="hunt", message=f"nothing can be proposed: {over.reason}")]
+        ) from over
     with tempfile.TemporaryDirectory(prefix="hsm-preview-") as folder:
         name, _ = write_plan(world.files, Path(folder), islice(proposals, limit), UNPINNED)
         return list(read_plan(Path(folder), name, generation=1, first=1))
@@ -41,6 +47,6 @@ def commands(
 
 def task_count(world: World, spec: SweepSpec, hunter: Hunter) -> int:
     """Return the number of tasks; exact for a grid, at most for a hunt."""
-    if spec.grid is None or not spec.grid.exclude:
+    if spec.grid is None or not (spec.grid.exclude or spec.grid.forbid):
         return count(spec)
     return sum(1 for _ in hunter.ask(History(generation=1), world.rng("hsm.hunt.v1", 0, 1)))

@@ -6,6 +6,7 @@ Reading the document gives an equal spec, also after a default has changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from hsm.config.units import render_duration, render_size
@@ -19,6 +20,7 @@ from hsm.core.spec import (
     HuntSpec,
     IntRange,
     Params,
+    Rule,
     SourceSpec,
     SweepSpec,
     Value,
@@ -69,8 +71,16 @@ def _grid(grid: GridSpec, seeds: int) -> dict[str, Value]:
         "grid": {axis.names[0]: [point[0] for point in axis.points] for axis in alone},
         "paired": [{"+".join(axis.names): _columns(axis)} for axis in groups],
         "exclude": [dict(rule) for rule in grid.exclude],
+        **_forbid(grid.forbid),
         "seeds": seeds,
     }
+
+
+def _forbid(rules: tuple[Rule, ...]) -> dict[str, Value]:
+    written = [
+        {"rule": rule.condition, **({"because": rule.because} if rule.because else {})} for rule in rules
+    ]
+    return {"forbid": written} if rules else {}
 
 
 def _columns(axis: Axis) -> dict[str, Value]:
@@ -78,15 +88,27 @@ def _columns(axis: Axis) -> dict[str, Value]:
 
 
 def _hunt(hunt: HuntSpec) -> dict[str, Value]:
+    objectives: list[Value] = [{"metric": o.metric, "direction": o.direction.value} for o in hunt.objectives]
     return {
         "hunter": hunt.hunter,
         "generations": hunt.generations,
         "population": hunt.population,
         "space": {name: _dimension(dimension) for name, dimension in hunt.space.items()},
-        "objective": {"metric": hunt.objective.metric, "direction": hunt.objective.direction.value},
+        "objective": objectives if hunt.further else objectives[0],
         "seed": hunt.seed,
         "options": dict(hunt.options),
+        **_forbid(hunt.forbid),
+        **_bounds(hunt),
     }
+
+
+def _bounds(hunt: HuntSpec) -> dict[str, Value]:
+    """Return what is set of `stop` and `shares`; what is not set does nothing, now and later."""
+    stop: dict[str, Value] = {
+        name: value for name, value in asdict(hunt.stop).items() if value not in (None, {})
+    }
+    shares = asdict(hunt.shares) if hunt.shares is not None else {}
+    return {**({"stop": stop} if stop else {}), **({"shares": shares} if shares else {})}
 
 
 def _dimension(dimension: Dimension) -> dict[str, Value]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hsm.config.kinds import PARAMETER_FORM, PARAMETER_NAME
+from hsm.config.rules import read_forbid
 from hsm.config.section import Section
 from hsm.config.tree import Node, Place
 from hsm.config.words import did_you_mean, key_shown, shown
 from hsm.core.spec import Axis, GridSpec, Params, Value
 from hsm.wire.canonical import canonical_json
 
-KEYS = ("grid", "paired", "exclude", "seeds")
+KEYS = ("grid", "paired", "exclude", "forbid", "seeds")
 MAX_POINTS = 100_000
 _PAIRED_EXAMPLE = "for example `paired: [{size: {width: [1, 2], height: [3, 4]}}]`"
 
@@ -72,7 +73,7 @@ def read_grid(section: Section) -> GridSpec:
         for axis in axes
         for index, name in enumerate(axis.names)
     }
-    return GridSpec(axes=tuple(axes), exclude=tuple(_exclude(section, known)))
+    return GridSpec(axes=tuple(axes), exclude=tuple(_exclude(section, known)), forbid=read_forbid(section))
 
 
 def _all_named(section: Section) -> list[_Named]:

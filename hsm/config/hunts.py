@@ -8,12 +8,25 @@ from enum import StrEnum
 
 from hsm.config.grid import check_name, identity
 from hsm.config.kinds import flag, integer, matching, number, word_of
+from hsm.config.rules import read_forbid, read_shares, read_stop
 from hsm.config.section import Section
 from hsm.config.tree import Node, Place
 from hsm.config.words import shown
 from hsm.core.spec import Choices, Dimension, Direction, FloatRange, HuntSpec, IntRange, Objective, Value
 
-KEYS = ("hunter", "generations", "population", "space", "objective", "seed", "seeds", "options")
+KEYS = (
+    "hunter",
+    "generations",
+    "population",
+    "space",
+    "objective",
+    "seed",
+    "seeds",
+    "options",
+    "shares",
+    "forbid",
+    "stop",
+)
 DIMENSION_KEYS = ("low", "high", "log", "type", "choices")
 HUNTER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _SPACE_EXAMPLE = "space: {b: {low: 0, high: 3}, mode: {choices: [x, y]}}"
@@ -31,6 +44,7 @@ def read_hunt(section: Section) -> HuntSpec:
     """Return the hunt. That the hunter exists is for the hunters' registry to say."""
     section.only(KEYS, {"metric": "hunt.objective", "direction": "hunt.objective", "grid": "sweep"})
     options = section.section("options")
+    first, *further = _objectives(section)
     return HuntSpec(
         hunter=section.need(
             "hunter", matching(HUNTER_NAME, "a hunter's name in small letters"), "random", "hunter: evolution"
@@ -38,23 +52,38 @@ def read_hunt(section: Section) -> HuntSpec:
         generations=section.need("generations", integer(1), 1, "generations: 3"),
         population=section.need("population", integer(1), 1, "population: 12"),
         space=_space(section),
-        objective=_objective(section),
+        objective=first,
         seed=section.read("seed", integer(0), 0),
         options={key: node.plain() for key, node in options.nodes.items()},
+        further=tuple(further),
+        forbid=read_forbid(section),
+        stop=read_stop(section.section("stop"), (first, *further)),
+        shares=read_shares(section),
     )
 
 
-def _objective(section: Section) -> Objective:
+def _objectives(section: Section) -> list[Objective]:
     node = section.nodes.get("objective")
     if node is None:
         example = "for example `objective: {metric: score, direction: maximize}`"
         section.missing(f"{section.name('objective')} is missing", example)
-        return Objective(metric="?")
+    elif not isinstance(node.value, tuple):
+        return [_objective(section, "objective", node)]
+    items = section.items("objective") if node else ()
+    if node is not None and not items:
+        section.note(node.place, f"{section.name('objective')} is []; expected at least one", "[{metric: a}]")
+    read = [_objective(section, f"objective[{index}]", item) for index, item in enumerate(items)]
+    if len({objective.metric for objective in read}) < len(read) and node is not None:
+        section.note(node.place, f"{section.name('objective')} names a metric twice", "remove one")
+    return read or [Objective(metric="?")]
+
+
+def _objective(section: Section, path: str, node: Node) -> Objective:
     if isinstance(node.value, str):
-        message = f"{section.name('objective')} is {shown(node.value)}; expected a map"
+        message = f"{section.name(path)} is {shown(node.value)}; expected a map"
         section.note(node.place, message, f"write {{metric: {node.value[:40]}, direction: maximize}}")
         return Objective(metric="?")
-    inner = section.section("objective").only(("metric", "direction"))
+    inner = Section(node, section.below(path), section.report).only(("metric", "direction"))
     metric = inner.need("metric", matching(_METRIC, "the name of a metric"), "?", "metric: score")
     return Objective(metric=metric, direction=inner.read("direction", word_of(Direction), Direction.MAXIMIZE))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsm.config import grid, hunts, program
+from hsm.config import grid, hunts, program, rules
 from hsm.config.kinds import fraction, integer, matching, seconds, size_bytes
 from hsm.config.section import Section
 from hsm.config.sources import read_source
@@ -51,6 +51,8 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "sweep": grid.KEYS,
     "hunt": hunts.KEYS,
     "hunt.objective": ("metric", "direction"),
+    "hunt.stop": rules.STOP_KEYS,
+    "hunt.shares": rules.SHARE_KEYS,
     "resources": RESOURCE_KEYS,
     "retry": _CAUSES,
 }
@@ -76,6 +78,8 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
     constants = top.section("parameters")
     _check_names(constants, [*grid.swept_names(swept), *hunts.space_names(hunting)])
     examples = {**{key: node.plain() for key, node in constants.nodes.items()}, **_examples(gridded, hunted)}
+    for section in (swept, hunting):
+        rules.check_names(section, list(examples))
     program.check_placeholders(top.section("program"), runs, examples)
     limits = read_limits(top)
     spec = SweepSpec(

@@ -83,22 +83,27 @@ class CursorMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationPlanned:
-    """A generation's tasks are in the plan file `plan`; they get the indices from `first` on."""
+    """A generation's tasks are in the plan file `plan`; they get the indices from `first` on.
+
+    `forbidden` proposals were left out, because they met a rule of `forbid`.
+    """
 
     kind: ClassVar[str] = "generation_planned"
     generation: int
     plan: str
     first: int
     count: int
+    forbidden: int = 0
     at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HuntEnded:
-    """The hunter proposed nothing more."""
+    """No further generation is asked for; `reason` says why, and is empty for a grid."""
 
     kind: ClassVar[str] = "hunt_ended"
     generation: int
+    reason: str = ""
     at: float
 
 

@@ -54,12 +54,17 @@ class LaneFailed:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The hunter has proposed a generation; it is written down as plan `name`."""
+    """The hunter has proposed a generation; it is written down as plan `name`.
+
+    `over` says why it proposed nothing; `forbidden` proposals met a rule of `forbid`.
+    """
 
     generation: int
     name: str
     count: int
     tasks: Sequence[Task]
+    forbidden: int = 0
+    over: str = ""
 
 
 @dataclass(frozen=True, slots=True)

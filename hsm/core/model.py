@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Protocol, TypeAlias
@@ -35,11 +35,15 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The verdict on one task. `score` is set when SCORED, `reason` otherwise."""
+    """The verdict on one task. `score` is set when SCORED, `reason` otherwise.
+
+    `score` is the first objective; `metrics` are all the numbers that the program wrote.
+    """
 
     kind: OutcomeKind
     score: float | None = None
     reason: str = ""
+    metrics: Metrics = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,30 @@ class History:
     results: Sequence[TaskResult] = ()
 
 
+class HuntOver(Exception):
+    """A hunter proposes nothing more, and says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Screened:
+    """Proposals that pass the rules of the sweep. `forbidden` counts those taken so far that did not."""
+
+    proposals: Iterable[Proposal]
+    fits: Callable[[Proposal], bool]
+    forbidden: int = 0
+
+    def __iter__(self) -> Iterator[Proposal]:
+        for proposal in self.proposals:
+            if self.fits(proposal):
+                yield proposal
+            else:
+                self.forbidden += 1
+
+
 class Hunter(Protocol):
     """A stateless proposer of generations.
 
@@ -73,7 +101,11 @@ class Hunter(Protocol):
     """
 
     def ask(self, history: History, rng: Random) -> Iterable[Proposal]:
-        """Return the proposals of generation `history.generation`."""
+        """Return the proposals of generation `history.generation`.
+
+        Raises:
+            HuntOver: before the first proposal; the hunt is over for a reason that is worth telling.
+        """
         ...
 
 

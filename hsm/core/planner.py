@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hsm.core.inputs import Input, Planned
 from hsm.core.mailbox import Mailbox
-from hsm.core.model import History, Hunter, Task, TaskResult
+from hsm.core.model import History, Hunter, HuntOver, Screened, Task, TaskResult
 from hsm.core.plan import read_plan, write_plan
 from hsm.core.spec import SweepSpec
 from hsm.core.tracker import SweepTracker
@@ -79,7 +79,18 @@ class Planner:
         generation = request.history.generation
         seed = self._spec.hunt.seed if self._spec.hunt else 0
         rng = self._world.rng("hsm.hunt.v1", seed, generation)
-        proposals = self._hunter.ask(request.history, rng)
-        name, count = write_plan(self._world.files, self._tree.plans, proposals, self._program_digest)
+        try:
+            proposals = self._hunter.ask(request.history, rng)
+            name, count = write_plan(self._world.files, self._tree.plans, proposals, self._program_digest)
+        except HuntOver as over:
+            return Planned(generation, "", 0, (), over=over.reason)
         tasks = tuple(read_plan(self._tree.plans, name, generation=generation, first=request.first))
-        return Planned(generation, name, count, tasks)
+        forbidden = proposals.forbidden if isinstance(proposals, Screened) else 0
+        return Planned(generation, name, count, tasks, forbidden, "" if count else self._why_over(generation))
+
+    def _why_over(self, generation: int) -> str:
+        hunt = self._spec.hunt
+        if hunt is None:
+            return ""
+        done = f"all {hunt.generations} generations are done"
+        return done if generation > hunt.generations else "the hunter proposed nothing more"

@@ -112,11 +112,12 @@ class Reactions:
                 plan=item.name,
                 first=len(tracker.tasks) + 1,
                 count=item.count,
+                forbidden=item.forbidden,
                 at=now,
             )
             turn.take(planned)
         else:
-            turn.take(ev.HuntEnded(generation=item.generation, at=now))
+            turn.take(ev.HuntEnded(generation=item.generation, reason=item.over, at=now))
         self._planner.accepted()
         for reused in tracker.take_duplicates():
             turn.take(reused)

@@ -1,4 +1,4 @@
-"""Scoring: the verdict on a task that is final, by the objective of its hunt. Pure."""
+"""Scoring: the verdict on a task that is final, by the objectives of its hunt. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def score(task: Task, hunt: HuntSpec | None) -> Outcome:
         return Outcome(kind=OutcomeKind.FAILED, reason=task.reason or str(task.status))
     if hunt is None:
         return Outcome(kind=OutcomeKind.NOT_SCORABLE, reason="the sweep has no objective")
-    metrics, metric = task.metrics or {}, hunt.objective.metric
-    value = metrics.get(metric)
-    if value is not None:
-        return Outcome(kind=OutcomeKind.SCORED, score=value)
-    missing = f"{metric} is null" if metric in metrics else f"no metric {metric!r} was written"
-    return Outcome(kind=OutcomeKind.NOT_SCORABLE, reason=task.reason or missing)
+    metrics = task.metrics or {}
+    missing = next((o.metric for o in hunt.objectives if metrics.get(o.metric) is None), None)
+    if missing is None:
+        return Outcome(kind=OutcomeKind.SCORED, score=metrics[hunt.objective.metric], metrics=metrics)
+    why = f"{missing} is null" if missing in metrics else f"no metric {missing!r} was written"
+    return Outcome(kind=OutcomeKind.NOT_SCORABLE, reason=task.reason or why, metrics=metrics)
 
 
 def beats(value: float, best: float, direction: Direction) -> bool:

@@ -73,14 +73,24 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A condition over parameters that no task may meet (`hsm.core.expression`), and why."""
+
+    condition: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GridSpec:
     """The product of `axes` (last axis fastest), less every combination that a rule excludes.
 
-    A rule excludes a combination that has all the rule's values (1 and 1.0 are different values).
+    A rule of `exclude` takes out the combinations that have all its values (1 and 1.0 are different
+    values), a rule of `forbid` those that meet its condition.
     """
 
     axes: tuple[Axis, ...]
     exclude: tuple[Params, ...] = ()
+    forbid: tuple[Rule, ...] = ()
 
     @property
     def product(self) -> int:
@@ -128,8 +138,37 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopRules:
+    """When a hunt ends before its last generation; a rule that is None (or empty) never ends it.
+
+    `tasks` is a budget; `target` the values, by metric, that one parameter set must reach;
+    `no_improvement` a number of generations. The spreads are those of the elite, the best half of a
+    population of all that is scored: of its objective (in its own unit), and of its parameters (largest
+    share of a dimension's range).
+    """
+
+    tasks: int | None = None
+    target: Mapping[str, float] = field(default_factory=dict)
+    no_improvement: int | None = None
+    objective_spread: float | None = None
+    parameter_spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """How much of a hunt explores, exploits and leaps; together 1."""
+
+    explore: float
+    exploit: float
+    wildcat: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HuntSpec:
-    """A search that proposes its tasks generation by generation."""
+    """A search that proposes its tasks generation by generation.
+
+    `further` are objectives beside the first; `shares` is None where the hunter has its own.
+    """
 
     hunter: str
     space: Mapping[str, Dimension]
@@ -138,6 +177,15 @@ class HuntSpec:
     population: int
     seed: int = 0
     options: Params = field(default_factory=dict)
+    further: tuple[Objective, ...] = ()
+    forbid: tuple[Rule, ...] = ()
+    stop: StopRules = field(default_factory=StopRules)
+    shares: Shares | None = None
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All objectives, the first one first."""
+        return (self.objective, *self.further)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,8 @@ def _engine_line(event: ev.Event) -> str:
 
 def _planned(event: ev.GenerationPlanned) -> str:
     last = event.first + event.count - 1
-    return f"generation {event.generation} planned: {task_id(event.first)} to {task_id(last)}"
+    left_out = f"; {event.forbidden} forbidden proposals left out" if event.forbidden else ""
+    return f"generation {event.generation} planned: {task_id(event.first)} to {task_id(last)}{left_out}"
 
 
 _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
@@ -64,7 +65,7 @@ _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
     ev.SourceOpened: lambda event: f"source {event.source} opened with {event.slots} slots",
     ev.SourceFailed: lambda event: f"source {event.source} failed: {event.reason}",
     ev.GenerationPlanned: _planned,
-    ev.HuntEnded: lambda _: "no further generation",
+    ev.HuntEnded: lambda event: f"no further generation{_because(event.reason)}",
     ev.CancelRequested: lambda event: (
         f"cancel requested for {', '.join(map(task_id, event.tasks)) or 'every open task'}"
     ),

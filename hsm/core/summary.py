@@ -38,7 +38,7 @@ class Frozen:
     tasks: Sequence[Task]
 
 
-_SCALARS = ("hunt_ended", "stopped", "cancelled", "epoch", "first_at", "last_at", "retries")
+_SCALARS = ("hunt_ended", "ended_because", "stopped", "cancelled", "epoch", "first_at", "last_at", "retries")
 
 
 def tracker_of(tree: SweepTree, spec: SweepSpec) -> SweepTracker:

@@ -34,6 +34,7 @@ class SweepState:
         self.failures: dict[tuple[str, str], FailureGroup] = {}
         self.cursors: dict[str, str] = {}
         self.hunt_ended = False
+        self.ended_because = ""
         self.stopped = ""
         self.cancelled = False
         self.epoch = 0

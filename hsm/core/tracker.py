@@ -131,7 +131,7 @@ class SweepTracker(SweepState):
             case ev.GenerationPlanned():
                 self._plan(event)
             case ev.HuntEnded():
-                self.hunt_ended = True
+                self.hunt_ended, self.ended_because = True, event.reason
             case ev.SweepStopped():
                 self.stopped = event.reason
             case _:

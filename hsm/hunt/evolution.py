@@ -9,14 +9,15 @@ from functools import partial
 from random import Random
 from typing import Self, assert_never
 
+from hsm.core.errors import ConfigError, Problem
 from hsm.core.model import History, Proposal
-from hsm.core.spec import HuntSpec, SweepSpec
+from hsm.core.spec import HuntSpec, Shares, SweepSpec
 from hsm.hunt.draft import Draft
-from hsm.hunt.labels import Label
-from hsm.hunt.options import Number, Settings, Word, read_options
+from hsm.hunt.labels import Label, labels
+from hsm.hunt.options import WHERE, Number, Settings, Word, read_options
 from hsm.hunt.random_search import hunt_of
 from hsm.hunt.space import Genome, Space
-from hsm.hunt.standing import standing
+from hsm.hunt.standing import best_first, scored_sets
 from hsm.hunt.variation import Variation, blend, uniform
 
 OPTIONS: Mapping[str, Number | Word] = {
@@ -74,8 +75,9 @@ class EvolutionHunter:
 
     Elitism: the pool of parents is the best of all generations, not of the last one. A good parameter
     set therefore stays a parent until better ones displace it, and is never proposed again, which would
-    run nothing. Failed and not-scorable sets are never parents; while nothing is scored, the hunter
-    explores. The shares of explorers and wildcats hold over the hunt, however small a population is.
+    run nothing. With several objectives the best are the first Pareto fronts, the loneliest sets of each
+    first. Failed and not-scorable sets are never parents; while nothing is scored, the hunter explores.
+    The shares of explorers and wildcats hold over the hunt, however small a population is.
     """
 
     spec: SweepSpec
@@ -92,6 +94,7 @@ class EvolutionHunter:
         """
         hunt = hunt_of(spec)
         settings = read_options(hunt.options, OPTIONS)
+        refuse_two_shares(hunt)
         return cls(spec=spec, hunt=hunt, space=Space(dimensions=hunt.space), settings=settings)
 
     def ask(self, history: History, rng: Random) -> Sequence[Proposal]:
@@ -100,11 +103,10 @@ class EvolutionHunter:
             return []
         draft = Draft.after(history, self.spec, self.space)
         breeding = self._breeding(history, rng)
-        labels = self._labels(history.generation) if breeding.pool else [Label.EXPLORE] * self.hunt.population
-        for label in labels:
+        for label in self._labels(history.generation, breeding.pool):
             if not draft.add(partial(breeding.draw, label), rng, label=label):
                 break
-        return draft.proposals
+        return draft.done()
 
     def _breeding(self, history: History, rng: Random) -> Breeding:
         pool = self._pool(history)
@@ -114,20 +116,33 @@ class EvolutionHunter:
 
     def _pool(self, history: History) -> list[Genome]:
         """Return the parents, best first; sets from outside the space (an older sweep file) cannot be."""
-        best = standing(history, seeds=self.spec.seeds, direction=self.hunt.objective.direction)
-        genomes = [genome for entry in best if (genome := self.space.encode(entry.params)) is not None]
-        return genomes[: self.settings.count("parents") or max(2, math.ceil(self.hunt.population / 3))]
+        scored = scored_sets(history, seeds=self.spec.seeds, objectives=self.hunt.objectives)
+        fit = [(entry, genome) for entry in scored if (genome := self.space.encode(entry.params)) is not None]
+        genomes = {id(entry): genome for entry, genome in fit}
+        size = self.settings.count("parents") or max(2, math.ceil(self.hunt.population / 3))
+        return [genomes[id(entry)] for entry in best_first([entry for entry, _ in fit], size)[:size]]
 
-    def _labels(self, generation: int) -> list[Label]:
-        explore = self._quota("explore", generation)
-        wildcat = min(self._quota("wildcat", generation), self.hunt.population - explore)
-        exploit = self.hunt.population - explore - wildcat
-        return [Label.EXPLOIT] * exploit + [Label.WILDCAT] * wildcat + [Label.EXPLORE] * explore
+    def _labels(self, generation: int, pool: Sequence[Genome]) -> list[Label]:
+        if not pool:
+            return [Label.EXPLORE] * self.hunt.population
+        shares = self.hunt.shares or own_shares(self.settings)
+        return labels(shares, population=self.hunt.population, bred=generation - 2)
 
-    def _quota(self, share: str, generation: int) -> int:
-        """Return this generation's part of a share that holds over all bred generations together.
 
-        Rounding each generation alone would give a tenth of a population of four nothing, for ever.
-        """
-        each = self.settings.number(share) * self.hunt.population
-        return round(each * (generation - 1)) - round(each * (generation - 2))
+def own_shares(settings: Settings) -> Shares:
+    """Return the shares that the options give; what neither explores nor leaps exploits."""
+    explore, wildcat = settings.number("explore"), settings.number("wildcat")
+    return Shares(explore=explore, exploit=max(0.0, 1.0 - explore - wildcat), wildcat=wildcat)
+
+
+def refuse_two_shares(hunt: HuntSpec) -> None:
+    """Refuse a hunt whose shares are given twice.
+
+    Raises:
+        ConfigError: `hunt.shares` is there, and so is an option that says the same.
+    """
+    twice = [name for name in ("explore", "wildcat") if hunt.shares is not None and name in hunt.options]
+    if twice:
+        hint = "keep `hunt.shares`"
+        message = "`hunt.shares` is given too"
+        raise ConfigError([Problem(where=f"{WHERE}.{name}", message=message, hint=hint) for name in twice])

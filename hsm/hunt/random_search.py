@@ -29,10 +29,11 @@ class RandomHunter:
         """Build the hunter of a sweep.
 
         Raises:
-            ConfigError: for every unknown option; this hunter has none.
+            ConfigError: for every unknown option; this hunter has none, and it only explores.
         """
         hunt = hunt_of(spec)
         read_options(hunt.options, {})
+        refuse_shares(hunt)
         return cls(spec=spec, hunt=hunt, space=Space(dimensions=hunt.space))
 
     def ask(self, history: History, rng: Random) -> Sequence[Proposal]:
@@ -43,7 +44,7 @@ class RandomHunter:
         for _ in range(self.hunt.population):
             if not draft.add(lambda: self.space.random(rng), rng, label=Label.EXPLORE):
                 break
-        return draft.proposals
+        return draft.done()
 
 
 def hunt_of(spec: SweepSpec) -> HuntSpec:
@@ -56,3 +57,27 @@ def hunt_of(spec: SweepSpec) -> HuntSpec:
         hint = "give the hunter, its space and its objective under `hunt`"
         raise ConfigError([Problem(where="hunt", message="this sweep is no hunt", hint=hint)])
     return spec.hunt
+
+
+def refuse_shares(hunt: HuntSpec) -> None:
+    """Refuse shares for a hunter that only explores.
+
+    Raises:
+        ConfigError: the hunt has shares.
+    """
+    if hunt.shares is not None:
+        hint = "remove them, or choose a hunter that learns, such as evolution"
+        message = f"the hunter `{hunt.hunter}` only explores"
+        raise ConfigError([Problem(where="hunt.shares", message=message, hint=hint)])
+
+
+def refuse_several(hunt: HuntSpec) -> None:
+    """Refuse several objectives for a hunter that follows one.
+
+    Raises:
+        ConfigError: the hunt has further objectives.
+    """
+    if hunt.further:
+        hint = "give one, or choose evolution, nsga2 or tpe"
+        message = f"the hunter `{hunt.hunter}` follows one objective, found {len(hunt.objectives)}"
+        raise ConfigError([Problem(where="hunt.objective", message=message, hint=hint)])

@@ -13,9 +13,12 @@ from types import MappingProxyType
 from hsm.core.errors import ConfigError, ExitCode, HsmError, Problem
 from hsm.core.model import Hunter
 from hsm.core.spec import SweepSpec
+from hsm.hunt import cma, diversity, gaussian, optuna_search
+from hsm.hunt.bounded import bounded
 from hsm.hunt.evolution import EvolutionHunter
 from hsm.hunt.grid import GridHunter
 from hsm.hunt.options import did_you_mean
+from hsm.hunt.quasi_random import LatinHypercubeHunter, SobolHunter
 from hsm.hunt.random_search import RandomHunter
 
 GROUP = "hsm.hunters"
@@ -24,7 +27,14 @@ BUILT_IN: Mapping[str, Callable[[SweepSpec], Hunter]] = MappingProxyType(
     {
         "grid": GridHunter.from_spec,
         "random": RandomHunter.from_spec,
+        "sobol": SobolHunter.from_spec,
+        "latin-hypercube": LatinHypercubeHunter.from_spec,
         "evolution": EvolutionHunter.from_spec,
+        "cmaes": cma.build,
+        "tpe": optuna_search.build_tpe,
+        "nsga2": optuna_search.build_nsga2,
+        "gp": gaussian.build,
+        "quality-diversity": diversity.build,
     }
 )
 """The hunters of HSM itself: they need no installed distribution, and no plug-in can displace them."""
@@ -51,7 +61,7 @@ def build_hunter(spec: SweepSpec) -> Hunter:
     """
     name = "grid" if spec.hunt is None else spec.hunt.hunter
     built_in = BUILT_IN.get(name)
-    return built_in(spec) if built_in else _from_plugin(_only(name), spec)
+    return bounded(built_in(spec) if built_in else _from_plugin(_only(name), spec), spec)
 
 
 def _only(name: str) -> EntryPoint:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from hsm.core.model import History, Hunter, Outcome, OutcomeKind, Proposal, TaskResult
+from hsm.core.model import History, Hunter, HuntOver, Outcome, OutcomeKind, Proposal, TaskResult
 from hsm.core.spec import (
     Axis,
     Dimension,
@@ -64,7 +64,15 @@ def ask(
     spec: SweepSpec, results: tuple[TaskResult, ...] = (), *, generation: int = 1, seed: int = 0
 ) -> list[Proposal]:
     history = History(generation=generation, results=results)
-    return list(build_hunter(spec).ask(history, Random(f"{seed}/{generation}")))
+    return proposed(build_hunter(spec), history, Random(f"{seed}/{generation}"))
+
+
+def proposed(hunter: Hunter, history: History, rng: Random) -> list[Proposal]:
+    """Return a generation; an empty one when the hunt is over, whatever the reason."""
+    try:
+        return list(hunter.ask(history, rng))
+    except HuntOver:
+        return []
 
 
 def tell(
@@ -101,7 +109,7 @@ def play(spec: SweepSpec, score: Score, *, seed: int = 0) -> tuple[TaskResult, .
     results: tuple[TaskResult, ...] = ()
     for generation in range(1, 1_000):
         rng = Random(f"{seed}/{generation}")
-        proposals = list(hunter.ask(History(generation=generation, results=results), rng))
+        proposals = proposed(hunter, History(generation=generation, results=results), rng)
         if not proposals:
             return results
         results += tell(proposals, score, generation=generation, after=len(results))

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.core.model import History, Outcome, OutcomeKind, TaskResult
-from hsm.core.spec import Choices, Dimension, Direction, FloatRange, IntRange, Params
+from hsm.core.spec import Choices, Dimension, Direction, FloatRange, IntRange, Objective, Params
 from hsm.hunt.standing import standing
 from hsm.hunt.values import params_key
 from hsm.hunt.variation import reflect
 from tests.unit.hunt.hunting import ask, hunt_spec, number, play
+
+MINIMIZED = (Objective(metric="f", direction=Direction.MINIMIZE),)
 
 
 def sphere(params: Params, _seed: int = 0) -> float:
@@ -108,7 +110,7 @@ def test_a_set_is_scored_by_the_mean_of_all_its_seeds() -> None:
         result(6, steady, 2.0, seed=1),
         result(7, steady, 1.0, seed=0),  # a reused result is not counted twice
     )
-    ranked = standing(History(generation=2, results=results), seeds=2, direction=Direction.MINIMIZE)
+    ranked = standing(History(generation=2, results=results), seeds=2, objectives=MINIMIZED)
     assert [(entry.params["x"], entry.score) for entry in ranked] == [(2.0, 1.5), (3.0, 7.0)]
 
 
@@ -116,7 +118,11 @@ def test_scores_that_are_no_numbers_are_no_scores() -> None:
     """NaN and infinities never win, in either direction."""
     results = tuple(result(i, {"x": float(i)}, s) for i, s in enumerate((float("nan"), float("inf"), 1.0)))
     for direction in Direction:
-        ranked = standing(History(generation=2, results=results), seeds=1, direction=direction)
+        ranked = standing(
+            History(generation=2, results=results),
+            seeds=1,
+            objectives=(Objective(metric="f", direction=direction),),
+        )
         assert [entry.score for entry in ranked] == [1.0]
 
 
