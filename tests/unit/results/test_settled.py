@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from hsm.core import events as ev
-from hsm.core.model import Exit, Proposal
-from hsm.core.plan import write_plan
-from hsm.core.states import Cause, TaskStatus
+from hsm.core.states import TaskStatus
 from hsm.core.tree import SweepTree
 from hsm.results.rows import row_of, rows
 from hsm.results.settled import Settled, _TaskFold
 from hsm.wire.files import Files
 from tests.unit.core.stories import Story
-from tests.unit.core.worlds import Process, hunt_spec, new_tree, open_ledger, sweep_spec
+from tests.unit.core.worlds import hunt_spec, new_tree, sweep_spec
+from tests.unit.results.written import ended, write
 
 SPEC = hunt_spec()
 NEVER = 1 << 30
@@ -49,42 +46,10 @@ def test_rows_are_those_of_the_whole_fold(seed: int, tree: SweepTree) -> None:
     assert early < len(told)
 
 
-def _ended(task: int, attempt: int, *, failed: bool) -> list[ev.Event]:
-    who: dict[str, Any] = {"task": task, "attempt": attempt}
-    end = Exit(code=int(failed), wall_s=0.5)
-    last: ev.Event = ev.AttemptSealed(**who, metrics={"f": 1.0}, at=4.0)
-    if failed:
-        last = ev.AttemptFailed(**who, cause=Cause.APPLICATION, reason="=bad", at=4.0)
-    return [
-        ev.AttemptIntended(**who, token=f"{task}-{attempt}", source="local", at=1.0),
-        ev.AttemptExited(**who, exit=end, manifest="m" * 64, started_at=2.0, at=3.0),
-        last,
-    ]
-
-
-async def _write(tree: SweepTree, groups: Sequence[Sequence[ev.Event]], *, count: int = 3) -> None:
-    """Write one epoch for each group."""
-    for epoch, group in enumerate(groups, 1):
-        world = Process()
-        _, ledger = open_ledger(world, tree)
-        opening: list[ev.Event] = [
-            ev.EngineStarted(epoch=epoch, host="here", pid=1, version="0", at=0.0),
-        ]
-        if epoch == 1:
-            proposals = [Proposal(params={"k": at}) for at in range(1, count + 1)]
-            name, _ = write_plan(Files(), tree.plans, proposals, "program")
-            opening.append(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=0.5))
-        stopped = ev.EngineStopped(epoch=epoch, status="partial", at=9.0)  # type: ignore[arg-type]
-        await ledger.commit([*opening, *group, stopped])
-        ledger.close()
-        Process.dead.add((world.identity().host, world.identity().pid))
-        world.close()
-
-
-async def test_a_task_that_was_tried_again_is_told_as_it_ended(tree: SweepTree) -> None:
+async def test_a_task_that_was_tried_again_is_told_as_itended(tree: SweepTree) -> None:
     """A failure of an earlier engine that a later one made good never shows."""
-    again = [ev.TasksReopened(tasks=(1,), at=10.0), *_ended(1, 2, failed=False)]
-    await _write(tree, [[*_ended(1, 1, failed=True), *_ended(2, 1, failed=False)], again])
+    again = [ev.TasksReopened(tasks=(1,), at=10.0), *ended(1, 2, failed=False)]
+    await write(tree, [[*ended(1, 1, failed=True), *ended(2, 1, failed=False)], again])
     found = list(rows(Files(), tree, sweep_spec()))
     assert [(row["meta.status"], row["meta.attempts"]) for row in found] == [
         ("sealed", 2),
@@ -97,12 +62,12 @@ async def test_a_task_that_was_tried_again_is_told_as_it_ended(tree: SweepTree) 
 
 async def test_a_failed_task_holds_nothing_up(tree: SweepTree) -> None:
     """In the last engine's time a failure is told where it stands, and so is what comes behind it."""
-    await _write(tree, [[*_ended(1, 1, failed=True), *_ended(2, 1, failed=False)]])
+    await write(tree, [[*ended(1, 1, failed=True), *ended(2, 1, failed=False)]])
     fold, told = _TaskFold(tree, SPEC, last_epoch=1), []
     name = next(tree.plans.glob("*.jsonl")).stem
     fold.take(ev.EngineStarted(epoch=1, host="here", pid=1, version="0", at=0.0))
     fold.take(ev.GenerationPlanned(generation=1, plan=name, first=1, count=3, at=0.5))
-    for event in [*_ended(1, 1, failed=True), *_ended(2, 1, failed=False)]:
+    for event in [*ended(1, 1, failed=True), *ended(2, 1, failed=False)]:
         fold.take(event)
         told += [settled.task.status for settled in fold.due()]
     assert told == [TaskStatus.FAILED, TaskStatus.SEALED]
@@ -110,7 +75,7 @@ async def test_a_failed_task_holds_nothing_up(tree: SweepTree) -> None:
 
 async def test_a_row_says_why_a_task_failed(tree: SweepTree) -> None:
     """Cause, exit code and reason stand in the row, and there is no metric."""
-    await _write(tree, [_ended(1, 1, failed=True)])
+    await write(tree, [ended(1, 1, failed=True)])
     row = next(rows(Files(), tree, sweep_spec()))
     assert (row["meta.cause"], row["meta.exit_code"], row["meta.reason"]) == ("application", 1, "=bad")
     assert (row["meta.started_at"], row["meta.wall_s"]) == ("1970-01-01T00:00:02.000+00:00", 0.5)
