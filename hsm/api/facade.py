@@ -6,7 +6,7 @@ running loop such as a notebook's, where it blocks the cell.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -91,8 +91,11 @@ class Sweep:
     def events(self) -> Iterator[ev.Event]:
         """Yield what has happened since the sweep began, and what happens until nobody drives it any more."""
         events = self._inner.events()
-        while (event := PORTAL.call(lambda: _next(events))) is not None:
-            yield event
+        try:
+            while (event := PORTAL.call(lambda: _next(events))) is not None:
+                yield event
+        finally:
+            PORTAL.call(lambda: _close(events))
 
     def wait(self) -> SweepStatus:
         """Wait until no engine drives it any more, and return where it stands then."""
@@ -133,8 +136,12 @@ class Sweep:
         return self._inner._repr_html_()
 
 
-async def _next(events: AsyncIterator[ev.Event]) -> ev.Event | None:
+async def _next(events: AsyncGenerator[ev.Event, None]) -> ev.Event | None:
     return await anext(events, None)
+
+
+async def _close(events: AsyncGenerator[ev.Event, None]) -> None:
+    await events.aclose()
 
 
 def listed(words: str | Sequence[str]) -> tuple[str, ...]:

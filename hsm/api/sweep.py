@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -145,7 +145,7 @@ class AsyncSweep:
 
     # What happens
 
-    async def events(self) -> AsyncIterator[ev.Event]:
+    async def events(self) -> AsyncGenerator[ev.Event, None]:
         """Yield what has happened since the sweep began, and what happens until nobody drives it any more."""
         reader, released = LedgerReader(self._world.files, self._tree), 0
         is_last = False

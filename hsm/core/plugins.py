@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
 from hsm.core.errors import ExitCode, HsmError
@@ -61,16 +61,25 @@ def plugins(group: str) -> list[Plugin]:
 
 def _all(group: str) -> Iterator[Plugin]:
     for distribution in distributions():
-        text = distribution.read_text("entry_points.txt") or ""
-        if group not in text:
-            continue
-        owner = str(distribution.metadata["Name"] or "unknown")
-        version = str(distribution.metadata["Version"] or "")
         try:
+            if group not in (distribution.read_text("entry_points.txt") or ""):
+                continue  # most have none; parsing each would cost `hsm --help` its quickness
             points = [point for point in distribution.entry_points if point.group == group]
-        except (ValueError, AttributeError) as error:
-            fault = f"its entry points cannot be read: {error}"
-            yield Plugin(group=group, name="", distribution=owner, version=version, fault=fault)
+        except (ValueError, TypeError, AttributeError) as error:  # what its parser makes of damaged text
+            yield _of(distribution, group, fault=f"its entry points cannot be read: {error}")
             continue
-        for point in points:
-            yield Plugin(group=group, name=point.name, distribution=owner, version=version, point=point)
+        yield from (_of(distribution, group, point) for point in points)
+
+
+def _of(
+    distribution: Distribution, group: str, point: EntryPoint | None = None, *, fault: str = ""
+) -> Plugin:
+    metadata = distribution.metadata
+    return Plugin(
+        group=group,
+        name=point.name if point else "",
+        distribution=str(metadata["Name"] or "unknown"),
+        version=str(metadata["Version"] or ""),
+        point=point,
+        fault=fault,
+    )

@@ -86,8 +86,8 @@ def _each(name: str, columns: Sequence[str]) -> Iterator[str]:
 
 
 def _hint(name: str, columns: Sequence[str]) -> str:
-    short = {column.partition(".")[2]: column for column in columns}
-    near = did_you_mean(name, columns) or did_you_mean(name, short)
+    short = [column.partition(".")[2] for column in columns]
+    near = did_you_mean(name, columns if "." in name else short)
     more = f" and {len(columns) - SHOWN_NAMES} more" if len(columns) > SHOWN_NAMES else ""
     known = f"there are {', '.join(columns[:SHOWN_NAMES])}{more}"
     return f"{near}; {known}" if near else known

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from hsm.core.spec import Value
 from hsm.results.frames import text
 
+EMPTY_LINE = '""'  # a row of one missing cell: readers skip a line without anything
 FOREIGN = "meta.reason"
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 _QUOTED = frozenset(',"\r\n')
@@ -25,7 +26,8 @@ def header(columns: Sequence[str]) -> str:
 
 def line(row: dict[str, Value], columns: Sequence[str]) -> str:
     """Return a row as one line, ended by a newline."""
-    return ",".join([_field(name, row.get(name)) for name in columns]) + "\n"
+    text = ",".join([_field(name, row.get(name)) for name in columns])
+    return f"{text or EMPTY_LINE}\n"
 
 
 def _field(name: str, cell: Value) -> str:

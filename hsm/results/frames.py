@@ -21,13 +21,19 @@ Columns = Mapping[str, Sequence[Value]]
 INT64 = range(-(2**63), 2**63)
 
 
-def _imported(package: str, extra: str) -> Any:
+def imported(package: str, extra: str) -> Any:
+    """Return a package that HSM can do without.
+
+    Raises:
+        MissingPackage: it is not installed; an extra of HSM brings it.
+    """
     try:
         return import_module(package)
     except ModuleNotFoundError as error:
-        if error.name != package:
+        root = package.partition(".")[0]
+        if error.name != root:
             raise
-        raise MissingPackage(package, extra) from None
+        raise MissingPackage(root, extra) from None
 
 
 def to_numpy(cells: Sequence[Value]) -> np.ndarray[Any, Any]:
@@ -53,21 +59,21 @@ def to_numpy(cells: Sequence[Value]) -> np.ndarray[Any, Any]:
 
 def to_pandas(columns: Columns) -> pd.DataFrame:
     """Return a data frame; pandas chooses the types."""
-    library = _imported("pandas", "notebook")
+    library = imported("pandas", "notebook")
     frame: pd.DataFrame = library.DataFrame({name: list(cells) for name, cells in columns.items()})
     return frame
 
 
 def to_polars(columns: Columns) -> pl.DataFrame:
     """Return a data frame of uniform columns."""
-    library = _imported("polars", "notebook")
+    library = imported("polars", "notebook")
     frame: pl.DataFrame = library.DataFrame({name: uniform(cells) for name, cells in columns.items()})
     return frame
 
 
 def to_arrow(columns: Columns) -> pa.Table:
     """Return a table of uniform columns."""
-    library = _imported("pyarrow", "export")
+    library = imported("pyarrow", "export")
     table: pa.Table = library.table({name: uniform(cells) for name, cells in columns.items()})
     return table
 
@@ -80,7 +86,7 @@ def write_parquet(columns: Columns, path: Path) -> None:
         OSError: it cannot be written.
     """
     table = to_arrow(columns)
-    _imported("pyarrow.parquet", "export").write_table(table, path)
+    imported("pyarrow.parquet", "export").write_table(table, path)
 
 
 def uniform(cells: Sequence[Value]) -> list[Any]:

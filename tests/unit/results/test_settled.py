@@ -1,0 +1,82 @@
+"""Rows out of a ledger that is being read: the same as those of the whole fold, and early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from hsm.core import events as ev
+from hsm.core.states import TaskStatus
+from hsm.core.tree import SweepTree
+from hsm.results.rows import row_of, rows
+from hsm.results.settled import Settled, _TaskFold
+from hsm.wire.files import Files
+from tests.unit.core.stories import Story
+from tests.unit.core.worlds import hunt_spec, new_tree, sweep_spec
+from tests.unit.results.written import ended, write
+
+SPEC = hunt_spec()
+NEVER = 1 << 30
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> SweepTree:
+    return new_tree(tmp_path)
+
+
+def _row(settled: Settled) -> dict[str, object]:
+    return dict(row_of(settled, "s", "tasks"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_are_those_of_the_whole_fold(seed: int, tree: SweepTree) -> None:
+    """Whatever happened, each task comes once, in order, as the tracker has it at the end."""
+    story = Story(Random(seed), tree, SPEC)
+    events = story.tell(150)
+    fold, told = _TaskFold(tree, SPEC, last_epoch=NEVER), []
+    for event in events:
+        fold.take(event)
+        told += [_row(settled) for settled in fold.due()]
+    early = len(told)
+    told += [_row(settled) for settled in fold.rest()]
+    tracker = story.tracker
+    assert told == [_row(Settled(task, tracker.result_of(task))) for task in tracker.tasks]
+    assert early < len(told)
+
+
+async def test_a_task_that_was_tried_again_is_told_as_itended(tree: SweepTree) -> None:
+    """A failure of an earlier engine that a later one made good never shows."""
+    again = [ev.TasksReopened(tasks=(1,), at=10.0), *ended(1, 2, failed=False)]
+    await write(tree, [[*ended(1, 1, failed=True), *ended(2, 1, failed=False)], again])
+    found = list(rows(Files(), tree, sweep_spec()))
+    assert [(row["meta.status"], row["meta.attempts"]) for row in found] == [
+        ("sealed", 2),
+        ("sealed", 1),
+        ("received", 0),
+    ]
+    assert found[0]["metric.f"] == 1.0
+    assert "meta.reason" not in found[0]
+
+
+async def test_a_failed_task_holds_nothing_up(tree: SweepTree) -> None:
+    """In the last engine's time a failure is told where it stands, and so is what comes behind it."""
+    await write(tree, [[*ended(1, 1, failed=True), *ended(2, 1, failed=False)]])
+    fold, told = _TaskFold(tree, SPEC, last_epoch=1), []
+    name = next(tree.plans.glob("*.jsonl")).stem
+    fold.take(ev.EngineStarted(epoch=1, host="here", pid=1, version="0", at=0.0))
+    fold.take(ev.GenerationPlanned(generation=1, plan=name, first=1, count=3, at=0.5))
+    for event in [*ended(1, 1, failed=True), *ended(2, 1, failed=False)]:
+        fold.take(event)
+        told += [settled.task.status for settled in fold.due()]
+    assert told == [TaskStatus.FAILED, TaskStatus.SEALED]
+
+
+async def test_a_row_says_why_a_task_failed(tree: SweepTree) -> None:
+    """Cause, exit code and reason stand in the row, and there is no metric."""
+    await write(tree, [ended(1, 1, failed=True)])
+    row = next(rows(Files(), tree, sweep_spec()))
+    assert (row["meta.cause"], row["meta.exit_code"], row["meta.reason"]) == ("application", 1, "=bad")
+    assert (row["meta.started_at"], row["meta.wall_s"]) == ("1970-01-01T00:00:02.000+00:00", 0.5)
+    assert not [name for name in row if name.startswith("metric.")]
