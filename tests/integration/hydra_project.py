@@ -151,9 +151,9 @@ class HydraProject:
         (plugin / "__init__.py").write_text(SWEEPER)
         return cls(root)
 
-    def argv(self, *arguments: str, program: Sequence[str] = ("crop.py",)) -> list[str]:
-        """Return the command of a multirun on two slots, if no other launcher is named."""
-        ours = ["hydra/launcher=hsm", "hydra.launcher.source=local:2"]
+    def argv(self, *arguments: str, program: Sequence[str] = ("crop.py",), slots: int = 2) -> list[str]:
+        """Return the command of a multirun on so many slots, if no other launcher is named."""
+        ours = ["hydra/launcher=hsm", f"hydra.launcher.source=local:{slots}"]
         is_ours = not any(argument.startswith("hydra/launcher=") for argument in arguments)
         return [sys.executable, *program, "--multirun", *arguments, *(ours if is_ours else ())]
 

@@ -94,7 +94,7 @@ def test_jobs_of_any_values_survive_freezing(
     path.write_text(dump_document(spec.document), encoding="utf-8")
     assert load_frozen(path) == spec
     proposals = list(build_hunter(spec).ask(History(generation=1), World().rng(0)))
-    assert [proposal.params[batch.NUMBER] for proposal in proposals] == [5 + i for i in range(len(jobs))]
+    assert [proposal.params[batch.NUMBER] for proposal in proposals] == [str(5 + i) for i in range(len(jobs))]
     assert [json.loads(str(proposal.params[batch.OVERRIDES])) for proposal in proposals] == overrides
 
 
