@@ -147,14 +147,24 @@ def _without(text: str, *keys: str) -> dict[str, object]:
 
 
 def test_jobs_are_configured_as_by_hydras_own_launcher(project: HydraProject) -> None:
-    """Another configuration, a module, the job's own folder: `.hydra/` says the same for both launchers."""
-    (project.root / "conf" / "other.yaml").write_text("defaults: [crop]\nhydra: {job: {env_copy: [FIELD]}}")
-    arguments = ["-cn", "other", "water=3,4", "hydra.job.chdir=true", "hydra.verbose=true", "+extra={a: [1]}"]
+    """Another configuration, a module, the job's own folder: both launchers write and call back the same."""
+    arguments = [
+        "-cn",
+        "called",
+        "called=${hydra.sweep.dir}.txt",
+        "water=3,4",
+        "hydra.job.chdir=true",
+        "hydra.verbose=true",
+        "+extra={a: [1]}",
+    ]
     program = ("-m", "crop")
     project.run(*arguments, "hydra.sweep.dir=ours", program=program, FIELD="north")
     project.run(*arguments, "hydra.sweep.dir=theirs", "hydra/launcher=basic", program=program, FIELD="north")
+    assert (project.root / "ours.txt").read_text() == "begin\nend\n"
     for number in ("0", "1"):
         ours, theirs = (project.root / name / number for name in ("ours", "theirs"))
+        assert (ours / "ours.txt").read_text() == (theirs / "theirs.txt").read_text()
+        assert (ours / "ours.txt").read_text().startswith("job\njob COMPLETED")
         assert (ours / "harvest.txt").read_text() == (theirs / "harvest.txt").read_text()
         for name in ("config.yaml", "overrides.yaml"):
             assert (ours / ".hydra" / name).read_text() == (theirs / ".hydra" / name).read_text()
