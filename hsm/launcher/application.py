@@ -51,7 +51,7 @@ def running_application(function: str, now: Mapping[str, str]) -> Application:
         name=name,
         directory=Path.cwd(),
         function=function,
-        arguments=tuple(sys.argv[1:]),
+        arguments=tuple(given_arguments(sys.orig_argv)),
         now=now,
     )
 
@@ -68,6 +68,24 @@ def _program() -> tuple[Form, str]:
             hint="start it as `python app.py ...` or `python -m package.app ...`",
         )
     return Form.SCRIPT, str(Path(path).absolute())
+
+
+def given_arguments(interpreter: Sequence[str]) -> Sequence[str]:
+    """Return the application's arguments from the command line of its interpreter.
+
+    Not those of `sys.argv`: an application may have added to them or taken from them, and will do so again.
+    """
+    words = iter(interpreter[1:])
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            break  # the script
+        if not word.startswith("--") and "m" in word.lstrip("-") and word[1] not in "WX":
+            if word.endswith("m"):
+                next(words, None)
+            break
+        if word in ("-W", "-X", "--check-hash-based-pycs"):
+            next(words, None)
+    return list(words)
 
 
 def command(application: Application, project: Path) -> list[str]:

@@ -39,7 +39,7 @@ def jobs_section(job_overrides: Sequence[Sequence[str]], first: int, read: Read)
     }
     constants = {name: column[0] for name, column in columns.items() if _is_constant(column)}
     varied: dict[str, Value] = {name: column for name, column in columns.items() if name not in constants}
-    varied[NUMBER] = list(range(first, first + len(jobs)))
+    varied[NUMBER] = [str(first + place) for place in range(len(jobs))]  # a name, no quantity to plot
     varied[OVERRIDES] = [json.dumps(list(overrides)) for overrides in job_overrides]
     return {"paired": [{"jobs": varied}]}, constants
 

@@ -59,7 +59,8 @@ def _job_return(tree: SweepTree, task: Task | None, job: Composed, stopped: str)
 def _state(task: Task | None) -> str:
     if task is None or not task.status.is_final:
         return "not run"
-    return f"{task.status}: {task.reason}" if task.reason else str(task.status)
+    status = str(task.status)
+    return status if task.reason in ("", status) else f"{status}: {task.reason}"
 
 
 def _error(tree: SweepTree, task: Task | None, job: Composed, stopped: str) -> Exception:

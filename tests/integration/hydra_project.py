@@ -68,6 +68,45 @@ if __name__ == "__main__":
     print("after the multirun")
 '''
 
+CALLBACKS = '''
+"""Notes which of Hydra's callbacks are called."""
+from pathlib import Path
+
+from hydra.experimental.callback import Callback
+
+
+class Noted(Callback):
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def note(self, name):
+        with self.path.open("a") as file:
+            file.write(f"{name}\\n")
+
+    def on_run_start(self, config, **kwargs):
+        self.note("run")
+
+    def on_multirun_start(self, config, **kwargs):
+        self.note("begin")
+
+    def on_multirun_end(self, config, **kwargs):
+        self.note("end")
+
+    def on_job_start(self, config, **kwargs):
+        self.note("job")
+
+    def on_job_end(self, config, job_return, **kwargs):
+        self.note(f"job {job_return.status.name} {job_return.return_value['yield']}")
+'''
+
+CALLED = """
+defaults: [crop]
+called: ???
+hydra:
+  job: {env_copy: [FIELD]}
+  callbacks: {noted: {_target_: noted.Noted, path: "${called}"}}
+"""
+
 CONFIGURATION = """
 defaults: [{soil: garden}, _self_]
 water: 1
@@ -146,14 +185,16 @@ class HydraProject:
         (root / "conf").mkdir(parents=True)
         (root / "conf" / "crop.yaml").write_text(CONFIGURATION)
         (root / "crop.py").write_text(APPLICATION)
+        (root / "conf" / "called.yaml").write_text(CALLED)
+        (root / "noted.py").write_text(CALLBACKS)
         plugin = root / "plugins" / "hydra_plugins" / "probe_sweeper"
         plugin.mkdir(parents=True)
         (plugin / "__init__.py").write_text(SWEEPER)
         return cls(root)
 
-    def argv(self, *arguments: str, program: Sequence[str] = ("crop.py",)) -> list[str]:
-        """Return the command of a multirun on two slots, if no other launcher is named."""
-        ours = ["hydra/launcher=hsm", "hydra.launcher.source=local:2"]
+    def argv(self, *arguments: str, program: Sequence[str] = ("crop.py",), slots: int = 2) -> list[str]:
+        """Return the command of a multirun on so many slots, if no other launcher is named."""
+        ours = ["hydra/launcher=hsm", f"hydra.launcher.source=local:{slots}"]
         is_ours = not any(argument.startswith("hydra/launcher=") for argument in arguments)
         return [sys.executable, *program, "--multirun", *arguments, *(ours if is_ours else ())]
 

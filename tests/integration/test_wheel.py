@@ -129,6 +129,21 @@ def test_the_installed_command_answers(environment: Path, clean_env: dict[str, s
     assert hsm.__version__ in _run([command, "--version"], cwd=tmp_path, env=clean_env)
 
 
+def test_hydra_finds_the_installed_launcher(
+    environment: Path, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """The plug-in of the wheel is in Hydra's namespace, and loads nothing of hsm until it is used."""
+    code = (
+        "import sys; from hydra.core.plugins import Plugins; from hydra.plugins.launcher import Launcher;"
+        "found = [kind for kind in Plugins.instance().discover(Launcher) if kind.__name__ == 'HsmLauncher'];"
+        "print(sys.modules[found[0].__module__].__file__, 'hsm' in sys.modules)"
+    )
+    said = _run([str(environment / "bin/python"), "-c", code], cwd=tmp_path, env=clean_env)
+    place, is_loaded = said.split()
+    assert Path(place).is_relative_to(environment)
+    assert is_loaded == "False"
+
+
 def test_the_installed_command_runs_a_sweep(
     environment: Path, clean_env: dict[str, str], tmp_path: Path
 ) -> None:

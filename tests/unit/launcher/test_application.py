@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from hsm.core.command import CommandTemplate
 from hsm.core.model import Task
 from hsm.core.spec import ProgramSpec
 from hsm.launcher.__main__ import _parser
-from hsm.launcher.application import Application, Form, command, variables
+from hsm.launcher.application import Application, Form, command, given_arguments, variables
 from hsm.wire.canonical import canonical_json
 
 PROJECT = Path("/home/me/project")
@@ -46,6 +47,23 @@ def test_the_process_of_a_job_learns_what_the_multirun_knew(
     assert (given.arguments, given.function, given.now) == (arguments, function, now)
     assert (given.directory, given.script) == (str(folder), str(folder / "app.py"))
     assert (given.number, given.overrides) == (3, ["a='{x} $y'"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python app.py -m lr=1",
+        "python -W error -X dev -u app.py -m lr=1",
+        "python -Xdev -Wm --check-hash-based-pycs always app.py -m lr=1",
+        "python -m pkg.app -m lr=1",
+        "python -mpkg.app -m lr=1",
+        "python -Im pkg.app -m lr=1",
+        "/env/bin/python /env/bin/train -m lr=1",
+    ],
+)
+def test_arguments_are_those_that_were_typed(line: str) -> None:
+    """Whatever the interpreter was told before them, and whatever the application makes of `sys.argv`."""
+    assert given_arguments(line.split()) == ["-m", "lr=1"]
 
 
 def test_what_lies_in_the_project_is_named_from_there() -> None:

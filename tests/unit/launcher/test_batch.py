@@ -18,6 +18,7 @@ from hsm.core.spec import SweepSpec
 from hsm.core.world import World
 from hsm.hunt.registry import build_hunter
 from hsm.launcher import batch
+from hsm.wire.canonical import canonical_json
 
 SETTINGS: dict[str, Any] = {
     "source": None,
@@ -94,8 +95,27 @@ def test_jobs_of_any_values_survive_freezing(
     path.write_text(dump_document(spec.document), encoding="utf-8")
     assert load_frozen(path) == spec
     proposals = list(build_hunter(spec).ask(History(generation=1), World().rng(0)))
-    assert [proposal.params[batch.NUMBER] for proposal in proposals] == [5 + i for i in range(len(jobs))]
+    assert [proposal.params[batch.NUMBER] for proposal in proposals] == [str(5 + i) for i in range(len(jobs))]
     assert [json.loads(str(proposal.params[batch.OVERRIDES])) for proposal in proposals] == overrides
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("e\u0301", "'e\\u0301'"),
+        ("a\x00b", "'a\\x00b'"),
+        (float("inf"), "inf"),
+        (1 << 70, "1180591620717411303424"),
+        ({1: 2}, "{1: 2}"),
+        (["e\u0301"], None),
+        ([1, {"a": None}], [1, {"a": None}]),
+    ],
+)
+def test_values_that_no_parameter_can_hold_are_shown_as_text(value: Any, expected: Any) -> None:
+    """What is run is the text of the override, whatever the table shows."""
+    found = batch.shown(value)
+    canonical_json(found)
+    assert expected is None or found == expected
 
 
 def test_what_all_jobs_have_alike_is_a_constant() -> None:
