@@ -140,16 +140,23 @@ def _range_row(view: ReportView, name: str, done: list[Task]) -> Markup:
         for task in done
         if (value := view.metrics(task).get(name)) is not None and math.isfinite(value)
     ]
-    cells = [short(name, VALUE, "td"), tag("td", f"{len(pairs):,} of {len(done):,}", class_="n")]
+    cells = [
+        short(name, VALUE, "td"),
+        tag("td", f"{len(pairs):,} of {len(done):,}", class_="n", data_v=len(pairs)),
+    ]
     if not pairs:
         return tag("tr", *cells, *([tag("td", "–", class_="n")] * 3))
     low, high = min(pairs, key=_value), max(pairs, key=_value)
-    written = column([low[0], float(median(value for value, _ in pairs)), high[0]])
+    values = [low[0], float(median(value for value, _ in pairs)), high[0]]
+    written = column(values)
     ends = {0: low[1], 2: high[1]}
     return tag(
         "tr",
         *cells,
-        *(tag("td", _where(ends.get(place)), text, class_="n") for place, text in enumerate(written)),
+        *(
+            tag("td", _where(ends.get(place)), text, class_="n", data_v=values[place])
+            for place, text in enumerate(written)
+        ),
     )
 
 

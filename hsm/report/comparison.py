@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from statistics import median
+from types import MappingProxyType
 
 from hsm.core.states import TaskStatus
 from hsm.report import plots
@@ -22,14 +23,6 @@ NAME = 44
 METRICS = 20
 PARAMETERS = 20
 DIFFERENCES = 80
-PLACES = {
-    "sweeps": "Sweeps",
-    "best": "Best",
-    "convergence": "Convergence",
-    "metrics": "Metrics",
-    "parameters": "Parameters",
-    "differences": "Configuration",
-}
 
 
 def file_name(views: Sequence[ReportView]) -> str:
@@ -47,12 +40,13 @@ def render_comparison(views: Sequence[ReportView]) -> str:
         tag("h1", f"{count(len(views), 'sweep')} side by side"),
         tag("p", shorten(names, 300), class_="ident"),
     )
-    writers = (_sweeps, _best, _convergence, _metrics, _parameters, _differences)
+    has_hunt = any(view.spec.hunt is not None for view in views)
+    chosen = {key: entry for key, entry in SECTIONS.items() if has_hunt or key not in ("best", "convergence")}
     return page(
         f"Comparison of {count(len(views), 'sweep')}: {shorten(names, 100)}",
         head,
-        PLACES,
-        [write(views) for write in writers],
+        {key: word for key, (word, _) in chosen.items()},
+        [write(views) for _, write in chosen.values()],
         "Links work while this file lies in the reports/ directory of the first sweep, among the others.",
     )
 
@@ -118,8 +112,6 @@ def _measured(value: float | None, words: Callable[[float], str]) -> Markup:
 
 def _best(views: Sequence[ReportView]) -> Markup:
     hunts = [view for view in views if view.spec.hunt is not None]
-    if not hunts:
-        return section("best", "Best of each", note("None of these sweeps has an objective."))
     names = list(dict.fromkeys(name for view in hunts for name in view.varying))[:12]
     titles = ("sweep", "objective", "best", "task", "scored", *(shorten(name, 28) for name in names))
     rows = []
@@ -208,7 +200,7 @@ def _differences(views: Sequence[ReportView]) -> Markup:
     unlike = [name for name in names if len({own.get(name) for own in facts}) > 1]
     if not unlike:
         return section("differences", heading, note("Their configurations are alike in every key."))
-    head = [tag("th", "key"), *(tag("th", _link(view)) for view in views)]
+    head = [tag("th", "key"), *(tag("th", shorten(view.sweep_id, NAME)) for view in views)]
     rows = [
         tag(
             "tr",
@@ -228,3 +220,15 @@ def _environment(view: ReportView) -> dict[str, str]:
     facts = dict(flat(view.metadata))
     wanted = ("hsm", "python", "platform", "git.commit", "git.dirty", "program_digest")
     return {f"metadata.{name}": plain(facts[name]) for name in wanted if name in facts}
+
+
+SECTIONS: Mapping[str, tuple[str, Callable[[Sequence[ReportView]], Markup]]] = MappingProxyType(
+    {
+        "sweeps": ("Sweeps", _sweeps),
+        "best": ("Best", _best),
+        "convergence": ("Convergence", _convergence),
+        "metrics": ("Metrics", _metrics),
+        "parameters": ("Parameters", _parameters),
+        "differences": ("Configuration", _differences),
+    }
+)

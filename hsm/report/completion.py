@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 from hsm.report import error_analysis
 from hsm.report.best import best
 from hsm.report.cost import cost
 from hsm.report.drawn import convergence, parameters
 from hsm.report.failures import failures
-from hsm.report.html import join, tag
+from hsm.report.html import Markup, tag
 from hsm.report.origin import provenance, reproduce
 from hsm.report.page import page
 from hsm.report.performance import FILE_NAME as PERFORMANCE
@@ -19,18 +22,20 @@ from hsm.report.view import ReportView
 FILE_NAME = "completion_report.html"
 """Its name in the sweep's `reports/`."""
 
-SECTIONS = {
-    "summary": ("Summary", summary),
-    "best": ("Best", best),
-    "convergence": ("Convergence", convergence),
-    "parameters": ("Parameters", parameters),
-    "gallery": ("Pictures", gallery),
-    "performance": ("Performance", cost),
-    "failures": ("Failures", failures),
-    "tasks": ("Tasks", task_table),
-    "reproduce": ("Reproduce", reproduce),
-    "provenance": ("Provenance", provenance),
-}
+SECTIONS: Mapping[str, tuple[str, Callable[[ReportView], Markup]]] = MappingProxyType(
+    {
+        "summary": ("Summary", summary),
+        "best": ("Best", best),
+        "convergence": ("Convergence", convergence),
+        "parameters": ("Parameters", parameters),
+        "gallery": ("Pictures", gallery),
+        "performance": ("Performance", cost),
+        "failures": ("Failures", failures),
+        "tasks": ("Tasks", task_table),
+        "reproduce": ("Reproduce", reproduce),
+        "provenance": ("Provenance", provenance),
+    }
+)
 
 
 def render(view: ReportView) -> str:
@@ -41,7 +46,7 @@ def render(view: ReportView) -> str:
         places["best"] = "Metrics"
     others = tag(
         "p",
-        join(tag("a", "Error analysis", href=error_analysis.FILE_NAME)),
+        tag("a", "Error analysis", href=error_analysis.FILE_NAME),
         tag("a", "Performance as YAML", href=PERFORMANCE),
         class_="pages",
     )

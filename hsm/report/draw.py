@@ -252,7 +252,13 @@ def _parallel(figure: Figure, size: Size) -> Markup:
         if ends:
             marks.append(tag("path", d="".join(ends), class_="k-none"))
     for place, axis in enumerate(figure.axes):
-        marks += _upright(axis, scales[place], across[place], int(gap / LETTER), is_odd=place % 2 == 1)
+        is_last = place == len(figure.axes) - 1 and place > 0
+        marks += _ticks(axis, scales[place], across[place], is_last=is_last)
+        end = {0: ("a", 4.0), len(figure.axes) - 1: ("a e", size.width - 4.0)}
+        class_, x = end.get(place, ("a m", across[place]))
+        words = axis.heading + (" (log)" if scales[place].log else "")
+        title = shorten(words, max(10, int(gap / LETTER) if place in end else int(1.8 * gap / LETTER)))
+        marks.append(tag("text", title, x=x, y=28 if place % 2 else 13, class_=class_))
     return tag(
         "svg",
         *marks,
@@ -278,19 +284,16 @@ def _stump(point: Sequence[float], scales: Sequence[Scale], across: Sequence[flo
     return "" if last is None else cross(across[last], scales[last].at(point[last]), 3.5)
 
 
-def _upright(axis: Axis, scale_: Scale, at: float, letters: int, *, is_odd: bool) -> list[Markup]:
-    title = shorten(axis.heading + (" (log)" if scale_.log else ""), max(8, 2 * letters - 1))
-    marks = [
-        tag("path", d=f"M{at} {scale_.end}V{scale_.start}", class_="axis"),
-        tag("text", title, x=at, y=28 if is_odd else 13, class_="a m"),
-    ]
-    names = axis.categories
-    ticks = [(float(p), shorten(name, 10)) for p, name in enumerate(names)] if names else []
-    stride = max(1, math.ceil(len(ticks) / 12))
-    for tick, word in ticks[::stride] or [(t, tick_label(t)) for t in scale_.ticks(4)]:
+def _ticks(axis: Axis, scale_: Scale, at: float, *, is_last: bool) -> list[Markup]:
+    """Return an upright axis; its labels stand where no line goes, if there is such a side."""
+    marks = [tag("path", d=f"M{at} {scale_.end}V{scale_.start}", class_="axis")]
+    names = [(float(place), shorten(name, 10)) for place, name in enumerate(axis.categories)]
+    stride = max(1, math.ceil(len(names) / 12))
+    x, class_ = (at + 6, "t halo") if is_last else (at - 6, "t e halo")
+    for tick, word in names[::stride] or [(tick, tick_label(tick)) for tick in scale_.ticks(4)]:
         y = scale_.at(tick)
         marks.append(tag("path", d=f"M{at - 3:g} {y}h6", class_="axis"))
-        marks.append(tag("text", word, x=at - 6, y=y + 4, class_="t e halo"))
+        marks.append(tag("text", word, x=x, y=y + 4, class_=class_))
     return marks
 
 

@@ -76,7 +76,7 @@ def _importance(view: ReportView) -> Markup:
     head = [tag("th", "parameter"), *(tag("th", title, class_="n") for title in titles)]
     rows = [_influence_row(one) for one in found[: plots.SHOWN]]
     numbers = table(head, rows, label="Importance of the parameters")
-    return join(plate(figure, 620), tag("details", tag("summary", "The same in numbers"), numbers))
+    return join(plate(figure, 520), tag("details", tag("summary", "The same in numbers"), numbers))
 
 
 def _influence_row(one: plots.Influence) -> Markup:

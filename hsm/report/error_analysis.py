@@ -175,10 +175,9 @@ def _shared_by_all(view: ReportView) -> Markup:
 
 
 def _range_row(one: Shared, entry: Range) -> Markup:
-    width = f"{max(0.5, 60 * entry.share):.1f}"
     bar = tag(
         "svg",
-        tag("rect", x=0, y=0, width=width, height=8, class_="f-failed"),
+        tag("rect", x=0, y=0, width=f"{60 * entry.share:.1f}", height=8, class_="f-failed"),
         viewBox="0 0 60 8",
         preserveAspectRatio="none",
         class_="share",

@@ -8,7 +8,7 @@ from hsm.core.model import Task
 from hsm.core.monitor import REMEDIES
 from hsm.core.states import AttemptState
 from hsm.report.groups import FailedAlike
-from hsm.report.html import Markup, code, join, note, section, short, tag, text
+from hsm.report.html import Markup, code, join, note, prose, section, short, tag, text
 from hsm.report.links import task_link, task_list
 from hsm.report.text import count, redact, size
 from hsm.report.view import ReportView, has_result
@@ -47,10 +47,10 @@ def _group(view: ReportView, group: FailedAlike, *, is_open: bool) -> Markup:
     return tag("article", heading, words, hint, where, *tails, silent, class_="failure")
 
 
-def sentence(remedy: str, view: ReportView, group: FailedAlike) -> str:
+def sentence(remedy: str, view: ReportView, group: FailedAlike) -> Markup:
     """Return a remedy as a sentence, its commands filled in."""
     words = remedy.replace("TASK", group.tasks[0].task_id).replace("ID", view.sweep_id)
-    return f"{words[0].upper()}{words[1:]}."
+    return prose(f"{words[0].upper()}{words[1:]}.")
 
 
 def log_tail(view: ReportView, task: Task, *, is_open: bool) -> Markup:

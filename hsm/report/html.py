@@ -62,6 +62,12 @@ def note(*children: str | None) -> Markup:
     return tag("p", *children, class_="note")
 
 
+def prose(words: str) -> Markup:
+    """Return text in which what stands between backticks is a literal."""
+    parts = words.split("`")
+    return join(*(code(part) if place % 2 else part for place, part in enumerate(parts)))
+
+
 def code(value: str) -> Markup:
     """Return a literal."""
     return tag("code", value)

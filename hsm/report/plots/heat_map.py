@@ -57,7 +57,7 @@ def _figure(
         ),
         series=(Series(name="", mark=Mark.BLOCK, tone=Tone.HEAT, points=tuple(points), notes=tuple(notes)),),
         n=sum(map(len, cells.values())),
-        note="Dark is low, bright is high.",
+        note="Dark is low, bright is high; an empty place has no value.",
     )
 
 
