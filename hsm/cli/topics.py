@@ -127,7 +127,8 @@ def _kinds(base: type[HsmError]) -> Iterator[type[HsmError]]:
 
 
 def _told(kind: type[HsmError]) -> str:
-    return f"exit {int(kind.exit_code)}: {(kind.__doc__ or '').strip().splitlines()[0].partition('. ')[0].rstrip('.')}"
+    first = (kind.__doc__ or "").strip().splitlines()[0].partition(". ")[0]
+    return f"exit {int(kind.exit_code)}: {first.rstrip('.')}"
 
 
 def _config() -> Iterator[str]:
@@ -141,8 +142,8 @@ def _config() -> Iterator[str]:
     yield "  2. the sweep file         and the files of its `defaults` list"
     yield f"  3. environment            {PREFIX}TIMEOUT=10m, {PREFIX}RESOURCES__CPUS=2"
     yield "  4. project                hsm.yaml, in the nearest folder upwards"
-    yield "  5. user                   $XDG_CONFIG_HOME/hsm/config.yaml (~/.config)"
-    yield "  6. site                   /etc/xdg/hsm/config.yaml, or each of $XDG_CONFIG_DIRS"
+    yield "  5. user                   hsm/config.yaml in $XDG_CONFIG_HOME (~/.config)"
+    yield "  6. site                   hsm/config.yaml in $XDG_CONFIG_DIRS (/etc/xdg)"
     yield "  7. defaults"
     yield ""
     yield "`hsm config show FILE --origin` tells which one won, `hsm config validate`"
