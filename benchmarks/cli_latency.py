@@ -58,6 +58,7 @@ def main() -> None:
         "python -c pass": [sys.executable, "-c", "pass"],
         "hsm --help": [hsm, "--help"],
         f"hsm sweep status, {arguments.tasks} tasks": [hsm, "sweep", "status", "last"],
+        f"completing a task of {arguments.tasks}": ["env", "_HSM_COMPLETE=bash", hsm, "hsm logs task_1"],
     }.items():
         print(f"{name:40} {median_s(argv, home, arguments.rounds):.3f} s")
     for form, lines in {"csv": 2, "jsonl": 1}.items():  # the head of a CSV is no row

@@ -73,7 +73,8 @@ def offered(words: Sequence[str], environment: Mapping[str, str]) -> Iterator[Of
         index = json.load(file)
     typed = parsed(index, words)
     if typed.path not in index["commands"]:
-        yield from _matching(typed.word, index["groups"].get(typed.path, {}).items())
+        known = {} if typed.arguments else index["groups"].get(typed.path, {})
+        yield from _matching(typed.word, known.items())
         return
     command = index["commands"][typed.path]
     takes: Any = None

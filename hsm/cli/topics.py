@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from textwrap import wrap
 
 from hsm.core.errors import ExitCode, HsmError
 from hsm.core.states import FINAL, LIVE, TRANSITIONS, AttemptState, Cause, SweepStatus, TaskStatus
+
+WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +75,12 @@ EXITS: Mapping[ExitCode, str] = {
 
 
 def _rows(table: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each word; what is told of it goes on in the same column."""
     width = max(len(word) for word in table)
-    return (f"  {word:{width}}  {told}".rstrip() for word, told in table.items())
+    for word, told in table.items():
+        first, *rest = wrap(told, WIDTH - width - 4) or [""]
+        yield f"  {word:{width}}  {first}".rstrip()
+        yield from (f"  {'':{width}}  {line}" for line in rest)
 
 
 def _states() -> Iterator[str]:
@@ -96,7 +104,13 @@ def _followers(state: AttemptState) -> str:
     return ", ".join(other for other in AttemptState if other in TRANSITIONS[state])
 
 
+RAISERS = ("hsm.core.template", "hsm.hunt.registry")
+"""Modules with errors of their own, beside those of `hsm.core.errors`."""
+
+
 def _exit_codes() -> Iterator[str]:
+    for name in RAISERS:
+        import_module(name)
     yield "Exit codes never change"
     yield from _rows({str(int(code)): told for code, told in EXITS.items()})
     yield ""
@@ -113,24 +127,27 @@ def _kinds(base: type[HsmError]) -> Iterator[type[HsmError]]:
 
 
 def _told(kind: type[HsmError]) -> str:
-    return f"exit {int(kind.exit_code)}: {(kind.__doc__ or '').strip().splitlines()[0]}"
+    first = (kind.__doc__ or "").strip().splitlines()[0].partition(". ")[0]
+    return f"exit {int(kind.exit_code)}: {first.rstrip('.')}"
 
 
 def _config() -> Iterator[str]:
     from hsm.config.json_schema import MEANINGS, setting_names
     from hsm.config.settings import KEYS, PREFIX
 
-    yield "A sweep file says what one sweep is. Settings hold for every sweep that does not say otherwise."
+    yield "A sweep file says what one sweep is. Settings hold for every sweep that does"
+    yield "not say otherwise."
     yield "The strongest first:"
     yield "  1. flags and overrides    --source local:4, timeout=10m, resources.cpus=2"
     yield "  2. the sweep file         and the files of its `defaults` list"
     yield f"  3. environment            {PREFIX}TIMEOUT=10m, {PREFIX}RESOURCES__CPUS=2"
     yield "  4. project                hsm.yaml, in the nearest folder upwards"
-    yield "  5. user                   $XDG_CONFIG_HOME/hsm/config.yaml, else ~/.config/hsm/config.yaml"
-    yield "  6. site                   /etc/xdg/hsm/config.yaml, or each of $XDG_CONFIG_DIRS"
+    yield "  5. user                   hsm/config.yaml in $XDG_CONFIG_HOME (~/.config)"
+    yield "  6. site                   hsm/config.yaml in $XDG_CONFIG_DIRS (/etc/xdg)"
     yield "  7. defaults"
     yield ""
-    yield "`hsm config show FILE --origin` tells which one won; `hsm config validate` checks all of them."
+    yield "`hsm config show FILE --origin` tells which one won, `hsm config validate`"
+    yield "checks all of them."
     yield ""
     yield "Settings"
     yield from _rows({key: MEANINGS.get(key, "") for key in KEYS})
@@ -165,7 +182,7 @@ def _hunters() -> Iterator[str]:
 
 def _of_hunter(factory: object) -> str:
     owner = getattr(factory, "__self__", factory)
-    return (getattr(owner, "__doc__", None) or "of a plug-in").strip().splitlines()[0]
+    return (getattr(owner, "__doc__", None) or "of a plug-in").strip().splitlines()[0].rstrip(".")
 
 
 TOPICS: Mapping[str, Topic] = {

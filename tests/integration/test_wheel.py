@@ -106,7 +106,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert f"\nVersion: {hsm.__version__}\n" in metadata
     assert "\nLicense-Expression: Apache-2.0\n" in metadata
     assert "\nRequires-Python: >=3.11\n" in metadata
-    assert "hsm = hsm.cli.main:main" in entry_points
+    assert "hsm = hsm.cli.entry:main" in entry_points
     assert "Apache License" in licence
 
 
