@@ -75,7 +75,7 @@ def _number(value: Value) -> float | None:
 
 
 def _bred(replay: Replay, ranges: Mapping[str, tuple[float, float]], rng: Random) -> Draw:
-    archive = _archive(replay, ranges)
+    archive = _archive(replay, ranges, rng.getrandbits(SEED_BITS))
     if archive.empty:
         return lambda: replay.space.random(rng)
     size = len(replay.space.dimensions)
@@ -98,12 +98,13 @@ def _bred(replay: Replay, ranges: Mapping[str, tuple[float, float]], rng: Random
     return draw
 
 
-def _archive(replay: Replay, ranges: Mapping[str, tuple[float, float]]) -> Any:
-    """Return the grid with everything in it that has a score and all measures."""
+def _archive(replay: Replay, ranges: Mapping[str, tuple[float, float]], seed: int) -> Any:
+    """Return the grid with everything in it that has a score and all measures; it draws parents itself."""
     archive = load("ribs.archives").GridArchive(
         solution_dim=len(replay.space.dimensions),
         dims=[replay.settings.count("cells")] * len(ranges),
         ranges=list(ranges.values()),
+        seed=seed,
     )
     pairs = [(one, measured) for one in replay.scored if (measured := _measured(one, list(ranges)))]
     if pairs:

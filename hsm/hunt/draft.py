@@ -47,9 +47,9 @@ class Draft:
         rules = spec.hunt.forbid if spec.hunt else ()
         return cls(spec=spec, space=space, known=known, constraints=Constraints.of(rules))
 
-    def add(self, draw: Callable[[], Genome], rng: Random, *, label: str) -> bool:
+    def add(self, draw: Callable[[], Genome], rng: Random, *, label: str, tries: int = TRIES) -> bool:
         """Add the first new set that `draw` gives; False when nothing new is to be had any more."""
-        for _ in range(TRIES):
+        for _ in range(tries):
             if self._take(self.space.decode(draw()), label):
                 return True
         return self._add_any(rng, label)

@@ -31,6 +31,9 @@ REPLAYED = 10_000
 
 SEED_BITS = 32
 
+TRIES = 16
+"""Draws from a model that may hit known or forbidden sets; each costs more than one of chance."""
+
 Draw: TypeAlias = "Callable[[], Genome]"
 
 
@@ -93,7 +96,8 @@ class GuidedHunter:
         replay = self._replay(history)
         exploit = self.model(replay, rng)
         for label in self._labels(history.generation, replay):
-            if not draft.add(partial(self._draw, label, exploit, replay, rng), rng, label=label):
+            draw = partial(self._draw, label, exploit, replay, rng)
+            if not draft.add(draw, rng, label=label, tries=TRIES):
                 break
         return draft.done()
 

@@ -17,22 +17,29 @@ from hsm.core.spec import (
     Objective,
     Params,
     ProgramSpec,
+    Rule,
     SweepSpec,
 )
 from hsm.hunt import build_hunter
 
 Score = Callable[[Params, int], "float | None"]
 
+BOUNDS = ("further", "forbid", "stop", "shares")
+
 PLANE: dict[str, Dimension] = {"x": FloatRange(low=-5.0, high=5.0), "y": FloatRange(low=-5.0, high=5.0)}
 
 
 def grid_spec(
-    axes: dict[str, tuple[Any, ...]], *, exclude: tuple[Params, ...] = (), **more: Any
+    axes: dict[str, tuple[Any, ...]],
+    *,
+    exclude: tuple[Params, ...] = (),
+    forbid: tuple[Rule, ...] = (),
+    **more: Any,
 ) -> SweepSpec:
     parts = tuple(
         Axis(names=(name,), points=tuple((value,) for value in values)) for name, values in axes.items()
     )
-    return sweep(grid=GridSpec(axes=parts, exclude=exclude), **more)
+    return sweep(grid=GridSpec(axes=parts, exclude=exclude, forbid=forbid), **more)
 
 
 def hunt_spec(  # one argument for each thing that a test varies
@@ -52,6 +59,7 @@ def hunt_spec(  # one argument for each thing that a test varies
         generations=generations,
         population=population,
         options=options or {},
+        **{name: more.pop(name) for name in BOUNDS if name in more},
     )
     return sweep(hunt=hunt, **more)
 
