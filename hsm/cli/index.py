@@ -10,6 +10,8 @@ import click
 _METAVARS = {
     "ID": "sweep",
     "TASK": "task",
+    "TASKS": "task",
+    "SELECTOR": "task",
     "SOURCE": "source",
     "FILE": "file",
     "PATH": "file",

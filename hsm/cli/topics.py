@@ -163,12 +163,15 @@ def _selectors() -> Iterator[str]:
         {
             "12": "a number",
             "task_0012": "a task's id",
-            "12-40": "a range, both ends included",
+            "12-40": "a range, both ends included; 1-100:10 takes every tenth",
             "failed": "a status; `hsm help states` has them all",
+            "open, final": "tasks that may still come to something, and those that are over",
+            "waiting, queued": "not handed to a source yet, and handed over but not running",
             "best:5": "the five best by the objective",
             "all": "every task",
         }
     )
+    yield "Several are joined by commas: 3,7-9,failed"
 
 
 def _hunters() -> Iterator[str]:

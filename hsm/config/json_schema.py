@@ -47,6 +47,17 @@ _DIMENSION = {
         {"type": "object", "not": {"anyOf": [{"required": [key]} for key in DIMENSION_KEYS]}},
     ]
 }
+_RULE: Schema = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "object",
+            "required": ["rule"],
+            "additionalProperties": False,
+            "properties": {"rule": {"type": "string", "minLength": 1}, "because": {"type": "string"}},
+        },
+    ]
+}
 _OPEN: Mapping[str, Schema] = {
     "program.command": {
         "anyOf": [
@@ -63,6 +74,8 @@ _OPEN: Mapping[str, Schema] = {
         },
     },
     "sweep.exclude": {"type": "array", "items": {"type": "object", "minProperties": 1}},
+    "sweep.forbid": {"type": "array", "items": _RULE},
+    "hunt.forbid": {"type": "array", "items": _RULE},
     "hunt.space": {"type": "object", "minProperties": 1, "additionalProperties": _DIMENSION},
     "parameters": {"type": "object", "propertyNames": _NAMES},
 }
@@ -80,6 +93,7 @@ MEANINGS: Mapping[str, str] = {
     "sweep.grid": "Every combination of these lists; the last key changes fastest.",
     "sweep.paired": "Groups of lists that go together.",
     "sweep.exclude": "Combinations that are left out.",
+    "sweep.forbid": "Rules over parameters; what they hold for is left out, such as `b > 2 and c < 0`.",
     "sweep.seeds": "Replicates of every parameter set.",
     "hunt": "A search that proposes its tasks, generation by generation.",
     "hunt.hunter": "Who proposes: grid, random, evolution, or one that is installed.",
@@ -91,6 +105,14 @@ MEANINGS: Mapping[str, str] = {
     "hunt.objective.direction": "Whether a larger or a smaller metric is better.",
     "hunt.seed": "Seed of the hunter's random numbers.",
     "hunt.seeds": "Replicates of every proposal.",
+    "hunt.forbid": "Rules over parameters; what they hold for is never proposed.",
+    "hunt.shares": "How much of a generation explores, exploits, and is wild.",
+    "hunt.stop": "When the hunt ends before its last generation.",
+    "hunt.stop.tasks": "So many tasks have been proposed.",
+    "hunt.stop.target": "Values, by metric, that one parameter set must reach.",
+    "hunt.stop.no_improvement": "So many generations in a row brought nothing better.",
+    "hunt.stop.objective_spread": "The scores of the better half of a generation differ by no more than this.",
+    "hunt.stop.parameter_spread": "The parameters of the better half differ by no more than this share of their range.",
     "hunt.options": "The hunter's own settings.",
     "parameters": "Constants that every task gets.",
     "resources": "What one attempt needs.",
