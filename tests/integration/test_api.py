@@ -169,6 +169,43 @@ def test_ctrl_c_leaves_in_good_order(project: Project) -> None:
     assert len(project.begun()) == 3
 
 
+FORKED = """
+import multiprocessing, hsm
+
+def look():
+    return str(hsm.open("last").status()), len(hsm.open("last").results())
+
+if __name__ == "__main__":
+    here = look()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(look) == here == ("failed", 3), here
+"""
+
+
+def test_a_forked_process_can_ask_too(project: Project) -> None:
+    """The loop's thread does not come along with a fork; the child gets one of its own and does not hang."""
+    hsm.run("heat.yaml")
+    (project.root / "forked.py").write_text(FORKED)
+    argv = [sys.executable, "forked.py"]
+    done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, timeout=40, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_analysis_of_a_plugin_sees_the_results(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sweep.analyse` calls what an installed distribution offers in `hsm.analyses`."""
+    information = tmp_path / "site" / "scaling_pack-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: scaling-pack\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[hsm.analyses]\nscaling = scaling_pack:scaling\n")
+    code = "def scaling(results):\n    return {'mean': results.where('score > 0').to_numpy('score').mean()}\n"
+    (tmp_path / "site" / "scaling_pack.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert "scaling" in hsm.analyses()
+    assert hsm.run("heat.yaml").analyse("scaling") == {"mean": 2.0}
+
+
 def test_a_notebook_shows_a_card(project: Project) -> None:
     """Name, status, counts and path, with every value escaped."""
     (project.root / "<b>").mkdir()
