@@ -149,19 +149,32 @@ async def test_a_sweep_is_cancelled_and_completed(project: Project) -> None:
         assert (await sweep.results())["score"] == [1.0, 3.0, 3.0]
 
 
+INTERRUPTED = """
+import hsm
+
+try:
+    hsm.run("heat.yaml")
+except KeyboardInterrupt:
+    sweep = hsm.open("last")
+    print(sweep.status(), type(list(sweep.events())[-1]).__name__, flush=True)
+    raise
+"""
+
+
 def test_ctrl_c_leaves_in_good_order(project: Project) -> None:
     """An interrupted `hsm.run` raises at once, its tasks go on, and the sweep can be taken up elsewhere."""
     project.hold.touch()
     script = project.root / "script.py"
-    script.write_text("import hsm\nhsm.run('heat.yaml')\n")
-    with (project.root / "script.err").open("wb") as err:
-        process = subprocess.Popen([sys.executable, str(script)], cwd=project.root, stderr=err)
+    script.write_text(INTERRUPTED)
+    with (project.root / "script.err").open("wb") as err, (project.root / "script.out").open("wb") as out:
+        process = subprocess.Popen([sys.executable, str(script)], cwd=project.root, stdout=out, stderr=err)
     until(lambda: len(project.begun()) == 2, "two tasks that run")
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(40) == -signal.SIGINT
     said = (project.root / "script.err").read_text()
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert "never awaited" not in said
+    assert (project.root / "script.out").read_text() == "partial EngineStopped\n"
     sweep = hsm.open("last")
     assert sweep.status() is SweepStatus.PARTIAL
     project.hold.unlink()
