@@ -249,6 +249,9 @@ def test_results_become_frames_of_other_libraries() -> None:
             "param.big": [2**70, 1, None],
             "param.same": [[1, 2], [3, 4], [5, 6]],
             "metric.none": [None, None, None],
+            "metric.whole": [1, 2, None],
+            "meta.signal": [None, None, None],
+            "meta.label": [None, None, None],
         }
     )
     table = results.to_arrow()
@@ -259,7 +262,12 @@ def test_results_become_frames_of_other_libraries() -> None:
         "param.big": [str(2**70), "1", None],
         "param.same": ["[1, 2]", "[3, 4]", "[5, 6]"],
         "metric.none": [None, None, None],
+        "metric.whole": [1.0, 2.0, None],
+        "meta.signal": [None, None, None],
+        "meta.label": [None, None, None],
     }
+    types = [str(field.type) for field in table.schema if not field.name.startswith("param.")]
+    assert types == ["double", "double", "int64", "string"]
     assert results.to_polars().to_dict(as_series=False) == table.to_pydict()
     assert isinstance(results.to_polars(), polars.DataFrame)
     frame = results.to_pandas()
