@@ -24,6 +24,8 @@ class Portal:
     def call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine to its end and return what it returns, or raise what it raises.
 
+        A process that was forked off after the first call has no such thread: it gets one of its own.
+
         When the caller is interrupted (Ctrl-C), the coroutine is cancelled and has ended before the
         interruption goes on; a second interruption does not wait for that.
         """
@@ -54,7 +56,7 @@ class Portal:
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or self._thread is None or not self._thread.is_alive():
                 ready = threading.Event()
                 self._thread = threading.Thread(
                     target=self._serve, args=(ready,), name="hsm-portal", daemon=True
@@ -79,8 +81,8 @@ class Portal:
         with self._lock:
             loop, stop, thread = self._loop, self._stop, self._thread
             self._loop = self._stop = self._thread = None
-        if loop is not None and stop is not None and thread is not None:
-            atexit.unregister(self.close)
+        atexit.unregister(self.close)
+        if loop is not None and stop is not None and thread is not None and thread.is_alive():
             loop.call_soon_threadsafe(stop.set)
             thread.join()
 

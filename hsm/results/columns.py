@@ -30,6 +30,15 @@ TRAILING = (
     "meta.path",
     "meta.reason",
 )
+COUNTS = (
+    "meta.seed",
+    "meta.generation",
+    "meta.attempts",
+    "meta.exit_code",
+    "meta.signal",
+    "meta.max_rss_bytes",
+)
+NUMBERS = ("meta.wall_s",)
 METAS = frozenset((*LEADING, *TRAILING))
 SHOWN_NAMES = 30
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsm.core.spec import Value
+from hsm.results.columns import COUNTS, METAS, METRIC, NUMBERS
 from hsm.results.errors import MissingPackage
 
 if TYPE_CHECKING:
@@ -72,10 +73,20 @@ def to_polars(columns: Columns) -> pl.DataFrame:
 
 
 def to_arrow(columns: Columns) -> pa.Table:
-    """Return a table of uniform columns."""
+    """Return a table of uniform columns. Metrics are float64, `meta.*` of one type in every sweep."""
     library = imported("pyarrow", "export")
-    table: pa.Table = library.table({name: uniform(cells) for name, cells in columns.items()})
+    made = {name: _array(library, name, uniform(cells)) for name, cells in columns.items()}
+    table: pa.Table = library.table(made)
     return table
+
+
+def _array(library: Any, name: str, cells: list[Any]) -> Any:
+    """Return an array whose type does not depend on what happens to be there, where that is known."""
+    if name in COUNTS and all(cell is None or cell in INT64 for cell in cells):
+        return library.array(cells, library.int64())
+    if name in NUMBERS or (name.startswith(METRIC) and not any(isinstance(cell, str) for cell in cells)):
+        return library.array([cell if cell is None else float(cell) for cell in cells], library.float64())
+    return library.array(cells, library.string() if name in METAS else None)
 
 
 def write_parquet(columns: Columns, path: Path) -> None:

@@ -18,7 +18,9 @@ SHOWN_ROWS = 20
 SHOWN_COLUMNS = 16
 SHOWN_TEXT = 60
 STATUS = "meta.status"
-HIDDEN = ("meta.sweep", "meta.config_hash", "meta.path", "meta.max_rss_bytes", "meta.signal")
+PADDING = "padding:2px 10px 2px 0"
+ALWAYS = ("meta.task", STATUS)
+HIDDEN = ("meta.started_at", "meta.ended_at", "meta.config_hash", "meta.path", "meta.max_rss_bytes")
 
 COLORS: Mapping[TaskStatus, str] = {
     TaskStatus.SEALED: "#009e73",
@@ -48,7 +50,7 @@ def shown(cell: Value) -> str:
 def table_of(columns: Mapping[str, Sequence[Value]], count: int) -> str:
     """Return the first rows of results, and how many there are in which state."""
     names = [name for name in columns if _is_worth(name, columns[name])][:SHOWN_COLUMNS]
-    head = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in names)
+    head = "".join(f"<th style='text-align:left;{PADDING}'>{escape(name)}</th>" for name in names)
     body = "".join(
         f"<tr>{''.join(_cell(columns[name][at]) for name in names)}</tr>"
         for at in range(min(count, SHOWN_ROWS))
@@ -58,11 +60,14 @@ def table_of(columns: Mapping[str, Sequence[Value]], count: int) -> str:
     if count > SHOWN_ROWS or len(names) < len(columns):
         said.append(f"shown: {min(count, SHOWN_ROWS)} rows, {counted(len(names), 'column')}")
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<div>{table}<p><small>{escape(' · '.join(said))}</small></p></div>"
+    return f"<div style='overflow-x:auto'>{table}<p><small>{escape(' · '.join(said))}</small></p></div>"
 
 
 def _is_worth(name: str, cells: Sequence[Value]) -> bool:
-    return name not in HIDDEN and (not name.startswith("meta.") or any(cell is not None for cell in cells))
+    """Tell whether a person wants to see a column: not what is the same for every task."""
+    if not name.startswith("meta.") or name in ALWAYS:
+        return True
+    return name not in HIDDEN and any(cell != cells[0] for cell in cells)
 
 
 def _cell(cell: Value) -> str:
@@ -70,7 +75,7 @@ def _cell(cell: Value) -> str:
     if len(words) > SHOWN_TEXT:
         words = words[: SHOWN_TEXT - 1] + "…"
     side = "right" if isinstance(cell, int | float) and not isinstance(cell, bool) else "left"
-    return f"<td style='text-align:{side}'>{escape(words)}</td>"
+    return f"<td style='text-align:{side};{PADDING}'>{escape(words)}</td>"
 
 
 def card_of(tree: SweepTree, name: str, now: Progress) -> str:

@@ -149,24 +149,74 @@ async def test_a_sweep_is_cancelled_and_completed(project: Project) -> None:
         assert (await sweep.results())["score"] == [1.0, 3.0, 3.0]
 
 
+INTERRUPTED = """
+import hsm
+
+try:
+    hsm.run("heat.yaml")
+except KeyboardInterrupt:
+    sweep = hsm.open("last")
+    print(sweep.status(), type(list(sweep.events())[-1]).__name__, flush=True)
+    raise
+"""
+
+
 def test_ctrl_c_leaves_in_good_order(project: Project) -> None:
     """An interrupted `hsm.run` raises at once, its tasks go on, and the sweep can be taken up elsewhere."""
     project.hold.touch()
     script = project.root / "script.py"
-    script.write_text("import hsm\nhsm.run('heat.yaml')\n")
-    with (project.root / "script.err").open("wb") as err:
-        process = subprocess.Popen([sys.executable, str(script)], cwd=project.root, stderr=err)
+    script.write_text(INTERRUPTED)
+    with (project.root / "script.err").open("wb") as err, (project.root / "script.out").open("wb") as out:
+        process = subprocess.Popen([sys.executable, str(script)], cwd=project.root, stdout=out, stderr=err)
     until(lambda: len(project.begun()) == 2, "two tasks that run")
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(40) == -signal.SIGINT
     said = (project.root / "script.err").read_text()
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert "never awaited" not in said
+    assert (project.root / "script.out").read_text() == "partial EngineStopped\n"
     sweep = hsm.open("last")
     assert sweep.status() is SweepStatus.PARTIAL
     project.hold.unlink()
     assert sweep.complete() is SweepStatus.FAILED
     assert len(project.begun()) == 3
+
+
+FORKED = """
+import multiprocessing, hsm
+
+def look():
+    return str(hsm.open("last").status()), len(hsm.open("last").results())
+
+if __name__ == "__main__":
+    here = look()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(look) == here == ("failed", 3), here
+"""
+
+
+def test_a_forked_process_can_ask_too(project: Project) -> None:
+    """The loop's thread does not come along with a fork; the child gets one of its own and does not hang."""
+    hsm.run("heat.yaml")
+    (project.root / "forked.py").write_text(FORKED)
+    argv = [sys.executable, "forked.py"]
+    done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, timeout=40, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_analysis_of_a_plugin_sees_the_results(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sweep.analyse` calls what an installed distribution offers in `hsm.analyses`."""
+    information = tmp_path / "site" / "scaling_pack-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: scaling-pack\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[hsm.analyses]\nscaling = scaling_pack:scaling\n")
+    code = "def scaling(results):\n    return {'mean': results.where('score > 0').to_numpy('score').mean()}\n"
+    (tmp_path / "site" / "scaling_pack.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert "scaling" in hsm.analyses()
+    assert hsm.run("heat.yaml").analyse("scaling") == {"mean": 2.0}
 
 
 def test_a_notebook_shows_a_card(project: Project) -> None:
@@ -199,6 +249,9 @@ def test_results_become_frames_of_other_libraries() -> None:
             "param.big": [2**70, 1, None],
             "param.same": [[1, 2], [3, 4], [5, 6]],
             "metric.none": [None, None, None],
+            "metric.whole": [1, 2, None],
+            "meta.signal": [None, None, None],
+            "meta.label": [None, None, None],
         }
     )
     table = results.to_arrow()
@@ -209,7 +262,12 @@ def test_results_become_frames_of_other_libraries() -> None:
         "param.big": [str(2**70), "1", None],
         "param.same": ["[1, 2]", "[3, 4]", "[5, 6]"],
         "metric.none": [None, None, None],
+        "metric.whole": [1.0, 2.0, None],
+        "meta.signal": [None, None, None],
+        "meta.label": [None, None, None],
     }
+    types = [str(field.type) for field in table.schema if not field.name.startswith("param.")]
+    assert types == ["double", "double", "int64", "string"]
     assert results.to_polars().to_dict(as_series=False) == table.to_pydict()
     assert isinstance(results.to_polars(), polars.DataFrame)
     frame = results.to_pandas()

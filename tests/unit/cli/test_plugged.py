@@ -9,7 +9,10 @@ import pytest
 
 from hsm.api.analyses import analyses, analysis
 from hsm.cli.main import main
+from hsm.compute.registry import build_source
 from hsm.core.plugins import PluginError, plugins
+from hsm.core.spec import Resources, SourceSpec
+from hsm.core.world import World
 from tests.unit.results.tables import small
 
 CODE = """
@@ -44,6 +47,9 @@ crash = sweep_extras:crash
 text = sweep_extras:not_a_command
 absent = sweep_extras_absent:command
 report = sweep_extras:greet
+
+[hsm.sources]
+moon = sweep_extras_absent:source
 
 [hsm.analyses]
 count = sweep_extras:count
@@ -130,6 +136,12 @@ def test_one_name_of_two_plugins_is_told(site: Path, capsys: pytest.CaptureFixtu
     install(site, "zz-rival", "[hsm.commands]\ngreet = sweep_extras:crash\n")
     assert main(["--help"]) == 0
     assert "zz-rival offers 'greet', as sweep-extras does" in capsys.readouterr().err
+
+
+def test_a_broken_source_is_named_with_its_distribution(tmp_path: Path) -> None:
+    """Whatever its import raises, the distribution is what to look at."""
+    with pytest.raises(PluginError, match=r"'moon' of the plug-in sweep-extras \(hsm.sources\) is broken"):
+        build_source(World(), SourceSpec(kind="moon"), tmp_path, Resources())
 
 
 def test_an_analysis_gets_the_results() -> None:

@@ -61,7 +61,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
-    """`hsm sweep status` of a finished sweep leaves them alone too."""
+    """`hsm sweep status` and `hsm results` of a finished sweep leave them alone too."""
     (tmp_path / "light.yaml").write_text(SWEEP)
     status, _, said = _loaded(tmp_path, "sweep", "run", "light.yaml", "--source", "local:1")
     assert status in {0, None}, said
@@ -72,3 +72,7 @@ def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
     assert status in {0, None}, said
     assert sweep in said
     assert sorted(loaded & HEAVY) == []
+    status, loaded, said = _loaded(tmp_path, "results", sweep, "--format", "csv", "--sort", "n")
+    assert status in {0, None}, said
+    assert f"{sweep},task_0001,sealed,1," in said
+    assert sorted(loaded & (HEAVY | {"pandas", "polars", "pyarrow"})) == []

@@ -73,6 +73,25 @@ async def test_a_failed_task_holds_nothing_up(tree: SweepTree) -> None:
     assert told == [TaskStatus.FAILED, TaskStatus.SEALED]
 
 
+async def test_a_failure_that_the_next_engine_left_alone_is_told_when_that_engine_works(
+    tree: SweepTree,
+) -> None:
+    """Until the last engine hands out an attempt, or stops, it may still try a failed task again."""
+    await write(tree, [ended(1, 1, failed=True)])
+    fold = _TaskFold(tree, SPEC, last_epoch=2)
+    name = next(tree.plans.glob("*.jsonl")).stem
+    for event in [
+        ev.EngineStarted(epoch=1, host="here", pid=1, version="0", at=0.0),
+        ev.GenerationPlanned(generation=1, plan=name, first=1, count=3, at=0.5),
+        *ended(1, 1, failed=True),
+        ev.EngineStarted(epoch=2, host="here", pid=2, version="0", at=5.0),
+    ]:
+        fold.take(event)
+        assert not list(fold.due())
+    fold.take(ended(2, 1)[0])
+    assert [settled.task.index for settled in fold.due()] == [1]
+
+
 async def test_a_row_says_why_a_task_failed(tree: SweepTree) -> None:
     """Cause, exit code and reason stand in the row, and there is no metric."""
     await write(tree, [ended(1, 1, failed=True)])
