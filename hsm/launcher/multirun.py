@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hsm.api import sourcing
 from hsm.api.preflight import check_program
 from hsm.cli.reporting import write_report
+from hsm.cli.words import plural
 from hsm.cli.workspace import Workspace, study
 from hsm.config import build_sweep, dump_document
 from hsm.core.engine import SweepEngine, SweepResult, interruptible
@@ -157,7 +158,7 @@ class Multirun:
 
     def _announce(self, space: Workspace, tree: SweepTree, spec: SweepSpec, jobs: Sequence[Composed]) -> None:
         where = ", ".join(source.name for source in spec.sources)
-        log.info("Launching %d jobs on %s as the sweep %s", len(jobs), where, tree.sweep_id)
+        log.info("Launching %s on %s as the sweep %s", plural(len(jobs), "job"), where, tree.sweep_id)
         for job in jobs:
             log.info("\t#%d : %s", job.number, " ".join(filter_overrides(job.overrides)))
         log.info("`%s` shows how it gets on", space.command("monitor watch ID", tree))

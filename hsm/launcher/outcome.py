@@ -15,8 +15,6 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from hsm.core.errors import HsmError
-
 FILE_NAME = "outcome.json"
 METRICS = "metrics.json"
 RETURN_VALUE = "return_value"
@@ -25,10 +23,11 @@ MAX_BYTES = 16 << 20
 MAX_DEPTH = 32
 
 
-class TaskFailed(HsmError):
-    """A job that failed; the message is what is known of it, the traceback where it failed included."""
+class TaskFailed(RuntimeError):
+    """A job that failed; the message is what is known of it, the traceback where it failed included.
 
-    code = "launcher.task_failed"
+    It is handed to a sweeper and never shown by `hsm`, so it has neither a code nor an exit status.
+    """
 
 
 class Unsendable(TypeError):

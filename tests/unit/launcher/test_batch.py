@@ -126,6 +126,14 @@ def test_what_all_jobs_have_alike_is_a_constant() -> None:
     assert spec.grid.axes[0].names == ("b", batch.NUMBER, batch.OVERRIDES)
 
 
+@pytest.mark.parametrize("text", ["choice(1, 2)", "range(0, 3)", "{seed}", "${oc.env:HOME}", "1e999"])
+def test_a_value_is_never_read_as_more_than_text(text: str) -> None:
+    """What a sweep file would expand is a value here: Hydra has read it already."""
+    spec = _spec([[f"a={text}"], ["a=other"]])
+    assert spec.grid is not None
+    assert [point[0] for point in spec.grid.axes[0].points] == [batch.shown(_read(f"a={text}")[1]), "other"]
+
+
 def test_settings_say_what_a_sweep_file_would() -> None:
     """Time limits, retries, resources and sources; this machine where no source is named."""
     spec = _spec(
