@@ -110,7 +110,7 @@ def test_importance_sees_what_a_straight_line_does_not(tmp_path: Path) -> None:
     xs = [index / 50 - 1.0 for index in range(101)]
     one = coordinate(spec, "b", list(xs))
     assert one is not None
-    found = influence(one, [1.0 - x * x for x in xs])
+    found = influence(one, ranks([1.0 - x * x for x in xs]))
     assert found is not None
     assert found.share > 0.85
     assert found.trend == pytest.approx(0.0, abs=0.05)
