@@ -9,6 +9,7 @@ from pathlib import Path
 from hsm.core.model import Task
 from hsm.core.states import AttemptState, Cause, TaskStatus
 from hsm.report import render_errors
+from hsm.report.error_analysis import retry_command
 from hsm.report.shared import shared_ranges
 from tests.unit.report.sweeps import TRACEBACK, attempt, failed, grid_spec, leave, task, view
 from tests.unit.report.test_completion import HOSTILE, Page, hostile_view
@@ -38,6 +39,27 @@ def test_a_group_has_its_times_sources_hosts_and_remedy(tmp_path: Path) -> None:
     assert "The program failed by itself: hsm logs task_0001 --stderr shows its last words." in told
     assert "hsm sweep complete ncgl-hunt-20300317-174640-a1b2 --retry-failed" in told
     assert "This tries the 3 failed tasks again" in told
+
+
+def test_each_group_can_be_tried_again_alone(tmp_path: Path) -> None:
+    """A group among others is named by ranges; all failures together, or too many ranges, are not."""
+    groups = {
+        "one": [3, 4, 5, 9],
+        "two": [7, *range(20, 2_000, 2)],
+    }
+    tasks = [task(i, {"b": float(i)}, {"pcs": 1.0}) for i in range(1, 2_001)]
+    for reason, members in groups.items():
+        for index in members:
+            tasks[index - 1] = failed(index, {"b": float(index)}, reason=reason)
+    made = view(tmp_path, tasks=tasks)
+    two, one = made.failures()
+    assert retry_command(made, one.tasks).endswith(" --retry 3-5,9")
+    assert retry_command(made, two.tasks) == ""
+    told = Page(render_errors(made)).text
+    assert "Try just these again:" in told
+    assert "too many to be named in one command" in told
+    alone = view(tmp_path, tasks=[failed(1, {"b": 1.0}), task(2, {"b": 2.0}, {"pcs": 1.0})])
+    assert retry_command(alone, alone.failures()[0].tasks).endswith(" --retry-failed")
 
 
 def test_what_failures_share_is_counted(tmp_path: Path) -> None:
