@@ -68,10 +68,10 @@ def _absent(figure: Figure) -> Markup:
 
 
 def _importance(view: ReportView) -> Markup:
-    figure = plots.importance(view)
+    found = plots.influences(view, view.target)
+    figure = plots.importance(view, found)
     if figure.is_empty:
         return note(f"Not computable, because {figure.absent}.")
-    found = plots.influences(view, view.target)
     titles = ("explained alone", "chance (1 in 20)", "groups", "n", "rank correlation")
     head = [tag("th", "parameter"), *(tag("th", title, class_="n") for title in titles)]
     rows = [_influence_row(one) for one in found[: plots.SHOWN]]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
+from hsm.core.model import Task
 from hsm.core.monitor import REMEDIES
 from hsm.core.states import AttemptState, TaskStatus
 from hsm.report.failures import ERRORS, log_tail, sentence
 from hsm.report.groups import FailedAlike
 from hsm.report.html import Markup, code, join, note, section, short, table, tag
-from hsm.report.links import task_list
+from hsm.report.links import ranges, task_list
 from hsm.report.page import page
 from hsm.report.shared import Range, Shared, shared_ranges
 from hsm.report.summary import masthead, status_words
@@ -19,6 +21,7 @@ from hsm.report.view import ReportView, has_result
 FILE_NAME = ERRORS
 COMPLETION = "completion_report.html"
 TASKS = 60
+COMMAND = 2_000
 SIGNATURE = 400
 PLACES = {"groups": "Groups", "shared": "What failures share", "retried": "Made good", "again": "Try again"}
 
@@ -35,9 +38,13 @@ def render_errors(view: ReportView) -> str:
     )
 
 
-def retry_command(view: ReportView) -> str:
-    """Return the command that tries failed tasks again."""
-    return f"hsm sweep complete {view.sweep_id} --retry-failed"
+def retry_command(view: ReportView, tasks: Sequence[Task]) -> str:
+    """Return the command that tries just these failed tasks again; nothing if it would be too long."""
+    others = sum(task.status in (TaskStatus.FAILED, TaskStatus.CANCELLED) for task in view.tasks)
+    if len(tasks) == others:
+        return f"hsm sweep complete {view.sweep_id} --retry-failed"
+    command = f"hsm sweep complete {view.sweep_id} --retry {ranges(tasks)}"
+    return command if len(command) <= COMMAND else ""
 
 
 def _groups(view: ReportView) -> Markup:
@@ -110,11 +117,23 @@ def _group(view: ReportView, group: FailedAlike, place: int) -> Markup:
         tag("dl", *pairs, class_="pairs wide-pairs"),
         tag("p", task_list(group.tasks, TASKS), class_="ids"),
         _common(view, group),
+        *_retry(view, group),
         *(log_tail(view, task, is_open=place <= 3 and rank == 0) for rank, task in enumerate(told)),
         None if told else note("Nothing was written to stderr."),
         class_="failure",
         id=f"group-{place}",
     )
+
+
+def _retry(view: ReportView, group: FailedAlike) -> Iterator[Markup]:
+    command = retry_command(view, group.tasks)
+    if command:
+        yield tag("p", "Try just these again:")
+        yield tag("pre", command, tabindex="0")
+    else:
+        yield note(
+            "They are too many to be named in one command: the one below tries all failed tasks again."
+        )
 
 
 def _hosts(view: ReportView, group: FailedAlike) -> str:
@@ -231,6 +250,6 @@ def _again(view: ReportView) -> Markup:
         "again",
         "Try again",
         note(f"This tries the {count(failed, 'failed task')} again{others if cancelled else ''}:"),
-        tag("pre", retry_command(view), tabindex="0"),
+        tag("pre", f"hsm sweep complete {view.sweep_id} --retry-failed", tabindex="0"),
         note("Results that are there are kept; each new attempt has a directory of its own."),
     )

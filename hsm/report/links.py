@@ -15,6 +15,17 @@ def task_link(task: Task) -> Markup:
     return tag("a", task.task_id, href=f"../tasks/{task.task_id}/", class_="id")
 
 
+def ranges(tasks: Sequence[Task]) -> str:
+    """Return tasks as a command takes them: `3,20-30`."""
+    runs: list[list[int]] = []
+    for task in tasks:
+        if runs and task.index == runs[-1][1] + 1:
+            runs[-1][1] = task.index
+        else:
+            runs.append([task.index, task.index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
 def task_list(tasks: Sequence[Task], most: int) -> Markup:
     """Return the first `most` tasks, and how many more there are."""
     links = [join(" " if position else None, task_link(task)) for position, task in enumerate(tasks[:most])]

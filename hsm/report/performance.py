@@ -249,5 +249,7 @@ def _tidy(value: float) -> float: ...
 
 
 def _tidy(value: float | None) -> float | None:
-    """Return a number to six digits; times are not known better."""
-    return value if value is None or isinstance(value, int) else float(f"{value:.{DIGITS}g}")
+    """Return a whole number as it is and any other to six digits: times are not known better."""
+    if value is None or isinstance(value, int):
+        return value
+    return int(value) if value.is_integer() else float(f"{value:.{DIGITS}g}")

@@ -20,10 +20,15 @@ def ranks(values: Sequence[float]) -> list[float]:
     return found
 
 
-def groups(values: Sequence[float], most: int, *, is_named: bool) -> list[int]:
-    """Return the group of each value: the value itself where they are few or named, else equal counts."""
+def groups(
+    values: Sequence[float], most: int, *, is_named: bool, ranked: Sequence[float] | None = None
+) -> list[int]:
+    """Return the group of each value: the value itself where they are few or named, else equal counts.
+
+    `ranked` are the ranks of the values, where they are known already.
+    """
     distinct = sorted(set(values))
     if is_named or len(distinct) <= most:
         places = {value: place for place, value in enumerate(distinct)}
         return [places[value] for value in values]
-    return [min(most - 1, int(most * (rank - 0.5) / len(values))) for rank in ranks(values)]
+    return [min(most - 1, int(most * (rank - 0.5) / len(values))) for rank in ranked or ranks(values)]

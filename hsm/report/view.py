@@ -21,6 +21,7 @@ from hsm.report.groups import FailedAlike, group_failures
 from hsm.report.performance import Performance, measure
 from hsm.report.spans import Span, spans
 
+_WORKED_OUT = frozenset({"_ranked", "_failed", "params", "varying", "metric_names", "coordinates", "spans"})
 _DECODE = json.JSONDecoder().decode
 
 
@@ -175,7 +176,7 @@ class ReportView:
         Missing, unreadable and misplaced files are left out: a report is written of what is there.
         """
         pictures, left_out, sought = self._read_pictures()
-        return replace(
+        gathered = replace(
             self,
             logs=self._read_logs(),
             task_hosts=self._read_hosts(),
@@ -183,6 +184,9 @@ class ReportView:
             pictures_left_out=left_out,
             pictures_sought=sought,
         )
+        # What was worked out of the tasks holds for the copy too, and is not cheap for many of them.
+        gathered.__dict__.update({name: value for name, value in vars(self).items() if name in _WORKED_OUT})
+        return gathered
 
     def metrics(self, task: Task) -> Metrics:
         """Return the metrics of a task; of a reused one, those of the task that stands for it."""

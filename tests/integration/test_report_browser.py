@@ -9,7 +9,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from hsm.core.states import Cause, TaskStatus
-from hsm.report import ReportView, render
+from hsm.report import ReportView, render, render_comparison, render_errors
 from tests.unit.report.sweeps import TRACEBACK, attempt, hunt_tasks, leave, task, view
 
 pytestmark = pytest.mark.integration
@@ -102,13 +102,19 @@ class Browser:
     profiles: Path
 
     def visit(self, page: Path, *flags: str) -> Visit:
-        profile = self.profiles / f"profile{len(list(self.profiles.iterdir()))}"
-        profile.mkdir()
-        argv = [self.command, *QUIET, f"--user-data-dir={profile}", *flags, "--dump-dom", page.as_uri()]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=50, check=True)
+        done = self._run(*flags, "--dump-dom", page.as_uri())
         return Visit(
             dom=done.stdout, console=[line for line in done.stderr.splitlines() if "CONSOLE" in line]
         )
+
+    def print(self, page: Path, paper: Path) -> None:
+        self._run("--no-pdf-header-footer", f"--print-to-pdf={paper}", page.as_uri())
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        profile = self.profiles / f"profile{len(list(self.profiles.iterdir()))}"
+        profile.mkdir()
+        argv = [self.command, *QUIET, f"--user-data-dir={profile}", *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=50, check=True)
 
 
 @pytest.fixture
@@ -192,13 +198,32 @@ def test_hostile_values_run_nothing_and_ask_nothing(browser: Browser, canary: Ca
     """Values, logs, hosts and metadata full of attacks stay text: no script, no request, no complaint."""
     values = attacks(canary.url)
     made = hostile(tmp_path / "sweep", values)
-    visit = browser.visit(write(tmp_path / "sweep" / "reports", render(made)))
-    assert visit.title.startswith("ncgl-hunt · finished with failures")
-    assert "data-pwned" not in visit.dom
-    assert not re.search(r"<(script|iframe|object|link|base|image)\b", visit.dom)
+    comparison = render_comparison([made, replace(made, sweep_id=values[4])])
+    pages = {
+        "ncgl-hunt · finished": render(made),
+        "ncgl-hunt · err": render_errors(made),
+        "Compar": comparison,
+    }
+    for title, html in pages.items():
+        visit = browser.visit(write(tmp_path / "sweep" / "reports", html))
+        assert visit.title.startswith(title)
+        assert "data-pwned" not in visit.dom
+        assert not re.search(r"<(iframe|object|link|base|image)\b", visit.dom)
+        assert len(re.findall(r"<script\b", visit.dom)) == 1
+        assert canary.hits == []
+        assert visit.console == []
+        assert values[0] in unescape(visit.dom)
+
+
+def test_the_policy_stops_what_gets_into_the_page_as_markup(
+    browser: Browser, canary: Canary, tmp_path: Path
+) -> None:
+    """Were a value ever written unescaped, its script and style would not count, and the console says so."""
+    html = render(view(tmp_path)).replace("<footer>", f"<footer>{attacks(canary.url)[0]}<style>*{{}}</style>")
+    visit = browser.visit(write(tmp_path / "reports", html))
+    assert visit.title != "pwned"
     assert canary.hits == []
-    assert visit.console == []
-    assert values[0] in unescape(visit.dom)
+    assert len(visit.console) == 2
 
 
 @pytest.mark.parametrize("flags", [(), ("--blink-settings=preferredColorScheme=0",)], ids=["light", "dark"])
@@ -207,7 +232,10 @@ def test_no_width_makes_the_page_scroll_sideways(
 ) -> None:
     """On a phone, a tablet and a desk, only tables scroll; pictures are decoded; one chart is shown."""
     folder = tmp_path / "sweep" / "reports"
-    write(folder, render(realistic(tmp_path / "sweep")), "report.html")
+    made = realistic(tmp_path / "sweep")
+    write(folder, render(made), "report.html")
+    write(folder, render_errors(made), "errors.html")
+    write(folder, render_comparison([made, made]), "comparison.html")
     write(
         folder,
         render(hostile(tmp_path / "other", ["x" * 5_000, *attacks("http://127.0.0.1:1")])),
@@ -216,14 +244,84 @@ def test_no_width_makes_the_page_scroll_sideways(
     widths = (400, 900, 1400)
     frames = "".join(
         f"<iframe src={name} style='width:{width}px;height:900px'></iframe>"
-        for name in ("report.html", "long.html")
+        for name in ("report.html", "long.html", "errors.html", "comparison.html")
         for width in widths
     )
     visit = browser.visit(
         write(folder, f"<title></title>{frames}{MEASURE}"), "--allow-file-access-from-files", *flags
     )
     seen = json.loads(visit.title)
-    assert [(frame["over"], frame["broken"], frame["charts"]) for frame in seen] == [(0, 0, 1)] * 6
+    assert [(frame["over"], frame["broken"]) for frame in seen] == [(0, 0)] * 12
+    assert [frame["charts"] for frame in seen] == [1] * 6 + [0] * 6
     dark = int(re.findall(r"\d+", seen[0]["background"])[0]) < 128
     assert dark is bool(flags)
     assert visit.console == []
+
+
+USE = """
+<script>
+  const column = (table, place) =>
+    [...table.tBodies[0].rows].filter(row => !row.hidden).map(row => row.cells[place].textContent);
+  const look = frame => {
+    const page = frame.contentDocument;
+    const table = page.querySelector('#tasks table');
+    const heads = [...table.tHead.rows[0].cells];
+    const place = heads.findIndex(head => head.textContent === 'pcs');
+    const found = {buttons: page.querySelectorAll('button').length, before: column(table, 0)};
+    if (found.buttons) {
+      const button = heads[place].querySelector('button');
+      button.click();
+      found.up = column(table, place);
+      button.click();
+      found.down = column(table, place);
+      found.sorted = heads[place].getAttribute('aria-sort');
+      const field = page.querySelector('#tasks input');
+      field.value = 'failed generation_none';
+      field.dispatchEvent(new Event('input'));
+      found.none = column(table, 0).length;
+      field.value = 'FAILED';
+      field.dispatchEvent(new Event('input'));
+      found.failed = column(table, 0);
+      found.told = page.querySelector('#tasks output').textContent;
+      const mark = page.querySelector('#convergence .wide path[aria-label]');
+      mark.dispatchEvent(new PointerEvent('pointerover', {bubbles: true, clientX: 50, clientY: 300}));
+      found.tip = page.querySelector('.tip').textContent;
+    }
+    found.titles = page.querySelectorAll('#convergence .wide path > title').length;
+    return found;
+  };
+  onload = () => {
+    document.title = JSON.stringify([...document.querySelectorAll('iframe')].map(look));
+  };
+</script>"""
+"""What a reader does with the tables, done by the page that frames the report."""
+
+
+def test_tables_sort_and_filter_and_nothing_is_lost_without_script(browser: Browser, tmp_path: Path) -> None:
+    """A click sorts by value, up and down, empty cells last; words filter; without script all is there."""
+    folder = tmp_path / "sweep" / "reports"
+    write(folder, render(realistic(tmp_path / "sweep")), "report.html")
+    frames = "<iframe src=report.html></iframe><iframe src=report.html sandbox=allow-same-origin></iframe>"
+    visit = browser.visit(write(folder, f"<title></title>{frames}{USE}"), "--allow-file-access-from-files")
+    live, still = json.loads(visit.title)
+    numbers = [float(cell) for cell in live["up"] if cell not in ("", "null")]
+    assert len(numbers) == 32
+    assert numbers == sorted(numbers)
+    assert [float(cell) for cell in live["down"] if cell not in ("", "null")] == numbers[::-1]
+    assert live["up"][-3:] == live["down"][-3:] == ["", "", ""], "the failed tasks have no metric"
+    assert live["sorted"] == "descending"
+    assert sorted(live["failed"]) == ["task_0008", "task_0020", "task_0032"]
+    assert (live["none"], live["told"]) == (0, "3 of 36 rows")
+    assert re.match(r"task_\d{4}: ", live["tip"])
+    assert still["buttons"] == 0
+    assert still["before"] == live["before"]
+    assert still["titles"] == 36, "without script, the browser shows the titles itself"
+
+
+def test_the_report_prints(browser: Browser, tmp_path: Path) -> None:
+    """On paper, everything is there on several pages: no scroll frame cuts a table."""
+    folder = tmp_path / "sweep" / "reports"
+    path = write(folder, render(realistic(tmp_path / "sweep")))
+    paper = tmp_path / "report.pdf"
+    browser.print(path, paper)
+    assert len(re.findall(rb"/Type /Page\b", paper.read_bytes())) >= 4

@@ -36,9 +36,9 @@ def command(
     trees = _distinct([space.find(reference) for reference in references or ("last",)])
     path = _written(space, trees)
     if console.as_json:
-        reports = [tree.reports for tree in trees]
-        data = {"sweep_id": trees[0].sweep_id, "sweeps": [tree.sweep_id for tree in trees]}
-        console.envelope("report.written", {**data, "path": path, "reports": reports})
+        reports = {tree.sweep_id: _paths(tree) for tree in trees}
+        data = {"sweep_id": trees[0].sweep_id, "path": path, "reports": reports}
+        console.envelope("report.written", data)
     else:
         console.data(near(path))
     if is_opened and not _opened(path):
@@ -61,6 +61,17 @@ def _written(space: Workspace, trees: list[SweepTree]) -> Path:
         path = write_documents(view, tree.reports)
         views.append(view)
     return path if len(views) == 1 else write_comparison(views, trees[0].reports)
+
+
+def _paths(tree: SweepTree) -> dict[str, Path]:
+    """Return where each report of a sweep is."""
+    from hsm.report import FILE_NAME, error_analysis, performance
+
+    return {
+        "completion": tree.reports / FILE_NAME,
+        "errors": tree.reports / error_analysis.FILE_NAME,
+        "performance": tree.reports / performance.FILE_NAME,
+    }
 
 
 def _opened(path: Path) -> bool:

@@ -18,8 +18,8 @@ LABELS: Mapping[str, tuple[Mark, Tone]] = MappingProxyType(
     }
 )
 OTHER = (Mark.DOT, Tone.OTHER)
-POINTS = 4_000
-"""At most so many points are drawn of one label: of more, every k-th."""
+POINTS = 1_500
+"""At most so many points are drawn of one label: of more, one in k."""
 
 
 def convergence(view: ReportView) -> Figure:
@@ -88,7 +88,7 @@ def _thinned(scored: list[tuple[float, Task, float]]) -> str:
     for _, task, _ in scored:
         labels[task.label] = labels.get(task.label, 0) + 1
     most = max(map(_stride, labels.values()))
-    return f"Of the most frequent label, every {most}th task is drawn." if most > 1 else ""
+    return f"Of the most frequent label, 1 task in {most} is drawn." if most > 1 else ""
 
 
 def _note(task: Task, words: str) -> str:

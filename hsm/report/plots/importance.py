@@ -52,18 +52,21 @@ class Influence:
 def influences(view: ReportView, metric: str) -> list[Influence]:
     """Return the influence of each parameter that can be judged, the greatest first."""
     values = view.target_values if metric == view.target else view.values_of(metric)
-    found = (influence(one, values) for one in view.coordinates)
+    scores = iter(ranks([value for value in values if value is not None]))
+    ranked = [None if value is None else next(scores) for value in values]
+    found = (influence(one, ranked) for one in view.coordinates)
     return sorted((one for one in found if one), key=lambda one: (-one.share, one.name))
 
 
 def influence(one: Coordinate, values: Sequence[float | None]) -> Influence | None:
-    """Return what a parameter explains of a metric, None where there are too few or equal values."""
+    """Return what a parameter explains of these values, None where there are too few or equal ones."""
     pairs = [(x, y) for x, y in zip(one.values, values, strict=True) if x is not None and y is not None]
     if len(pairs) < LEAST:
         return None
-    xs, scores = [x for x, _ in pairs], ranks([y for _, y in pairs])
+    xs, scores = [x for x, _ in pairs], [y for _, y in pairs]
+    places = ranks(xs)
     most = max(2, min(MOST_GROUPS, len(xs) // PER_GROUP))
-    members = groups(xs, most, is_named=bool(one.categories))
+    members = groups(xs, most, is_named=bool(one.categories), ranked=places)
     n, k = len(pairs), len(set(members))
     mean = fmean(scores)
     total = sum((score - mean) ** 2 for score in scores)
@@ -82,7 +85,7 @@ def influence(one: Coordinate, values: Sequence[float | None]) -> Influence | No
         chance=min(1.0, 1.645 * math.sqrt(2 * (k - 1)) / (n - k)),
         groups=k,
         n=n,
-        trend=None if one.categories else correlation(ranks(xs), scores),
+        trend=None if one.categories else correlation(places, scores),
     )
 
 
@@ -94,8 +97,11 @@ def correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
     return None if scale == 0 else max(-1.0, min(1.0, cross / scale))
 
 
-def importance(view: ReportView) -> Figure:
-    """Return the influence of each parameter on the objective, or on the first metric of a grid."""
+def importance(view: ReportView, found: Sequence[Influence] | None = None) -> Figure:
+    """Return the influence of each parameter on the objective, or on the first metric of a grid.
+
+    `found` are the influences, where they are known already.
+    """
     metric = view.target
     title = f"What {shorten(metric, 60)} depends on" if metric else "Parameter importance"
     given = sum(value is not None for value in view.target_values) if view.metric_names else 0
@@ -106,7 +112,7 @@ def importance(view: ReportView) -> Figure:
             else "there is no metric"
         )
         return Figure(kind=Kind.BARS, title=title, n=given, absent=f"{has}; {LEAST} are needed")
-    found = influences(view, metric)
+    found = influences(view, metric) if found is None else found
     if not found:
         reason = "no parameter varies, or all values are equal"
         return Figure(kind=Kind.BARS, title=title, n=given, absent=reason)

@@ -43,7 +43,7 @@ def parallel_coordinates(view: ReportView) -> Figure:
     drawn = sum(len(places) for _, _, places in groups)
     every = len(known) + len(failed)
     note = (
-        f"{drawn:,} of {every:,} lines are drawn: the best, and every k-th of the others."
+        f"{drawn:,} of {every:,} lines are drawn: the best, and an even choice of the others."
         if drawn < every
         else ""
     )

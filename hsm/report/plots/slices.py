@@ -37,10 +37,10 @@ def _slice(view: ReportView, one: Coordinate, metric: str, values: Sequence[floa
     ]
     if len(points) < 2:
         return Figure(kind=Kind.XY, title=f"{metric} against {one.name}", absent="fewer than two values")
-    stride = -(-len(points) // POINTS)
+    stride = -(-(len(points) + len(missing)) // POINTS)
     shown = points[::stride]
-    crosses = missing[:: max(1, -(-len(missing) // POINTS))]
-    drawn = f" (every {stride}th is drawn)" if stride > 1 else ""
+    crosses = missing[::stride]
+    drawn = f" (1 in {stride} is drawn)" if stride > 1 else ""
     return Figure(
         kind=Kind.XY,
         title=f"{metric} against {one.name}",

@@ -55,7 +55,8 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if self.elements and self.elements[-1][0] not in ("style", "script"):
+            self.words.append(data)
 
     @property
     def text(self) -> str:
@@ -289,7 +290,7 @@ def test_failures_are_grouped_by_what_they_have_in_common(tmp_path: Path) -> Non
     assert "1 × application · exit code 1exit code #: Segmentation fault" in told
     assert "1 × memory · exit code 1over 1 GiB" in told
     assert told.index("5 × application") < told.index("1 × application") < told.index("1 × memory")
-    assert "Raise `resources.memory`" in told
+    assert "Raise resources.memory in the sweep file." in told
     assert "Nothing was written to stderr." in told
     assert told.count("Traceback (most recent call last):") == 2
 
