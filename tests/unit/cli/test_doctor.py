@@ -7,6 +7,7 @@ import json
 import os
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,6 +60,21 @@ def test_what_the_system_refuses_is_a_failure_with_its_words(
     assert (found["fsync"].health, found["fsync"].detail) == (Health.FAIL, "Input/output error")
     assert found["flock"].health is Health.PASS
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("free", "health"), [(1 << 20, Health.FAIL), (1 << 30, Health.WARN), (1 << 40, Health.PASS)]
+)
+def test_room_is_judged_by_bytes_and_by_inodes(
+    free: int, health: Health, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little room warns, next to none fails, each with the fix."""
+    inodes = {Health.FAIL: 10, Health.WARN: 5_000, Health.PASS: 10_000_000}[health]
+    numbers = SimpleNamespace(f_bavail=free, f_frsize=1, f_files=1, f_favail=inodes)
+    monkeypatch.setattr(os, "statvfs", lambda _: numbers)
+    found = probed(tmp_path)
+    assert (found["space"].health, found["inodes"].health) == (health, health)
+    assert bool(found["inodes"].fix) is (health is not Health.PASS)
 
 
 def test_no_hard_links_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,12 @@ def plain(path: Path) -> Any:
     return read_file(path)[1].plain()
 
 
+@pytest.fixture(scope="module")
+def sweep_check() -> Any:
+    """Return the validator of sweep files."""
+    return validator(sweep_schema())
+
+
 def validator(schema: dict[str, Any]) -> Any:
     """Return a validator, the schema itself checked."""
     jsonschema.Draft7Validator.check_schema(schema)
@@ -46,20 +52,19 @@ def validator(schema: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_is_valid(path: Path) -> None:
+def test_every_example_is_valid(path: Path, sweep_check: Any) -> None:
     """What ships in sweeps/ satisfies the schema, and so does its frozen form."""
-    check = validator(sweep_schema())
-    assert [error.message for error in check.iter_errors(plain(path))] == []
+    assert [error.message for error in sweep_check.iter_errors(plain(path))] == []
     frozen = load_sweep(path, project=Project.bare(ROOT)).document
-    assert [error.message for error in check.iter_errors(frozen)] == []
+    assert [error.message for error in sweep_check.iter_errors(frozen)] == []
 
 
 @pytest.mark.parametrize(
     "path", [path for path in FILES if path.stem not in ONLY_HSM], ids=lambda path: path.stem
 )
-def test_misshapen_files_are_not_valid(path: Path) -> None:
+def test_misshapen_files_are_not_valid(path: Path, sweep_check: Any) -> None:
     """Each file of the corpus whose mistake is one of shape fails the schema."""
-    assert list(validator(sweep_schema()).iter_errors(plain(path)))
+    assert list(sweep_check.iter_errors(plain(path)))
 
 
 def test_most_of_the_corpus_is_refused_by_the_schema_alone() -> None:
@@ -87,6 +92,13 @@ def test_the_schema_has_the_defaults_that_hold() -> None:
     assert properties["grace"]["default"] == "10s"
     assert properties["retry"]["properties"]["node"]["default"] == 3
     assert "default" not in properties["name"]
+
+
+def test_what_lists_and_maps_hold_is_in_the_schema() -> None:
+    """The form of items is kept where that of the list is heard a second time."""
+    properties = sweep_schema()["properties"]["program"]["properties"]
+    assert properties["files"]["items"] == {"type": "string"}
+    assert properties["variables"]["additionalProperties"] == {"type": ["string", "number"]}
 
 
 def test_every_key_has_words_for_a_person() -> None:
