@@ -235,7 +235,8 @@ def _few(names: Sequence[str]) -> Iterator[Offer]:
     if len(names) <= MANY:
         yield from (("word", name, "") for name in names)
         return
-    end = len(os.path.commonprefix([min(names), max(names)])) + 1
+    first, last = min(names), max(names)
+    end = next((i for i, ch in enumerate(first) if last[i] != ch), len(first)) + 1
     yield from (("partial", head, "") for head in dict.fromkeys(name[:end] for name in names))
 
 

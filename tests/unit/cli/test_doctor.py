@@ -167,3 +167,15 @@ def test_the_doctor_groups_what_it_found(
     assert [line for line in out.splitlines() if not line.startswith(" ")][:2] == ["python", "file system"]
     assert "source local:1" in out
     assert "checks" in err
+
+
+def test_a_source_that_cannot_be_had_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What else was found is told all the same."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "--source", "lokal:2", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["data"]["findings"]
+    (failed,) = [finding for finding in findings if finding["health"] == "fail"]
+    assert (failed["area"], failed["fix"]) == ("source lokal:2", "did you mean `local`?")
+    assert len(findings) > 15
