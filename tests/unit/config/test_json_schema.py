@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from hsm.config import Project, load_sweep
+from hsm.config import Project, duration, load_sweep, render_duration, render_size
 from hsm.config.json_schema import MEANINGS, setting_names, settings_schema, sweep_schema
 from hsm.config.outline import settings_outline, sweep_outline
 from hsm.config.reader import read_file
 from hsm.config.starter import PROJECT
+from hsm.config.units import DURATION_PATTERN, SIZE_PATTERN
+from hsm.core.errors import ConfigError
 from tests.unit.config.test_broken_corpus import FILES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,6 +97,28 @@ def test_the_schema_has_the_defaults_that_hold() -> None:
     assert properties["grace"]["default"] == "10s"
     assert properties["retry"]["properties"]["node"]["default"] == 3
     assert "default" not in properties["name"]
+
+
+@given(
+    st.from_regex(r"[0-9]{0,2}[.:-]?[0-9]{1,2}[dhms]?( ?[0-9]{1,2}[hms])?(:[0-5]?[0-9]){0,2}", fullmatch=True)
+)
+@example("1-12:00:00")
+@example("1h30m")
+@example("1.5h")
+def test_an_editor_takes_the_durations_that_hsm_takes(text: str) -> None:
+    """No duration that is read is underlined as wrong."""
+    try:
+        duration(text)
+    except ConfigError:
+        return
+    assert re.search(DURATION_PATTERN, text)
+
+
+@given(st.integers(0, 1 << 50))
+def test_an_editor_takes_the_values_that_hsm_writes(number: int) -> None:
+    """Durations and sizes as a frozen file has them fit the patterns."""
+    assert re.search(DURATION_PATTERN, render_duration(number / 7))
+    assert re.search(SIZE_PATTERN, render_size(number))
 
 
 def test_what_lists_and_maps_hold_is_in_the_schema() -> None:
