@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,3 +181,37 @@ def test_a_source_that_cannot_be_had_is_a_finding(
     (failed,) = [finding for finding in findings if finding["health"] == "fail"]
     assert (failed["area"], failed["fix"]) == ("source lokal:2", "did you mean `local`?")
     assert len(findings) > 15
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "health", "detail"),
+    [
+        (0, b"TFRT_CPU_0\nTFRT_CPU_1\n", b"", Health.PASS, "TFRT_CPU_0, TFRT_CPU_1"),
+        (1, b"", b"Traceback\nModuleNotFoundError: No module named 'jax'\n", Health.WARN, "ModuleNotFound"),
+        (-9, b"", b"", Health.WARN, "jax failed"),
+    ],
+)
+def test_devices_are_asked_for_in_another_process(
+    code: int, out: bytes, err: bytes, health: Health, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What that process says is told; one that fails or dies is a warning, not the end."""
+    done = subprocess.CompletedProcess([], code, out, err)
+    monkeypatch.setattr(World, "run", lambda *_, **__: done)
+    (finding,) = parts.devices()
+    assert finding.health is health
+    assert detail in finding.detail
+
+
+def test_an_optional_part_that_lacks_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong with that; the line says what it is for and how to get it."""
+    wanted = ["click>=8", 'hsm-no-such-thing>=1; extra == "hunt"', 'click; extra == "ssh"']
+    monkeypatch.setattr(metadata, "requires", lambda _: wanted)
+    message = Message()
+    for extra in ("hunt", "ssh"):
+        message["Provides-Extra"] = extra
+    monkeypatch.setattr(metadata, "metadata", lambda _: message)
+    found = {finding.name: finding for finding in parts.extras()}
+    assert "not installed: hsm-no-such-thing" in found["hunt"].detail
+    assert "pip install 'hsm[hunt]'" in found["hunt"].detail
+    assert found["ssh"].detail.startswith("installed")
+    assert {finding.health for finding in found.values()} == {Health.PASS}
