@@ -223,22 +223,21 @@ def _tasks(typed: Typed, environment: Mapping[str, str]) -> Iterator[Offer]:
     else:
         found = [f"task_{index:04d}" for index in range(1, count + 1)]
         yield from _matching(typed.word, ((word, "tasks") for word in SELECTORS))
-    yield from _few([name for name in found if name.startswith(typed.word)], len(typed.word))
+    yield from _few([name for name in found if name.startswith(typed.word)])
 
 
 def _names_sweep(typed: Typed) -> bool:
     return bool(typed.arguments) and typed.path.startswith("sweep ")
 
 
-def _few(names: Sequence[str], typed: int) -> Iterator[Offer]:
+def _few(names: Sequence[str]) -> Iterator[Offer]:
     """Offer names, or how they go on where there are many."""
-    end = typed
-    heads: Sequence[str] = names
-    if len(names) > MANY:
-        while len(heads := list(dict.fromkeys(name[:end] for name in names))) < 2:
-            end += 1
-    known = set(names) if len(names) <= MANY else ()
-    yield from (("word" if head in known else "partial", head, "") for head in heads)
+    if len(names) <= MANY:
+        yield from (("word", name, "") for name in names)
+        return
+    first, last = min(names), max(names)
+    end = next((i for i, ch in enumerate(first) if last[i] != ch), len(first)) + 1
+    yield from (("partial", head, "") for head in dict.fromkeys(name[:end] for name in names))
 
 
 def _count(tree: str) -> int:

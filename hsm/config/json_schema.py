@@ -126,6 +126,9 @@ MEANINGS: Mapping[str, str] = {
     "max_failure_rate": "The sweep stops when more than this part of its finished tasks failed.",
     "sources": "Where attempts run, and what each source needs.",
     "metadata": "Free; recorded, and no part of the configuration's identity.",
+    "forbid": "Rules for parameter sets that no task may have.",
+    "stop": "When to end before the last generation.",
+    "shares": "Shares of what is proposed to explore and to exploit.",
     "outputs": "Where sweeps are kept, from the project's root.",
     "source": "Such as local:4, ssh:HOST:8 or slurm:CLUSTER.",
     "slots": "Attempts at a time when the user names no number.",
@@ -187,7 +190,9 @@ def _map(path: str, outline: Outline) -> Schema:
 def _key(path: str, outline: Outline) -> Schema:
     schema: Schema = dict(_OPEN.get(path) or outline.forms.get(path, {}))
     if path in outline.known:
-        schema.update(_map(path, outline))
+        schema = {**schema, **_map(path, outline)}
+    if path in outline.known and f"{path}[0]" in outline.known:
+        schema = {"anyOf": [schema, {"type": "array", "minItems": 1, "items": _map(f"{path}[0]", outline)}]}
     description = MEANINGS.get(path) or MEANINGS.get(path.rpartition(".")[2])
     if description:
         schema["description"] = description

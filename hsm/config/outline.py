@@ -15,7 +15,11 @@ from hsm.config.tree import Place, Report, graft
 from hsm.core.spec import Value
 
 _NOWHERE = Place("")
-_SWEEPS: tuple[Value, ...] = ({"sweep": {}, "sources": [{"source": "local"}]}, {"hunt": {"objective": {}}})
+_SWEEPS: tuple[Value, ...] = (
+    {"sweep": {}, "sources": [{"source": "local"}]},
+    {"hunt": {"objective": {}}},
+    {"hunt": {"objective": [{}]}},
+)
 _PROJECT: Value = {"sources": {"local": {}}}
 
 

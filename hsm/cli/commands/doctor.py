@@ -12,7 +12,7 @@ from hsm.cli import forms, options
 from hsm.cli.console import Console, Tone
 from hsm.cli.words import plural
 from hsm.cli.workspace import Workspace
-from hsm.core.errors import ConfigError, ExitCode
+from hsm.core.errors import ConfigError, ExitCode, HsmError
 from hsm.core.source import Health
 
 if TYPE_CHECKING:
@@ -84,7 +84,17 @@ def _settings(error: ConfigError) -> Iterator[Finding]:
 
 
 def _source(space: Workspace, name: str) -> Iterator[Finding]:
-    """Yield what the source says of itself."""
+    """Yield what the source says of itself; one that cannot be had is a failure."""
+    from hsm.cli.doctor.findings import judged
+
+    try:
+        yield from _checks(space, name)
+    except HsmError as error:
+        fix = error.hint or "`hsm source list` shows the sources that can be named"
+        yield judged(f"source {name}", "source", error.message, fail=fix)
+
+
+def _checks(space: Workspace, name: str) -> Iterator[Finding]:
     import asyncio
 
     from hsm.cli.doctor.findings import Finding

@@ -39,21 +39,22 @@ def _dependencies() -> Finding:
         fix = "install it: `pip install hsm`; plug-ins and versions are found through its metadata"
         return judged("python", "dependencies", "hsm runs from a folder, not installed", warn=fix)
     for text in wanted:
-        name = _distribution(text)
-        if "extra ==" not in text and not _is_installed(name):
+        name = distribution_of(text)
+        if "extra ==" not in text and not is_installed(name):
             missing.append(name)
     fix = f"pip install {' '.join(missing)}" if missing else ""
     detail = f"missing: {', '.join(missing)}" if missing else "all there"
     return judged("python", "dependencies", detail, fail=fix)
 
 
-def _distribution(requirement: str) -> str:
+def distribution_of(requirement: str) -> str:
     """Return the name that a requirement begins with."""
     end = next((i for i, ch in enumerate(requirement) if not (ch.isalnum() or ch in "-_.")), None)
     return requirement[:end]
 
 
-def _is_installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Tell whether a distribution is there, without importing it."""
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 from hsm.cli.doctor.findings import Finding, found, judged
+from hsm.cli.doctor.machine import distribution_of, is_installed
+from hsm.core.world import World
 
 GROUPS = ("hsm.sources", "hsm.hunters", "hsm.analyses", "hsm.commands")
 NEEDS: Mapping[str, str] = {
@@ -26,7 +31,7 @@ def extras() -> Iterator[Finding]:
     except metadata.PackageNotFoundError:
         return
     for extra in known:
-        missing = [name for name in _wanted(extra) if not _has(name)]
+        missing = [name for name in _wanted(extra) if not is_installed(name)]
         what = NEEDS.get(extra, "")
         if missing:
             detail = f"not installed: {', '.join(missing)}" + (f"; for {what}" if what else "")
@@ -36,20 +41,12 @@ def extras() -> Iterator[Finding]:
 
 
 def _wanted(extra: str) -> Sequence[str]:
-    from hsm.cli.doctor.machine import _distribution
-
     marks = (f'extra == "{extra}"', f"extra == '{extra}'")
     return [
-        _distribution(text) for text in metadata.requires("hsm") or [] if any(mark in text for mark in marks)
+        distribution_of(text)
+        for text in metadata.requires("hsm") or []
+        if any(mark in text for mark in marks)
     ]
-
-
-def _has(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def plugins(*, deep: bool) -> Iterator[Finding]:
@@ -86,20 +83,16 @@ def devices() -> Iterator[Finding]:
     """Yield the devices that JAX finds; this imports it, which takes seconds."""
     try:
         names = _devices()
-    except (ImportError, RuntimeError) as error:
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
         fix = "install jax for this machine; only `python -m hsm.physics` needs it"
-        yield judged("devices", "jax", f"{type(error).__name__}: {error}".splitlines()[0], warn=fix)
+        detail = "no answer" if isinstance(error, subprocess.TimeoutExpired) else str(error)
+        yield judged("devices", "jax", detail, warn=fix)
         return
     yield found("devices", "jax", ", ".join(names))
 
 
 def _devices() -> list[str]:
     """Ask in a process of its own: a device that is looked at here would be held until the end."""
-    import sys
-    from pathlib import Path
-
-    from hsm.core.world import World
-
     done = World().run(
         [sys.executable, "-c", "import jax; print('\\n'.join(map(str, jax.devices())))"], cwd=Path.cwd()
     )

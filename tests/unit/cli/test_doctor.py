@@ -5,8 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,6 +62,21 @@ def test_what_the_system_refuses_is_a_failure_with_its_words(
     assert (found["fsync"].health, found["fsync"].detail) == (Health.FAIL, "Input/output error")
     assert found["flock"].health is Health.PASS
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("free", "health"), [(1 << 20, Health.FAIL), (1 << 30, Health.WARN), (1 << 40, Health.PASS)]
+)
+def test_room_is_judged_by_bytes_and_by_inodes(
+    free: int, health: Health, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little room warns, next to none fails, each with the fix."""
+    inodes = {Health.FAIL: 10, Health.WARN: 5_000, Health.PASS: 10_000_000}[health]
+    numbers = SimpleNamespace(f_bavail=free, f_frsize=1, f_files=1, f_favail=inodes)
+    monkeypatch.setattr(os, "statvfs", lambda _: numbers)
+    found = probed(tmp_path)
+    assert (found["space"].health, found["inodes"].health) == (health, health)
+    assert bool(found["inodes"].fix) is (health is not Health.PASS)
 
 
 def test_no_hard_links_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +169,49 @@ def test_the_doctor_groups_what_it_found(
     assert [line for line in out.splitlines() if not line.startswith(" ")][:2] == ["python", "file system"]
     assert "source local:1" in out
     assert "checks" in err
+
+
+def test_a_source_that_cannot_be_had_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What else was found is told all the same."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "--source", "lokal:2", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["data"]["findings"]
+    (failed,) = [finding for finding in findings if finding["health"] == "fail"]
+    assert (failed["area"], failed["fix"]) == ("source lokal:2", "did you mean `local`?")
+    assert len(findings) > 15
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "health", "detail"),
+    [
+        (0, b"TFRT_CPU_0\nTFRT_CPU_1\n", b"", Health.PASS, "TFRT_CPU_0, TFRT_CPU_1"),
+        (1, b"", b"Traceback\nModuleNotFoundError: No module named 'jax'\n", Health.WARN, "ModuleNotFound"),
+        (-9, b"", b"", Health.WARN, "jax failed"),
+    ],
+)
+def test_devices_are_asked_for_in_another_process(
+    code: int, out: bytes, err: bytes, health: Health, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What that process says is told; one that fails or dies is a warning, not the end."""
+    done = subprocess.CompletedProcess([], code, out, err)
+    monkeypatch.setattr(World, "run", lambda *_, **__: done)
+    (finding,) = parts.devices()
+    assert finding.health is health
+    assert detail in finding.detail
+
+
+def test_an_optional_part_that_lacks_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong with that; the line says what it is for and how to get it."""
+    wanted = ["click>=8", 'hsm-no-such-thing>=1; extra == "hunt"', 'click; extra == "ssh"']
+    monkeypatch.setattr(metadata, "requires", lambda _: wanted)
+    message = Message()
+    for extra in ("hunt", "ssh"):
+        message["Provides-Extra"] = extra
+    monkeypatch.setattr(metadata, "metadata", lambda _: message)
+    found = {finding.name: finding for finding in parts.extras()}
+    assert "not installed: hsm-no-such-thing" in found["hunt"].detail
+    assert "pip install 'hsm[hunt]'" in found["hunt"].detail
+    assert found["ssh"].detail.startswith("installed")
+    assert {finding.health for finding in found.values()} == {Health.PASS}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from hsm.config import Project, load_sweep
+from hsm.config import Project, duration, load_sweep, render_duration, render_size
 from hsm.config.json_schema import MEANINGS, setting_names, settings_schema, sweep_schema
 from hsm.config.outline import settings_outline, sweep_outline
 from hsm.config.reader import read_file
 from hsm.config.starter import PROJECT
+from hsm.config.units import DURATION_PATTERN, SIZE_PATTERN
+from hsm.core.errors import ConfigError
 from tests.unit.config.test_broken_corpus import FILES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,6 +44,12 @@ def plain(path: Path) -> Any:
     return read_file(path)[1].plain()
 
 
+@pytest.fixture(scope="module")
+def sweep_check() -> Any:
+    """Return the validator of sweep files."""
+    return validator(sweep_schema())
+
+
 def validator(schema: dict[str, Any]) -> Any:
     """Return a validator, the schema itself checked."""
     jsonschema.Draft7Validator.check_schema(schema)
@@ -46,20 +57,19 @@ def validator(schema: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_is_valid(path: Path) -> None:
+def test_every_example_is_valid(path: Path, sweep_check: Any) -> None:
     """What ships in sweeps/ satisfies the schema, and so does its frozen form."""
-    check = validator(sweep_schema())
-    assert [error.message for error in check.iter_errors(plain(path))] == []
+    assert [error.message for error in sweep_check.iter_errors(plain(path))] == []
     frozen = load_sweep(path, project=Project.bare(ROOT)).document
-    assert [error.message for error in check.iter_errors(frozen)] == []
+    assert [error.message for error in sweep_check.iter_errors(frozen)] == []
 
 
 @pytest.mark.parametrize(
     "path", [path for path in FILES if path.stem not in ONLY_HSM], ids=lambda path: path.stem
 )
-def test_misshapen_files_are_not_valid(path: Path) -> None:
+def test_misshapen_files_are_not_valid(path: Path, sweep_check: Any) -> None:
     """Each file of the corpus whose mistake is one of shape fails the schema."""
-    assert list(validator(sweep_schema()).iter_errors(plain(path)))
+    assert list(sweep_check.iter_errors(plain(path)))
 
 
 def test_most_of_the_corpus_is_refused_by_the_schema_alone() -> None:
@@ -87,6 +97,33 @@ def test_the_schema_has_the_defaults_that_hold() -> None:
     assert properties["grace"]["default"] == "10s"
     assert properties["retry"]["properties"]["node"]["default"] == 3
     assert "default" not in properties["name"]
+
+
+@given(st.lists(st.sampled_from(["1", "30", "0.5", "00", *"dhms :-"]), max_size=8).map("".join))
+@example("1-12:00:00")
+@example("1h30m")
+@example("1.5h")
+def test_an_editor_takes_the_durations_that_hsm_takes(text: str) -> None:
+    """No duration that is read is underlined as wrong."""
+    try:
+        duration(text)
+    except ConfigError:
+        return
+    assert re.search(DURATION_PATTERN, text)
+
+
+@given(st.integers(0, 1 << 50))
+def test_an_editor_takes_the_values_that_hsm_writes(number: int) -> None:
+    """Durations and sizes as a frozen file has them fit the patterns."""
+    assert re.search(DURATION_PATTERN, render_duration(number / 7))
+    assert re.search(SIZE_PATTERN, render_size(number))
+
+
+def test_what_lists_and_maps_hold_is_in_the_schema() -> None:
+    """The form of items is kept where that of the list is heard a second time."""
+    properties = sweep_schema()["properties"]["program"]["properties"]
+    assert properties["files"]["items"] == {"type": "string"}
+    assert properties["variables"]["additionalProperties"] == {"type": ["string", "number"]}
 
 
 def test_every_key_has_words_for_a_person() -> None:

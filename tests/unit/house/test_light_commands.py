@@ -76,3 +76,13 @@ def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
     assert status in {0, None}, said
     assert f"{sweep},task_0001,sealed,1," in said
     assert sorted(loaded & (HEAVY | {"pandas", "polars", "pyarrow"})) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("doctor",), ("config", "show", "light.yaml", "--origin")])
+def test_looking_around_loads_nothing_heavy(words: tuple[str, ...], tmp_path: Path) -> None:
+    """`hsm doctor` and `hsm config show` look at what is installed without importing it."""
+    (tmp_path / "light.yaml").write_text(SWEEP)
+    status, loaded, said = _loaded(tmp_path, *words)
+    assert status in {0, None}, said
+    assert sorted(loaded & HEAVY) == []
