@@ -40,7 +40,7 @@ from hsm.core.spec import (
 from hsm.hunt import build_hunter
 
 Function: TypeAlias = Callable[[Params], float]
-HUNTERS = ("random", "sobol", "latin-hypercube", "evolution", "cmaes", "tpe", "nsga2")
+HUNTERS = ("random", "sobol", "latin-hypercube", "evolution", "cmaes", "nsga2")
 HEAD = "| hunter | median | quartiles | wins | p | s |\n|---|---|---|---|---|---|"
 
 
