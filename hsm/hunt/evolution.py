@@ -30,7 +30,10 @@ OPTIONS: Mapping[str, Number | Word] = {
     "explore": Number(default=0.1, low=0.0, high=1.0),
     "wildcat": Number(default=0.1, low=0.0, high=1.0),
 }
-"""What `hunt.options` may hold. `parents: 0` stands for a third of the population, at least two."""
+"""What `hunt.options` may hold. `parents: 0` stands for a third of the population, at least eight."""
+
+LEAST_PARENTS = 8
+"""Fewer agree too soon: the steps are as wide as the parents differ, and the search would stand still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +122,7 @@ class EvolutionHunter:
         scored = scored_sets(history, seeds=self.spec.seeds, objectives=self.hunt.objectives)
         fit = [(entry, genome) for entry in scored if (genome := self.space.encode(entry.params)) is not None]
         genomes = {id(entry): genome for entry, genome in fit}
-        size = self.settings.count("parents") or max(2, math.ceil(self.hunt.population / 3))
+        size = self.settings.count("parents") or max(LEAST_PARENTS, math.ceil(self.hunt.population / 3))
         return [genomes[id(entry)] for entry in best_first([entry for entry, _ in fit], size)[:size]]
 
     def _labels(self, generation: int, pool: Sequence[Genome]) -> list[Label]:

@@ -68,16 +68,18 @@ class _Believer:
         self._points = [_features(replay.space, one.genome) for one in told]
         self._values = _flattened([one.entry.costs[0] for one in told])
         self._process = _process(len(self._points[0]), rng.getrandbits(SEED_BITS))
-        self._fit()
+        with load("threadpoolctl").threadpool_limits(1):  # the same sums on every machine, and quicker so
+            self._fit()
         self._process.set_params(kernel=self._process.kernel_, optimizer=None)  # from here it only conditions
 
     def draw(self) -> Genome:
         """Return the candidate of most expected improvement."""
-        if self._points and len(self._points) > len(self._genomes):
-            self._fit()
         candidates = list(self._candidates())
         features = [_features(self._replay.space, genome) for genome in candidates]
-        mean, deviation = self._process.predict(self._numpy.array(features), return_std=True)
+        with load("threadpoolctl").threadpool_limits(1):
+            if len(self._points) > len(self._genomes):
+                self._fit()
+            mean, deviation = self._process.predict(self._numpy.array(features), return_std=True)
         gains = [_gain(min(self._values), m, s) for m, s in zip(mean, deviation, strict=True)]
         best = max(range(len(gains)), key=gains.__getitem__)
         self._points.append(features[best])
