@@ -56,17 +56,24 @@ def explain_sweep(
 
 
 def build_sweep(
-    document: Params, *, project: Project, sources: Sequence[str] = (), where: str = "the mapping"
+    document: Params,
+    *,
+    project: Project,
+    sources: Sequence[str] = (),
+    where: str = "the mapping",
+    is_literal: bool = False,
 ) -> SweepSpec:
     """Return the sweep that a mapping of the shape of a sweep file describes.
 
-    `where` stands for the file's name in what is wrong with it; `sources` are as in `load_sweep`.
+    `where` stands for the file's name in what is wrong with it; `sources` are as in `load_sweep`. In a
+    literal mapping a text such as `range(0,3)` is that text, and not what the function gives.
 
     Raises:
         ConfigError: everything that is wrong with it.
     """
     report = Report()
-    root = overlaid(expand_calls(graft(document, Place(where)), report), project.sweep_settings)
+    root = graft(document, Place(where))
+    root = overlaid(root if is_literal else expand_calls(root, report), project.sweep_settings)
     spec = read_spec(root, project.sources, project.root, report)
     chosen = _chosen(sources, project, report)
     report.check()

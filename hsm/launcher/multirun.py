@@ -131,7 +131,7 @@ class Multirun:
                 "tags": ["hydra", self._tag],
             },
         )
-        return build_sweep(document, project=space.project, where=WHERE)
+        return build_sweep(document, project=space.project, where=WHERE, is_literal=True)
 
     def _reader(self) -> batch.Read:
         parser = OverridesParser.create(config_loader=self._context.config_loader)

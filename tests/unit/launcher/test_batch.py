@@ -47,7 +47,8 @@ def _spec(jobs: list[list[str]], first: int = 0, **settings: Any) -> SweepSpec:
         settings={**SETTINGS, **settings},
         metadata={},
     )
-    return build_sweep(document, project=Project(root=Path("/p"), outputs=Path("/p/o")), where="here")
+    project = Project(root=Path("/p"), outputs=Path("/p/o"))
+    return build_sweep(document, project=project, where="here", is_literal=True)
 
 
 KEYS = st.text(alphabet=st.sampled_from("ab/.@_-1 ü:"), min_size=1, max_size=8) | st.sampled_from(
