@@ -153,8 +153,8 @@ def test_conditions_are_worth_what_arithmetic_says(written: Written, values: lis
     assert parse(text).holds(env.__getitem__) is meaning(env)
 
 
-PIECES = ["a", "b.c", "1", ".5", "2e3", "'", '"x"', "`", "(", ")", "[", "]", ",", "<", "=", "==", "!", "!=", "-",
-          "+", "*", "/", "and", " or ", " not ", " in ", "true", "null", " ", "\\", "\n",
+PIECES = ["a", "b.c", "1", ".5", "2e3", "'", '"x"', "`", "(", ")", "[", "]", ",", "<", "=", "==", "!", "!=",
+          "-", "+", "*", "/", "and", " or ", " not ", " in ", "true", "null", " ", "\\", "\n",
           "é", "."]  # fmt: skip
 
 
