@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from hsm.api import sourcing
 from hsm.api.preflight import check_program
 from hsm.config import Project, build_sweep, dump_document, find_project, load_sweep
-from hsm.core.engine import SweepEngine, SweepResult
+from hsm.core.engine import SweepEngine
 from hsm.core.errors import ConfigError, HsmError, Problem
 from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.spec import SweepSpec, Value
@@ -18,7 +19,7 @@ from hsm.core.world import World
 from hsm.hunt.registry import build_hunter
 
 Described = str | Path | Mapping[str, Value]
-Act = Callable[[SweepEngine, SweepJob], Awaitable[SweepResult]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +87,14 @@ async def create(world: World, order: Order) -> SweepJob:
     )
 
 
-async def drive(world: World, job: SweepJob, act: Act) -> SweepResult:
+async def drive(world: World, job: SweepJob, act: Callable[[SweepEngine, SweepJob], Awaitable[T]]) -> T:
     """Let an engine act on a job. When cancelled, the engine lets go in good order first; what runs goes on.
 
     Raises:
         HsmError: it could not go on; what was acknowledged is in the ledger.
     """
     engine = SweepEngine(world)
-    outcome: list[SweepResult | HsmError] = []
+    outcome: list[T | HsmError] = []
 
     async def perform() -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from hsm.config import find_project, load_frozen
 from hsm.core import events as ev
 from hsm.core import summary
 from hsm.core.completion import Fate, plan_completion
-from hsm.core.engine import SweepEngine
+from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.errors import ConfigError, Problem, SweepError
 from hsm.core.job import SweepJob, Wishes
 from hsm.core.ledger import LedgerReader, holder
@@ -187,12 +187,14 @@ class AsyncSweep:
         if not plan.is_empty:
             wishes = Wishes(max_tasks=max_tasks, reopen=plan.fates[Fate.RERUN], takeover=takeover)
             job = await self._world.blocking(self._job, tracker, sources, wishes)
-            await self._drive(job)
+            await self._drive(job, SweepEngine.complete_sweep)
         return await self.status()
 
-    async def _drive(self, job: SweepJob) -> None:
+    async def _drive(
+        self, job: SweepJob, act: Callable[[SweepEngine, SweepJob], Awaitable[SweepResult | None]]
+    ) -> None:
         try:
-            await driving.drive(self._world, job, SweepEngine.complete_sweep)
+            await driving.drive(self._world, job, act)
         finally:
             self._world.close()
 
@@ -209,11 +211,7 @@ class AsyncSweep:
         if not chosen and tracker.is_over:
             return
         job = await self._world.blocking(self._job, tracker, (), Wishes(), checked=False)
-        engine = SweepEngine(self._world)
-        try:
-            await engine.cancel_sweep(job, chosen)
-        finally:
-            engine.close()
+        await self._drive(job, lambda engine, job: engine.cancel_sweep(job, chosen))
 
     def _job(
         self, tracker: SweepTracker, names: Sequence[str], wishes: Wishes, *, checked: bool = True

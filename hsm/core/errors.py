@@ -45,6 +45,8 @@ class HsmError(Exception):
         self.message = message
         self.hint = hint
         self.transient = transient
+        if hint:
+            self.add_note(f"hint: {hint}")  # for a traceback in a script or a notebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,8 @@ class ConfigError(HsmError):
         count = len(self.problems)
         head = str(self.problems[0]) if count == 1 else f"{count} problems in the configuration"
         super().__init__(head, hint=hint or (self.problems[0].hint if count == 1 else ""))
+        for problem in self.problems if count > 1 else ():
+            self.add_note(f"  {problem}" + (f" (hint: {problem.hint})" if problem.hint else ""))
 
 
 class SelectorInvalid(ConfigError):

@@ -87,6 +87,7 @@ def test_a_mapping_is_run_as_a_file_is(project: Project) -> None:
     with pytest.raises(ConfigError) as caught:
         hsm.run({**described, "name": "Not A Name", "programme": 1}, sources="local")
     assert {problem.where for problem in caught.value.problems} == {"the mapping"}
+    assert [note for note in caught.value.__notes__ if "programme" in note and "program" in note]
     with pytest.raises(ConfigError, match="no compute source") as caught:
         hsm.run(described)
     assert 'sources=["local"]' in caught.value.hint
@@ -180,6 +181,16 @@ def test_ctrl_c_leaves_in_good_order(project: Project) -> None:
     project.hold.unlink()
     assert sweep.complete() is SweepStatus.FAILED
     assert len(project.begun()) == 3
+
+
+def test_a_sweep_that_nobody_drives_is_ended_here(project: Project) -> None:
+    """`max_tasks` leaves the rest undone; `cancel` ends it, and what was done stays."""
+    sweep = hsm.run("heat.yaml", max_tasks=1)
+    assert sweep.status() is SweepStatus.PARTIAL
+    sweep.cancel()
+    sweep.cancel()  # nothing is left to end
+    assert sweep.status() is SweepStatus.CANCELLED
+    assert sweep.results()["status"] == ["sealed", "cancelled", "cancelled"]
 
 
 FORKED = """
