@@ -12,7 +12,7 @@ import pytest
 from hsm.core.model import Task
 from hsm.core.spec import Direction, FloatRange, HuntSpec, Objective
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
-from hsm.report import Limits, ReportView, render
+from hsm.report import Limits, ReportView, documents, render, render_comparison
 from hsm.report.style import digest, script, style
 from tests.unit.report.sweeps import (
     BLOW_UP,
@@ -366,6 +366,26 @@ def test_long_hostile_values_stay_small(tmp_path: Path) -> None:
         leave(tmp_path, entry, stderr=b'"' * 9_000)
     html = render(view(tmp_path, tasks=tasks).gather())
     assert len(html.encode()) < 5_000_000
+
+
+def test_endless_names_are_cut(tmp_path: Path) -> None:
+    """Names of metrics, parameters and sources of 90 kB cost a page no more than they can tell."""
+    endless = '"<&' * 10_000
+    tasks = [
+        task(
+            i, {endless: i, f"{endless}2": i % 3}, {endless: 1.0 * i}, attempts=(attempt(i, source=endless),)
+        )
+        for i in range(1, 31)
+    ]
+    tasks[3] = failed(4, {endless: 4, f"{endless}2": 1}, reason=endless)
+    grid = view(tmp_path, spec=grid_spec({endless: (1, 2)}), tasks=tasks)
+    objective = HuntSpec(
+        hunter="x", space={}, objective=Objective(metric=endless), generations=1, population=1
+    )
+    hunt = replace(grid, spec=spec(hunt=objective))
+    for made in (grid, hunt):
+        assert sum(len(text) for name, text in documents(made) if name.endswith(".html")) < 300_000
+    assert len(render_comparison([hunt, hunt])) < 300_000
 
 
 def test_pictures_are_capped_best_first(tmp_path: Path) -> None:
