@@ -400,6 +400,22 @@ def test_pictures_are_capped_best_first(tmp_path: Path) -> None:
     assert len(view(tmp_path, tasks=tasks, limits=Limits(all_picture_bytes=room)).gather().pictures) == 2
 
 
+def test_pictures_are_not_sought_without_end(tmp_path: Path) -> None:
+    """After so many tasks in a row without a picture no more are looked for, and the page says so."""
+    tasks = [task(i, {"k": float(i)}, {"e": 1.0}) for i in range(1, 9)]
+    leave(tmp_path, tasks[1], pictures={"a.png": png()})
+    leave(tmp_path, tasks[6], pictures={"b.png": png()})
+    grid = grid_spec({"k": (1.0, 2.0)})
+    some = view(tmp_path, spec=grid, tasks=tasks, limits=Limits(picture_misses=3)).gather()
+    assert list(some.pictures) == ["task_0002"]
+    assert "Looked for in the first 5 tasks." in page(some).text
+    none = view(tmp_path, spec=grid, tasks=tasks[2:], limits=Limits(picture_misses=3)).gather()
+    assert "None of the first 3 tasks has written a PNG file" in page(none).text
+    every = view(tmp_path, spec=grid, tasks=tasks, limits=Limits(picture_misses=5)).gather()
+    assert list(every.pictures) == ["task_0002", "task_0007"]
+    assert "Looked for" not in page(every).text
+
+
 def test_missing_evidence_is_no_error(tmp_path: Path) -> None:
     """A sweep whose task directories are gone is still reported."""
     made = view(tmp_path / "gone").gather()
