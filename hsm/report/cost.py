@@ -6,7 +6,7 @@ from hsm.report import plots
 from hsm.report.drawn import plate
 from hsm.report.html import Markup, code, join, note, section, table, tag
 from hsm.report.performance import FILE_NAME, Performance, SourceCost, Spread, Use
-from hsm.report.text import count, duration, number, size
+from hsm.report.text import count, duration, number, shorten, size
 from hsm.report.view import ReportView
 
 
@@ -71,7 +71,7 @@ def _source(source: SourceCost) -> Markup:
         *(_times(times) for times in (source.waiting_s, source.running_s, source.collecting_s)),
         _cell("–" if rest is None else duration(rest), rest),
     ]
-    return tag("tr", tag("td", code(source.name)), *cells)
+    return tag("tr", tag("td", code(shorten(source.name, 60))), *cells)
 
 
 def _cell(words: str, value: float | None = None) -> Markup:

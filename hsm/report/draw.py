@@ -87,7 +87,7 @@ def _sample(series: Series) -> Markup:
 def spoken(figure: Figure) -> str:
     """Return what a screen reader says of a plot."""
     axes = " against ".join(shorten(axis.heading, TITLE) for axis in reversed(figure.axes[:2]))
-    return visible(f"{figure.title}: {axes}, {counted(figure)}")
+    return visible(f"{shorten(figure.title, 2 * TITLE)}: {axes}, {counted(figure)}")
 
 
 def counted(figure: Figure) -> str:

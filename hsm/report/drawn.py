@@ -52,7 +52,9 @@ def plate(figure: Figure, width: int) -> Markup:
     if figure.is_empty:
         return _absent(figure)
     drawn = draw(figure, Size(width=width, height=height_of(figure, width), name=f"w{width}"))
-    frame = tag("div", drawn, class_="wide-figure", tabindex="0", role="region", aria_label=figure.title)
+    frame = tag(
+        "div", drawn, class_="wide-figure", tabindex="0", role="region", aria_label=shorten(figure.title, 120)
+    )
     return tag("figure", frame, caption(figure), class_="plate")
 
 

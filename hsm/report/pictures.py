@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 
 from hsm.core.model import Task
+from hsm.core.states import TaskStatus
 from hsm.report.columns import is_number
 from hsm.report.evidence import Picture
 from hsm.report.html import Markup, note, section, short, tag
@@ -46,9 +47,14 @@ def gallery(view: ReportView) -> Markup:
 
 
 def _none(view: ReportView) -> str:
-    if view.pictures_sought >= view.limits.picture_misses:
+    if _is_cut_short(view):
         return f"None of the first {view.pictures_sought:,} tasks has written a PNG file under results/."
     return "No task has written a PNG file under results/."
+
+
+def _is_cut_short(view: ReportView) -> bool:
+    """Tell whether pictures were not looked for in every task that may have some."""
+    return view.pictures_sought < sum(task.status is TaskStatus.SEALED for task in view.tasks)
 
 
 def _all_densities(view: ReportView) -> bool:
@@ -64,7 +70,8 @@ def _amount(view: ReportView, order: str) -> Markup:
         f" {count(left, 'more picture')} did not fit into this page, or cannot be shown:"
         " see results/ in the tasks' directories."
     )
-    return note(f"{count(len(pictures), 'picture')}, {order}, {size(total)}.", rest if left else None)
+    sought = f" Looked for in the first {view.pictures_sought:,} tasks." if _is_cut_short(view) else None
+    return note(f"{count(len(pictures), 'picture')}, {order}, {size(total)}.", rest if left else None, sought)
 
 
 def _caption(view: ReportView, task: Task, names: Sequence[str]) -> Markup:

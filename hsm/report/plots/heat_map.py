@@ -8,7 +8,7 @@ from hsm.report.coordinates import Coordinate
 from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
 from hsm.report.plots.importance import influences
 from hsm.report.svg import tick_label
-from hsm.report.text import number
+from hsm.report.text import number, shorten
 from hsm.report.view import ReportView
 
 MOST = 30
@@ -18,7 +18,7 @@ MOST = 30
 def heat_map(view: ReportView) -> Figure:
     """Return the mean of the metric for each pair of values of two parameters of a grid."""
     metric = view.target
-    title = f"{metric}, mean over all other parameters"
+    title = f"{shorten(metric, 60)}, mean over all other parameters"
     if view.spec.hunt is not None or not metric:
         return Figure(kind=Kind.HEAT, title=title, absent="only a grid with metrics has such a map")
     order = {one.name: place for place, one in enumerate(influences(view, metric))}
@@ -42,11 +42,12 @@ def _figure(
 ) -> Figure:
     across = {x: place for place, x in enumerate(sorted({x for x in columns.values if x is not None}))}
     up = {y: place for place, y in enumerate(sorted({y for y in rows.values if y is not None}))}
+    across_name, up_name = shorten(columns.name, 40), shorten(rows.name, 40)
     points, notes = [], []
     for (x, y), values in sorted(cells.items()):
         mean = fmean(values)
         points.append((float(across[x]), float(up[y]), mean))
-        where = f"{columns.name} = {_word(columns, x)}, {rows.name} = {_word(rows, y)}"
+        where = f"{across_name} = {_word(columns, x)}, {up_name} = {_word(rows, y)}"
         notes.append(f"{where} (n = {len(values)}): {number(mean, digits=3)}")
     return Figure(
         kind=Kind.HEAT,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hsm.report.coordinates import Coordinate
 from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
-from hsm.report.text import number
+from hsm.report.text import number, shorten
 from hsm.report.view import ReportView
 
 PARAMETERS = 6
@@ -36,14 +36,18 @@ def _slice(view: ReportView, one: Coordinate, metric: str, values: Sequence[floa
         if x is not None and y is None and task.status.is_final
     ]
     if len(points) < 2:
-        return Figure(kind=Kind.XY, title=f"{metric} against {one.name}", absent="fewer than two values")
+        return Figure(
+            kind=Kind.XY,
+            title=f"{shorten(metric, 60)} against {shorten(one.name, 60)}",
+            absent="fewer than two values",
+        )
     stride = -(-(len(points) + len(missing)) // POINTS)
     shown = points[::stride]
     crosses = missing[::stride]
     drawn = f" (1 in {stride} is drawn)" if stride > 1 else ""
     return Figure(
         kind=Kind.XY,
-        title=f"{metric} against {one.name}",
+        title=f"{shorten(metric, 60)} against {shorten(one.name, 60)}",
         axes=(
             Axis(
                 title=one.name, categories=one.categories, log=True if one.is_log and _positive(one) else None

@@ -43,7 +43,7 @@ def test_convergence_is_overlaid_where_the_objective_is_the_same(tmp_path: Path)
     assert one.spec.hunt is not None
     assert [len(figure.series) for figure in [plots.overlay([one, other])]] == [2]
     unlike = replace(
-        other, spec=replace(other.spec, hunt=replace(one.spec.hunt, objective=Objective(metric="x")))
+        other, spec=replace(other.spec, hunt=replace(one.spec.hunt, objective=Objective(metric="mean_rho")))
     )
     figure = plots.overlay([one, unlike])
     assert len(figure.series) == 1

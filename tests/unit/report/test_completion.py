@@ -12,7 +12,7 @@ import pytest
 from hsm.core.model import Task
 from hsm.core.spec import Direction, FloatRange, HuntSpec, Objective
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
-from hsm.report import Limits, ReportView, render
+from hsm.report import Limits, ReportView, documents, render, render_comparison
 from hsm.report.style import digest, script, style
 from tests.unit.report.sweeps import (
     BLOW_UP,
@@ -368,6 +368,26 @@ def test_long_hostile_values_stay_small(tmp_path: Path) -> None:
     assert len(html.encode()) < 5_000_000
 
 
+def test_endless_names_are_cut(tmp_path: Path) -> None:
+    """Names of metrics, parameters and sources of 90 kB cost a page no more than they can tell."""
+    endless = '"<&' * 10_000
+    tasks = [
+        task(
+            i, {endless: i, f"{endless}2": i % 3}, {endless: 1.0 * i}, attempts=(attempt(i, source=endless),)
+        )
+        for i in range(1, 31)
+    ]
+    tasks[3] = failed(4, {endless: 4, f"{endless}2": 1}, reason=endless)
+    grid = view(tmp_path, spec=grid_spec({endless: (1, 2)}), tasks=tasks)
+    objective = HuntSpec(
+        hunter="x", space={}, objective=Objective(metric=endless), generations=1, population=1
+    )
+    hunt = replace(grid, spec=spec(hunt=objective))
+    for made in (grid, hunt):
+        assert sum(len(text) for name, text in documents(made) if name.endswith(".html")) < 300_000
+    assert len(render_comparison([hunt, hunt])) < 300_000
+
+
 def test_pictures_are_capped_best_first(tmp_path: Path) -> None:
     """When not all pictures fit, the best ones are kept and the others are counted."""
     tasks = hunt_tasks()
@@ -378,6 +398,22 @@ def test_pictures_are_capped_best_first(tmp_path: Path) -> None:
     assert "28 more pictures did not fit into this page" in page(made).text
     room = 2 * len(png()) + 10
     assert len(view(tmp_path, tasks=tasks, limits=Limits(all_picture_bytes=room)).gather().pictures) == 2
+
+
+def test_pictures_are_not_sought_without_end(tmp_path: Path) -> None:
+    """After so many tasks in a row without a picture no more are looked for, and the page says so."""
+    tasks = [task(i, {"k": float(i)}, {"e": 1.0}) for i in range(1, 9)]
+    leave(tmp_path, tasks[1], pictures={"a.png": png()})
+    leave(tmp_path, tasks[6], pictures={"b.png": png()})
+    grid = grid_spec({"k": (1.0, 2.0)})
+    some = view(tmp_path, spec=grid, tasks=tasks, limits=Limits(picture_misses=3)).gather()
+    assert list(some.pictures) == ["task_0002"]
+    assert "Looked for in the first 5 tasks." in page(some).text
+    none = view(tmp_path, spec=grid, tasks=tasks[2:], limits=Limits(picture_misses=3)).gather()
+    assert "None of the first 3 tasks has written a PNG file" in page(none).text
+    every = view(tmp_path, spec=grid, tasks=tasks, limits=Limits(picture_misses=5)).gather()
+    assert list(every.pictures) == ["task_0002", "task_0007"]
+    assert "Looked for" not in page(every).text
 
 
 def test_missing_evidence_is_no_error(tmp_path: Path) -> None:

@@ -137,8 +137,8 @@ def test_ranks_and_groups_keep_order(values: list[float], most: int) -> None:
 
 
 def test_parallel_coordinates_are_thinned_without_chance(tmp_path: Path) -> None:
-    """Of 3,000 tasks the best and an even choice of the others are drawn, and the note counts them."""
-    figure = plots.parallel_coordinates(view(tmp_path, tasks=hunt_tasks(3_000, 1_000)))
+    """Of 1,200 tasks the best and an even choice of the others are drawn, and the note counts them."""
+    figure = plots.parallel_coordinates(view(tmp_path, tasks=hunt_tasks(1_200, 400)))
     drawn = {series.name: len(series.points) for series in figure.series}
     assert drawn["the best 30"] == 30
     assert sum(drawn.values()) <= 330
