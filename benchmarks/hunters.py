@@ -1,6 +1,6 @@
 """Hunters against random search: the best of equal budgets over many seeds, with a rank test.
 
-    python benchmarks/hunters.py [--seeds 30] [--hunters evolution,cmaes] [--generations 20] [--population 10]
+    python benchmarks/hunters.py [--seeds 30] [--first 1000] [--hunters evolution,cmaes]
 
 Three standard functions and one of physics. The optimum of each standard function is moved to another place
 for each seed, the same for all hunters, so that none profits from beginning in the middle of the space. The
@@ -173,12 +173,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--first", type=int, default=1000, help="the first seed; tuning used 0 to 19")
     parser.add_argument("--generations", type=int, default=20)
     parser.add_argument("--population", type=int, default=10)
     parser.add_argument("--hunters", default=",".join(HUNTERS))
     given = parser.parse_args()
     tasks = given.generations * given.population
-    print(f"{given.seeds} seeds, {tasks} tasks each: {given.generations} generations of {given.population}")
+    print(
+        f"{given.seeds} seeds from {given.first} on, {tasks} tasks each, {given.population} in a generation"
+    )
     for problem in PROBLEMS:
         print(f"\n**{problem.name}**\n\n{HEAD}")
         drawn: list[float] = []
@@ -186,7 +189,7 @@ def main() -> None:
             began = time.perf_counter()
             best = [
                 best_of(problem, hunter, seed, given.generations, given.population)
-                for seed in range(given.seeds)
+                for seed in range(given.first, given.first + given.seeds)
             ]
             drawn = drawn or best
             print(row(hunter, best, drawn, time.perf_counter() - began), flush=True)

@@ -182,11 +182,12 @@ def test_evolution_finds_a_front() -> None:
 
 
 def test_a_set_needs_all_its_objectives() -> None:
-    """A set that lacks one of two metrics is not scored."""
+    """A set that lacks one of two metrics, or one of its seeds, is not scored."""
     objectives = (Objective(metric="f"), Objective(metric="g"))
     results = (scored(1, 1, 1.0), scored(2, 1, 1.0, g=2.0))
     found = scored_sets(History(generation=2, results=results), seeds=1, objectives=objectives)
     assert [entry.scores for entry in found] == [(1.0, 2.0)]
+    assert not scored_sets(History(generation=2, results=results), seeds=2, objectives=objectives)
 
 
 def test_a_rule_does_not_change_a_hunt_that_it_never_meets() -> None:
