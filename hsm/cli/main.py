@@ -63,6 +63,7 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
         "monitor recent": "how the latest sweeps get on",
         "monitor errors [ID]": "failures, grouped by cause",
         "logs TASK": "what a task printed; -f follows it",
+        "explain TASK": "its history, and why it is not running",
         "report [ID]": "write the HTML report anew",
     },
     "Check": {
@@ -117,6 +118,7 @@ class Root(LazyGroup):
         "source": Entry("hsm.cli.main:source", "Look at compute sources."),
         "ledger": Entry("hsm.cli.main:ledger", "Verify, export and salvage ledgers."),
         "logs": _entry("logs", "Show what a task printed."),
+        "explain": _entry("explain", "Tell what happened to a task, and why it is not running."),
         "report": _entry("report", "Write the completion report of a sweep anew."),
     },
 )

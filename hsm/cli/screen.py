@@ -88,6 +88,11 @@ def status_word(status: SweepStatus) -> Span:
     return SWEEP_WORDS[status], SWEEP_TONES[status]
 
 
+def task_word(status: TaskStatus) -> Span:
+    """Return where a task stands, in a word and its tone."""
+    return TASK_WORDS.get(status, str(status)), TASK_TONES[status]
+
+
 def bar(now: Progress, width: int, glyphs: Glyphs) -> Iterator[Line]:
     """Yield the bar: one piece for each state, in order, by its share of the tasks to be expected."""
     if not now.expected:

@@ -71,6 +71,11 @@ def moment(at: float | None) -> str:
     return "" if at is None else f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M}"
 
 
+def moment_s(at: float | None) -> str:
+    """Return day and time to the second where the user is."""
+    return "" if at is None else f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def clipped(text: str, width: int, mark: str = "…") -> str:
     """Return text cut to `width` characters, with a mark where something is missing."""
     return text if len(text) <= width else text[: max(0, width - len(mark))] + mark

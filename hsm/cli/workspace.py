@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,23 +161,18 @@ def project_of(tree: SweepTree, otherwise: Path) -> Path:
     return otherwise
 
 
-def one_task(tracker: SweepTracker, name: str) -> int:
-    """Return the index of the task that `task_0003` or `3` names.
+def some_tasks(world: World, look: Look, words: Sequence[str]) -> tuple[Look, list[int]]:
+    """Return the tasks that selectors mean, and the look, with every detail where the choice needed it.
 
     Raises:
-        SweepError: there is none.
+        SelectorInvalid, SweepError: words that name no task.
     """
-    from hsm.wire.names import task_id, task_index
+    from hsm.core.selectors import join_selectors, select
 
-    count = len(tracker.tasks)
-    try:
-        index = task_index(name)
-    except ValueError as error:
-        raise SweepError(f"{name!r} is not a task", hint="name it as task_0003, or as 3") from error
-    if index > count:
-        known = f"it has {task_id(1)} to {task_id(count)}" if count else "it has no task yet"
-        raise SweepError(f"the sweep has no {task_id(index)}", hint=known)
-    return index
+    selector = join_selectors(words)
+    if selector.needs_results:
+        look = study(world, look.tree)
+    return look, select(selector, look.tracker)
 
 
 def _shortened(match: re.Match[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,11 +41,14 @@ class CompletionPlan:
         )
 
 
-def plan_completion(tracker: SweepTracker, *, retry_failed: bool = False) -> CompletionPlan:
-    """Return what completing the sweep will do."""
+def plan_completion(
+    tracker: SweepTracker, *, retry_failed: bool = False, retry: Collection[int] = ()
+) -> CompletionPlan:
+    """Return what completing the sweep will do; of failed tasks it tries all again, or those in `retry`."""
+    chosen = frozenset(retry)
     fates: dict[Fate, list[int]] = {fate: [] for fate in Fate}
     for task in tracker.tasks:
-        fates[_fate(task, retry_failed=retry_failed)].append(task.index)
+        fates[_fate(task, is_wanted=retry_failed or task.index in chosen)].append(task.index)
     needed = {task.attempt.source for task in tracker.live() if task.attempt}
     return CompletionPlan(
         fates={fate: tuple(indices) for fate, indices in fates.items()},
@@ -54,9 +57,9 @@ def plan_completion(tracker: SweepTracker, *, retry_failed: bool = False) -> Com
     )
 
 
-def _fate(task: Task, *, retry_failed: bool) -> Fate:
+def _fate(task: Task, *, is_wanted: bool) -> Fate:
     if task.status.is_final:
-        again = retry_failed and task.status in REOPENABLE
+        again = is_wanted and task.status in REOPENABLE
         return Fate.RERUN if again else Fate.KEEP
     attempt = task.attempt
     if attempt is None or not attempt.state.is_live:

@@ -2,6 +2,7 @@
 
 HsmError
   ConfigError       the input is wrong                          exit 2
+    SelectorInvalid   words that name no tasks
   SweepError        no such sweep, or not in a fit state        exit 2
   SourceError       a compute source cannot be had or used      exit 3
   LedgerError       the ledger cannot be read or written        exit 3
@@ -69,6 +70,12 @@ class ConfigError(HsmError):
         count = len(self.problems)
         head = str(self.problems[0]) if count == 1 else f"{count} problems in the configuration"
         super().__init__(head, hint=hint or (self.problems[0].hint if count == 1 else ""))
+
+
+class SelectorInvalid(ConfigError):
+    """Words that should name tasks do not."""
+
+    code = "selector.invalid"
 
 
 class SweepError(HsmError):

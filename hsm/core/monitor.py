@@ -64,7 +64,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneProgress:
-    """One source. `rate_hz` is its share of the present pace, by what it has finished."""
+    """One source. `rate_hz` is its share of the present pace, by what it has finished.
+
+    `heard_s` is how long ago it last told something of an attempt, None where it never did.
+    """
 
     name: str
     is_open: bool
@@ -75,6 +78,7 @@ class LaneProgress:
     finished: int
     failed: int
     rate_hz: float | None
+    heard_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ class Progress:
     """How a sweep gets on at one moment.
 
     `planned` tasks exist; `expected` counts those of later generations too, as far as the hunt may go.
-    `eta` is None when `eta_reason` says why. `age_s` is the time since the last event.
+    `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend` are the best scores, each better than the one before.
     """
 
     status: SweepStatus
@@ -115,6 +119,7 @@ class Progress:
     lanes: tuple[LaneProgress, ...]
     failures: tuple[Failures, ...]
     stopped: str
+    trend: tuple[Best, ...] = ()
 
 
 def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
@@ -140,9 +145,10 @@ def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
         metric=hunt.objective.metric if hunt else "",
         best=tracker.best,
         improvements=len(tracker.improvements),
-        lanes=lanes_of(tracker, pace if driven else Pace(endings=0, span_s=0.0)),
+        lanes=lanes_of(tracker, pace if driven else Pace(endings=0, span_s=0.0), now),
         failures=failures_of(tracker),
         stopped=tracker.stopped,
+        trend=tuple(tracker.improvements),
     )
 
 
@@ -202,7 +208,7 @@ def extrapolate(pace: Pace, remaining: int) -> Eta | None:
     )
 
 
-def lanes_of(tracker: SweepTracker, pace: Pace) -> tuple[LaneProgress, ...]:
+def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgress, ...]:
     """Return every source in the order of its first use."""
     ended = sum(source.finished + source.failed for source in tracker.sources.values())
     rate = pace.rate_hz
@@ -217,6 +223,7 @@ def lanes_of(tracker: SweepTracker, pace: Pace) -> tuple[LaneProgress, ...]:
             finished=source.finished,
             failed=source.failed,
             rate_hz=rate * (source.finished + source.failed) / ended if rate and ended else None,
+            heard_s=None if source.heard_at is None else max(0.0, now - source.heard_at),
         )
         for name, source in tracker.sources.items()
     )

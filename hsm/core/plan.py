@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt
+from hsm.core.events import GenerationPlanned
 from hsm.core.model import Proposal, Task
 from hsm.wire import hashing
 from hsm.wire.canonical import canonical_json
@@ -100,3 +101,20 @@ def _task(line: bytes, generation: int, index: int) -> Task:
         generation=generation,
         label=record["label"],
     )
+
+
+def read_task(plans: Path, event: GenerationPlanned, index: int) -> Task:
+    """Return one task of a plan, as received, without making the others.
+
+    Raises:
+        LedgerCorrupt: the plan is missing or its content is not what its name says.
+    """
+    path = plans / f"{event.plan}.jsonl"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise LedgerCorrupt(f"{path}: the plan of generation {event.generation} is missing") from error
+    if hashlib.sha256(data).hexdigest() != event.plan:
+        raise LedgerCorrupt(f"{path}: its content is not what its name says")
+    line = data.split(b"\n", index - event.first + 1)[index - event.first]
+    return _task(line, event.generation, index)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hsm.core import events as ev
+from hsm.core.model import Task
+from hsm.core.states import TaskStatus
 from hsm.core.tracker import SweepTracker
 from hsm.wire.names import task_id
 
@@ -102,3 +104,67 @@ def _verb(event: ev.Event) -> str:
 
 def _why(event: ev.AttemptFailed | ev.AttemptLost | ev.AttemptRejected) -> str:
     return getattr(event, "signature", "") or event.reason
+
+
+# One task's story, with the evidence
+
+
+def told(event: ev.Event, task: Task) -> str:
+    """Return what an event tells of a task, in words; `task` is as it stood then."""
+    tell = _TELLINGS.get(type(event))
+    return clean(tell(event, task) if tell else _engine_line(event))
+
+
+def _exit_words(event: ev.AttemptExited, task: Task) -> str:
+    found = event.exit
+    used = f"{found.wall_s:.3g} s, CPU {found.cpu_user_s + found.cpu_system_s:.3g} s"
+    memory = f", at most {found.max_rss_bytes / 2**20:.4g} MiB" if found.max_rss_bytes else ""
+    cause = f"; {event.cause}: {event.reason}" if event.cause else ""
+    return f"the program ended with {found.words} after {used}{memory}{cause}"
+
+
+def _sealed_words(event: ev.AttemptSealed, task: Task) -> str:
+    numbers = ", ".join(f"{name} = {value}" for name, value in list((event.metrics or {}).items())[:4])
+    notes = "".join(f"; {note}" for note in event.notes)
+    return f"sealed: {event.files} files, {event.bytes:,} bytes{f'; {numbers}' if numbers else ''}{notes}"
+
+
+def _intent_words(event: ev.AttemptIntended, task: Task) -> str:
+    return f"attempt {event.attempt} is meant for {event.source}, token {event.token[:8]}"
+
+
+def _failed_words(event: ev.AttemptFailed, task: Task) -> str:
+    said = event.signature or event.reason
+    return f"attempt {event.attempt} failed ({event.cause}): {said}{_what_next(task)}"
+
+
+def _lost_words(event: ev.AttemptLost | ev.AttemptRejected, task: Task) -> str:
+    verb = "lost" if isinstance(event, ev.AttemptLost) else "rejected"
+    return f"attempt {event.attempt} {verb} ({event.cause}): {event.reason}{_what_next(task)}"
+
+
+def _what_next(task: Task) -> str:
+    return "; it is tried again" if task.status is TaskStatus.RECEIVED else ""
+
+
+_TELLINGS: Mapping[type, Callable[[Any, Task], str]] = {
+    ev.GenerationPlanned: lambda event, task: (
+        f"proposed in generation {event.generation}{f' to {task.label}' if task.label else ''}"
+    ),
+    ev.TaskReused: lambda event, _: f"its work is that of {task_id(event.of)}: not run again",
+    ev.AttemptIntended: _intent_words,
+    ev.AttemptSubmitted: lambda event, _: f"handed over as {event.ref}",
+    ev.AttemptUnconfirmed: lambda event, _: f"handed over, but the answer was lost: {event.reason}",
+    ev.AttemptStarted: lambda event, _: "the program runs",
+    ev.AttemptMissed: lambda *_: "a listing that worked does not show it; that proves nothing yet",
+    ev.AttemptExited: _exit_words,
+    ev.AttemptSealed: _sealed_words,
+    ev.AttemptFailed: _failed_words,
+    ev.AttemptLost: _lost_words,
+    ev.AttemptRejected: _lost_words,
+    ev.AttemptVoided: lambda event, _: f"proved never to have begun{_because(event.reason)}",
+    ev.AttemptCancelled: lambda event, _: f"attempt {event.attempt} was seen gone after a cancel",
+    ev.AttemptSuperseded: lambda event, _: f"attempt {event.attempt} is kept beside another one's result",
+    ev.CancelRequested: lambda *_: "somebody asked that it end",
+    ev.TasksReopened: lambda *_: "reopened: somebody asked that it be tried again, with all its retries",
+}

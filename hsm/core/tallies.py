@@ -14,7 +14,7 @@ _BAD_ENDS = frozenset({AttemptState.FAILED, AttemptState.LOST, AttemptState.REJE
 
 @dataclass(slots=True)
 class SourceState:
-    """One source as the ledger knows it."""
+    """One source as the ledger knows it. `heard_at` is when it last told something of an attempt."""
 
     slots: int = 0
     open: bool = False
@@ -23,6 +23,7 @@ class SourceState:
     running: int = 0
     finished: int = 0
     failed: int = 0
+    heard_at: float | None = None
 
     def count(self, was: AttemptState | None, now: AttemptState) -> None:
         """Note that one of its attempts moved from one state to another."""
@@ -30,6 +31,11 @@ class SourceState:
         self.running += (now is AttemptState.RUNNING) - (was is AttemptState.RUNNING)
         self.finished += now is AttemptState.SEALED
         self.failed += now in _BAD_ENDS
+
+    def heard(self, at: float) -> None:
+        """Note that it told something that happened at this time."""
+        if self.heard_at is None or at > self.heard_at:
+            self.heard_at = at
 
     def opened(self, slots: int) -> None:
         """Note that it takes attempts."""

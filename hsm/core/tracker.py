@@ -21,6 +21,7 @@ from hsm.core.sweep_state import SweepState
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 Order: TypeAlias = "tuple[Task, Command]"
+_TOLD_BY_SOURCE = (ev.AttemptStarted, ev.AttemptExited, ev.AttemptLost, ev.AttemptCancelled, ev.AttemptMissed)
 _BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
 _EngineEvent: TypeAlias = (
     ev.EngineStarted | ev.EngineStopped | ev.SourceOpened | ev.SourceFailed | ev.CursorMoved
@@ -72,7 +73,7 @@ class SweepTracker(SweepState):
         after, commands = step(before, event, self.spec.retry)
         if after is not before:
             self._put(before, after)
-            self._note(event)
+            self._note(event, after)
             self.retries += isinstance(event, _BAD_ENDINGS) and after.status is TaskStatus.RECEIVED
             if isinstance(event, ev.AttemptSealed):
                 self._rank(after)
@@ -111,7 +112,9 @@ class SweepTracker(SweepState):
         else:
             self._tokens.pop(new.token, None)
 
-    def _note(self, event: ev.TaskEvent) -> None:
+    def _note(self, event: ev.TaskEvent, after: Task) -> None:
+        if isinstance(event, _TOLD_BY_SOURCE):
+            self._source(after.attempts[event.attempt - 1].source).heard(event.at)
         if isinstance(event, _BAD_ENDINGS):
             signature = getattr(event, "signature", "") or event.reason
             key = (str(event.cause), signature)
@@ -141,6 +144,7 @@ class SweepTracker(SweepState):
                 self.cursors[event.source] = event.cursor
             case ev.SourceOpened():
                 self._source(event.source).opened(event.slots)
+                self._source(event.source).heard(event.at)
             case ev.SourceFailed():
                 self._source(event.source).closed(event.reason)
             case ev.EngineStarted():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 from hsm.wire import frames
 from hsm.wire.files import Files, write_all
 
 Record = dict[str, Any]
+Wanted = Callable[[bytes], bool]
 CHUNK_BYTES = 4 << 20
 
 _ENCODE = json.JSONEncoder(
@@ -103,6 +104,11 @@ class LogWriter:
         self._files.close(self._fd)
 
 
+def everything(payload: bytes) -> bool:
+    """Want every payload."""
+    return True
+
+
 class LogReader:
     """Reads a log on from where it last stopped. `damage` is what stopped it, if anything did."""
 
@@ -126,8 +132,11 @@ class LogReader:
         """The bytes behind the last whole group that have been read so far."""
         return self._reader.pending
 
-    def groups(self, limit: int | None = None) -> Iterator[list[Record]]:
-        """Yield the records of every further whole group that the file holds now, before byte `limit`."""
+    def groups(self, limit: int | None = None, wanted: Wanted = everything) -> Iterator[list[Record]]:
+        """Yield the records of every further whole group that the file holds now, before byte `limit`.
+
+        Payloads that are not `wanted` are checked like the others, but neither decoded nor yielded.
+        """
         self._reader.pending = b""  # read again: the writer may have taken it back, the disk being full
         while True:
             at = self._reader.offset + len(self._reader.pending)
@@ -136,11 +145,11 @@ class LogReader:
             if not data:
                 return
             for group in self._reader.feed(data):
-                yield [decode_record(payload) for payload in group.payloads]
+                yield [decode_record(payload) for payload in group.payloads if wanted(payload)]
             if self.damage and not self.damage.incomplete:
                 return
 
-    def records(self, limit: int | None = None) -> Iterator[Record]:
-        """Yield every further record that stands before byte `limit`."""
-        for group in self.groups(limit):
+    def records(self, limit: int | None = None, wanted: Wanted = everything) -> Iterator[Record]:
+        """Yield every further wanted record that stands before byte `limit`."""
+        for group in self.groups(limit, wanted):
             yield from group

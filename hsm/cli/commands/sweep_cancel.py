@@ -9,16 +9,16 @@ import click
 from hsm.cli import forms, options
 from hsm.cli.console import Console
 from hsm.cli.words import plural
-from hsm.cli.workspace import Look, Workspace, one_task, project_of
+from hsm.cli.workspace import Look, Workspace, project_of, some_tasks
 from hsm.core.errors import ExitCode, SweepError
 
 FEW = 10
 """So many tasks are ended without asking."""
 
 
-@forms.command("sweep cancel last", "sweep cancel last 3 task_0007")
+@forms.command("sweep cancel last", "sweep cancel last 3 task_0007", "sweep cancel last running,20-30")
 @options.some_sweep
-@click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@click.argument("tasks", nargs=-1, metavar="[TASKS]...")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.outputs
 @options.json_output
@@ -26,15 +26,21 @@ FEW = 10
 def command(
     console: Console, *, reference: str, tasks: tuple[str, ...], yes: bool, outputs: Path | None
 ) -> ExitCode:
-    """End a sweep: attempts that run are stopped, no new one begins. With TASKs, end only those.
+    """End a sweep: attempts that run are stopped, no new one begins. With TASKS, end only those.
 
     Results that are there stay. `hsm sweep complete ID --retry-failed` takes cancelled tasks up again.
+    TASKS are selectors: 3, task_0007, 20-30, running, ...
     """
     space = Workspace.here(outputs)
     look = space.look(reference)
-    chosen = sorted({one_task(look.tracker, name) for name in tasks})
-    doomed = [index for index in chosen or _all(look) if not look.tracker.task(index).status.is_final]
-    if not doomed and (chosen or look.tracker.is_over):
+    chosen: list[int] = []
+    if tasks:
+        look, chosen = some_tasks(space.world, look, tasks)
+        chosen.sort()
+    doomed = [
+        index for index in (chosen if tasks else _all(look)) if not look.tracker.task(index).status.is_final
+    ]
+    if not doomed and (tasks or look.tracker.is_over):
         return _done(console, look, 0)
     if not yes and len(doomed) > FEW:
         _ask(console, look, len(doomed))

@@ -9,9 +9,9 @@ import click
 
 from hsm.cli import forms, options, words
 from hsm.cli.console import Console, Tone
-from hsm.cli.workspace import Look, Workspace, project_of, refuse_if_driven, study
-from hsm.core.completion import CompletionPlan, Fate, plan_completion
-from hsm.core.errors import ExitCode
+from hsm.cli.workspace import Look, Workspace, project_of, refuse_if_driven, some_tasks, study
+from hsm.core.completion import REOPENABLE, CompletionPlan, Fate, plan_completion
+from hsm.core.errors import ExitCode, SweepError
 from hsm.core.job import Wishes
 from hsm.core.monitor import expected_tasks
 from hsm.core.states import TaskStatus
@@ -28,10 +28,18 @@ MEANINGS = {
     "sweep complete last",
     "sweep complete last --dry-run",
     "sweep complete heat-20260102 --retry-failed --source local:8",
+    "sweep complete last --retry 3,20-30",
 )
 @options.some_sweep
 @options.sources
 @click.option("--retry-failed", is_flag=True, help="Try failed and cancelled tasks again.")
+@click.option(
+    "--retry",
+    "retry",
+    multiple=True,
+    metavar="TASKS",
+    help="Of those, try only these again: 3, 20-30, failed, ...",
+)
 @click.option("--takeover", is_flag=True, help="Go on although an engine on another host may be alive.")
 @options.max_tasks
 @click.option("-n", "--dry-run", is_flag=True, help="Print the plan only.")
@@ -45,6 +53,7 @@ def command(
     reference: str,
     sources: tuple[str, ...],
     retry_failed: bool,
+    retry: tuple[str, ...],
     takeover: bool,
     max_tasks: int | None,
     dry_run: bool,
@@ -58,7 +67,8 @@ def command(
     look = study(space.world, space.find(reference))
     if not takeover and not dry_run:
         refuse_if_driven(space, look)
-    plan = plan_completion(look.tracker, retry_failed=retry_failed)
+    chosen = _to_retry(space, look, retry)
+    plan = plan_completion(look.tracker, retry_failed=retry_failed, retry=chosen)
     if dry_run and console.as_json:
         console.envelope("sweep.completion_plan", _record(look, plan))
         return ExitCode.FINE
@@ -69,6 +79,22 @@ def command(
         return _nothing(console, space, look)
     wishes = Wishes(max_tasks=max_tasks, reopen=plan.fates[Fate.RERUN], takeover=takeover)
     return _complete(console, space, look, sources, wishes)
+
+
+def _to_retry(space: Workspace, look: Look, words_: tuple[str, ...]) -> list[int]:
+    """Return the tasks that are to be tried again by name.
+
+    Raises:
+        SweepError: none of those that are named failed or was cancelled.
+    """
+    if not words_:
+        return []
+    _, chosen = some_tasks(space.world, look, words_)
+    again = [index for index in chosen if look.tracker.task(index).status in REOPENABLE]
+    if not again:
+        hint = f"`{space.command('sweep status ID --tasks failed', look.tree)}` shows those that did"
+        raise SweepError(f"none of {','.join(words_)} failed or was cancelled", hint=hint)
+    return again
 
 
 def _record(look: Look, plan: CompletionPlan) -> dict[str, object]:

@@ -8,28 +8,44 @@ import click
 
 from hsm.cli import closing, forms, options, screen, tables, words
 from hsm.cli.console import Console, Span, Tone
-from hsm.cli.workspace import Look, Workspace, study
+from hsm.cli.workspace import Look, Workspace, some_tasks, study
 from hsm.core.errors import ExitCode
 from hsm.core.model import Task
 from hsm.core.projection import status_of
+from hsm.core.selectors import is_selector
 from hsm.core.states import SweepStatus
 
 SHOWN_METRICS = 4
 
 
-@forms.command("sweep status", "sweep status heat-20260102 --tasks", "sweep status last --json")
+@forms.command(
+    "sweep status",
+    "sweep status heat-20260102 --tasks",
+    "sweep status last --tasks failed",
+    "sweep status last --json",
+)
 @options.sweep
-@click.option("-t", "--tasks", "with_tasks", is_flag=True, help="Show every task.")
+@click.option(
+    "-t",
+    "--tasks",
+    "tasks",
+    is_flag=False,
+    flag_value="all",
+    metavar="[TASKS]",
+    help="Show every task, or those named: 3, 20-30, failed, best:5, ...",
+)
 @options.outputs
 @options.json_output
 @click.pass_obj
-def command(console: Console, *, reference: str, with_tasks: bool, outputs: Path | None) -> ExitCode:
+def command(console: Console, *, reference: str, tasks: str | None, outputs: Path | None) -> ExitCode:
     """Show where a sweep stands: the last one, when none is named."""
     space = Workspace.here(outputs)
-    look = study(space.world, space.find(reference)) if with_tasks else space.look(reference)
+    reference, tasks = _meant(space, reference, tasks)
+    look = study(space.world, space.find(reference)) if tasks else space.look(reference)
+    chosen = some_tasks(space.world, look, [tasks])[1] if tasks else []
     if console.as_json:
-        tasks = {"task_list": [_record(task) for task in look.tracker.tasks]} if with_tasks else {}
-        console.envelope("sweep.status", {**closing.standing_of(look), **_engine(look), **tasks})
+        listed = {"task_list": [_record(look.tracker.task(index)) for index in chosen]} if tasks else {}
+        console.envelope("sweep.status", {**closing.standing_of(look), **_engine(look), **listed})
         return ExitCode.FINE
     scene = screen.Scene(
         tree=look.tree,
@@ -39,10 +55,22 @@ def command(console: Console, *, reference: str, with_tasks: bool, outputs: Path
     )
     for spans in screen.lines_of(scene, console.data_width, console.data_glyphs):
         console.data(*spans)
-    if with_tasks:
+    if tasks:
         console.data()
-        tables.write(console, ("task", "status", ">tries", "source", ">time", "result"), _rows(look))
+        tables.write(
+            console,
+            ("task", "status", ">tries", "source", ">time", "result"),
+            [_row(look, look.tracker.task(index)) for index in chosen],
+        )
     return ExitCode.FINE
+
+
+def _meant(space: Workspace, reference: str, tasks: str | None) -> tuple[str, str | None]:
+    """Return sweep and tasks: in `--tasks ID` the word behind the option is the sweep."""
+    if tasks is None or reference != "last" or is_selector(tasks):
+        return reference, tasks
+    is_sweep = tasks in ("last", "@") or any(tree.sweep_id.startswith(tasks) for tree in space.sweeps.all())
+    return (tasks, "all") if is_sweep else (reference, tasks)
 
 
 def notice(space: Workspace, look: Look) -> str:
@@ -65,10 +93,6 @@ def _record(task: Task) -> dict[str, object]:
     import json
 
     return {**status_of(task), "params": json.loads(task.params_json)}
-
-
-def _rows(look: Look) -> list[list[str | Span]]:
-    return [_row(look, task) for task in look.tracker.tasks]
 
 
 def _row(look: Look, task: Task) -> list[str | Span]:

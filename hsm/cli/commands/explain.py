@@ -1,0 +1,184 @@
+"""`hsm explain`: what happened to a task, attempt by attempt, and why it is not running now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hsm.cli import forms, options, screen, words
+from hsm.cli.console import Console, Line, Tone, line
+from hsm.cli.workspace import Look, Workspace, some_tasks
+from hsm.core.errors import ExitCode, SweepError
+from hsm.core.events import to_record
+from hsm.core.history import Happening, TaskHistory, read_history
+from hsm.core.model import Attempt, Task
+from hsm.core.projection import Projector, status_of
+from hsm.core.selectors import parse_selector
+from hsm.core.standing import Standing, standing, unplanned
+from hsm.core.story import told
+from hsm.wire.names import task_id
+
+FEW = 20
+"""So many tasks are explained at a time."""
+
+
+@forms.command("explain 3", "explain task_0003 --sweep heat-20260102", "explain failed --json")
+@click.argument("tasks", metavar="TASK")
+@click.option("--sweep", "reference", default="last", show_default=True, metavar="ID", help="Of this sweep.")
+@options.outputs
+@options.json_output
+@click.pass_obj
+def command(console: Console, *, tasks: str, reference: str, outputs: Path | None) -> ExitCode:
+    """Tell what happened to a task, attempt by attempt, and why it is not running now.
+
+    TASK is a selector: 3, task_0003, 3-5, failed, running, best:2, ...
+    """
+    space = Workspace.here(outputs)
+    look = space.look(reference)
+    index = parse_selector(tasks).single
+    if index is not None and index > len(look.tracker.tasks):
+        return _unplanned(console, space, look, index)
+    look, chosen = some_tasks(space.world, look, [tasks])
+    if not chosen:
+        raise SweepError(
+            f"no task is meant by {tasks!r} at present", hint="`hsm sweep status --tasks` lists all"
+        )
+    accounts = [Account(space, look, index) for index in chosen[:FEW]]
+    if console.as_json:
+        console.envelope(
+            "task.explanation",
+            {
+                "sweep_id": look.tree.sweep_id,
+                "total": len(chosen),
+                "tasks": [entry.record() for entry in accounts],
+            },
+        )
+        return ExitCode.FINE
+    for place, account in enumerate(accounts):
+        if place:
+            console.data()
+        for spans in account.lines():
+            console.data(*spans)
+    if len(chosen) > FEW:
+        console.say(f"and {words.plural(len(chosen) - FEW, 'more task')}: name fewer")
+    return ExitCode.FINE
+
+
+def _unplanned(console: Console, space: Workspace, look: Look, index: int) -> ExitCode:
+    found = unplanned(index, look.tracker, driven=look.is_driven)
+    if found is None:
+        some_tasks(space.world, look, [str(index)])  # which says which tasks there are
+        return ExitCode.USAGE
+    if console.as_json:
+        record = {"task_id": task_id(index), "status": None, **_standing_record(space, look, found)}
+        console.envelope("task.explanation", {"sweep_id": look.tree.sweep_id, "total": 1, "tasks": [record]})
+        return ExitCode.FINE
+    console.data((task_id(index), Tone.NAME), "  ", ("not planned", Tone.DIM), f"  {look.tree.sweep_id}")
+    for spans in _standing_lines(space, look, found):
+        console.data(*spans)
+    return ExitCode.FINE
+
+
+class Account:
+    """What is to be told of one task."""
+
+    def __init__(self, space: Workspace, look: Look, index: int) -> None:
+        self._space = space
+        self._look = look
+        history = read_history(space.world.files, look.tree, index, look.spec.retry)
+        if history is None:
+            raise SweepError(f"the ledger does not plan {task_id(index)} yet", hint="look again in a moment")
+        self._history: TaskHistory = history
+        self._standing = standing(history.task, look.tracker, driven=look.is_driven)
+
+    def lines(self) -> Iterator[Line]:
+        """Yield it for a reader."""
+        task = self._history.task
+        yield line(
+            (task.task_id, Tone.NAME), "  ", screen.task_word(task.status), f"  {self._look.tree.sweep_id}"
+        )
+        yield _labelled("params", _params(task))
+        yield _labelled("seed", f"{task.seed}, config {task.config_hash[:16]}")
+        yield from _standing_lines(self._space, self._look, self._standing)
+        yield from story_lines(self._history)
+        for attempt in task.attempts:
+            where = f"{self._directory(task, attempt)}  {_evidence(attempt)}"
+            yield _labelled("files", f"attempt {attempt.number}: {where}")
+
+    def record(self) -> dict[str, Any]:
+        """Return it as data."""
+        task = self._history.task
+        return {
+            **status_of(task),
+            "params": json.loads(task.params_json),
+            **_standing_record(self._space, self._look, self._standing),
+            "attempt_list": [
+                {
+                    "attempt": attempt.number,
+                    "source": attempt.source,
+                    "state": attempt.state,
+                    "token": attempt.token,
+                    "cause": attempt.cause,
+                    "reason": attempt.reason,
+                    "exit": attempt.exit,
+                    "manifest_sha256": attempt.manifest,
+                    "path": self._directory(task, attempt),
+                }
+                for attempt in task.attempts
+            ],
+            "events": [to_record(happening.event) for happening in self._history.happenings],
+        }
+
+    def _directory(self, task: Task, attempt: Attempt) -> str:
+        from hsm.cli.closing import near
+
+        path = Projector(self._space.world.files, self._look.tree).directory(task, attempt)
+        if path == self._look.tree.task(task.index) and attempt is not task.attempt:
+            return "its files are gone"
+        return near(path)
+
+
+def story_lines(history: TaskHistory) -> Iterator[Line]:
+    """Yield what happened, in order, each with its time."""
+    for happening in history.happenings:
+        yield _story_line(happening)
+
+
+def _story_line(happening: Happening) -> Line:
+    at = getattr(happening.event, "at", None)
+    when = words.moment_s(at) if at is not None else ""
+    about_sweep = not hasattr(happening.event, "task")
+    return line(
+        (f"{when:19}  ", Tone.DIM),
+        (told(happening.event, happening.task), Tone.DIM if about_sweep else Tone.PLAIN),
+    )
+
+
+def _evidence(attempt: Attempt) -> str:
+    return f"manifest {attempt.manifest[:16]}" if attempt.manifest else "no manifest"
+
+
+def _params(task: Task) -> str:
+    params = json.loads(task.params_json)
+    return ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in params.items())
+
+
+def _standing_lines(space: Workspace, look: Look, found: Standing) -> Iterator[Line]:
+    yield _labelled("why", found.why)
+    if found.command:
+        yield line(("  do      ", Tone.ACTIVE), space.command(found.command, look.tree))
+    if found.advice:
+        yield line(("  hint    ", Tone.ACTIVE), found.advice)
+
+
+def _standing_record(space: Workspace, look: Look, found: Standing) -> dict[str, Any]:
+    command = space.command(found.command, look.tree) if found.command else None
+    return {"why": found.why, "command": command, "advice": found.advice or None}
+
+
+def _labelled(label: str, text: str) -> Line:
+    return line((f"  {label:8}", Tone.DIM), text)

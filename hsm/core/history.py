@@ -1,0 +1,106 @@
+"""History: what happened to some tasks, read from the ledger without folding the whole sweep.
+
+Every frame is checked as always; only the events that are asked for are decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from hsm.core import events as ev
+from hsm.core.errors import LedgerCorrupt
+from hsm.core.ledger import LedgerReader
+from hsm.core.machine import Budget, reopen, request_cancel, step
+from hsm.core.model import Task
+from hsm.core.plan import read_task
+from hsm.core.tree import SweepTree
+from hsm.wire.files import Files
+from hsm.wire.log import Wanted
+
+HEAD_BYTES = 80
+"""Kind and task of an event stand in this beginning of its payload."""
+_TASK = re.compile(rb'"task":(\d+)')
+_MOVED = b'{"t":"cursor_moved"'
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event, and the task as it stood then."""
+
+    event: ev.Event
+    task: Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskHistory:
+    """One task, and everything that happened to it, in order."""
+
+    task: Task
+    happenings: Sequence[Happening]
+
+
+def about(indices: Collection[int]) -> Wanted:
+    """Return what to want of a ledger: events of these tasks, and those of the sweep."""
+    wanted = {str(index).encode() for index in indices}
+
+    def is_wanted(payload: bytes) -> bool:
+        found = _TASK.search(payload, 0, HEAD_BYTES)
+        return found[1] in wanted if found else not payload.startswith(_MOVED)
+
+    return is_wanted
+
+
+def events_about(files: Files, tree: SweepTree, indices: Collection[int]) -> Iterator[ev.Event]:
+    """Yield the events of these tasks and those of the sweep, in order.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    yield from LedgerReader(files, tree, wanted=about(indices)).events()
+
+
+def read_history(files: Files, tree: SweepTree, index: int, budget: Budget) -> TaskHistory | None:
+    """Return the history of one task, None when no generation has planned it.
+
+    Raises:
+        LedgerError: ledger or plan cannot be read.
+    """
+    task: Task | None = None
+    happenings: list[Happening] = []
+    for event in events_about(files, tree, (index,)):
+        if isinstance(event, ev.GenerationPlanned) and event.first <= index < event.first + event.count:
+            task = read_task(tree.plans, event, index)
+            happenings.append(Happening(event, task))
+        elif task is not None and _concerns(event, task):
+            task = _folded(task, event, budget)
+            happenings.append(Happening(event, task))
+        elif isinstance(event, ev.TaskEvent):
+            raise LedgerCorrupt(f"an event of a task that was never planned: {event}")
+    return None if task is None else TaskHistory(task=task, happenings=happenings)
+
+
+def _concerns(event: ev.Event, task: Task) -> bool:
+    match event:
+        case ev.CancelRequested(tasks=tasks):
+            return not task.status.is_final and (not tasks or task.index in tasks)
+        case ev.TasksReopened(tasks=tasks):
+            return task.index in tasks
+        case ev.SourceFailed(source=source) | ev.SourceOpened(source=source):
+            attempt = task.attempt
+            return attempt is not None and attempt.state.is_live and attempt.source == source
+        case ev.EngineStarted() | ev.EngineStopped() | ev.SweepStopped():
+            return not task.status.is_final
+        case _:
+            return isinstance(event, ev.TaskEvent)
+
+
+def _folded(task: Task, event: ev.Event, budget: Budget) -> Task:
+    match event:
+        case ev.CancelRequested():
+            return request_cancel(task)[0]
+        case ev.TasksReopened():
+            return reopen(task)[0]
+        case _:
+            return step(task, event, budget)[0] if isinstance(event, ev.TaskEvent) else task

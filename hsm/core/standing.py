@@ -1,0 +1,131 @@
+"""Standing: why a task is where it is, why it is not running now, and what would help. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hsm.core.machine import charged
+from hsm.core.model import Attempt, Task
+from hsm.core.monitor import REMEDIES, expected_tasks
+from hsm.core.states import AttemptState, Cause, TaskStatus
+from hsm.core.tracker import SweepTracker
+from hsm.wire.names import task_id
+
+GO_ON = "sweep complete ID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Why a task stands where it does. `command` helps, without the leading `hsm`; so does `advice`."""
+
+    why: str
+    command: str = ""
+    advice: str = ""
+
+
+def standing(task: Task, tracker: SweepTracker, *, driven: bool) -> Standing:
+    """Return why a task that there is is where it is. The tracker knows the sweep at the same time."""
+    match task.status:
+        case TaskStatus.SEALED:
+            return Standing(why="it has its result; nothing is left to do")
+        case TaskStatus.REUSED:
+            return Standing(why=f"its work is that of {task_id(task.reuses or 0)}; it is not run again")
+        case TaskStatus.CANCELLED:
+            return Standing(
+                why="somebody asked that it end; it is not run again by itself", command=_retry(task)
+            )
+        case TaskStatus.FAILED:
+            return _failed(task, tracker)
+        case TaskStatus.RECEIVED:
+            return _waiting(task, tracker, driven=driven)
+        case _:
+            found = _under_way(task, tracker)
+            return found if driven else _left_alone(found)
+
+
+def unplanned(index: int, tracker: SweepTracker, *, driven: bool) -> Standing | None:
+    """Return why a task has not been proposed yet, None when it never will be."""
+    if index > expected_tasks(tracker):
+        return None
+    planned = len(tracker.generations)
+    why = f"its generation is not planned yet: {planned} so far, and the hunter is asked when they are final"
+    if driven:
+        return Standing(why=why)
+    return Standing(why=f"{why}; no engine drives the sweep", command=GO_ON)
+
+
+def _retry(task: Task) -> str:
+    return f"sweep complete ID --retry {task.index}"
+
+
+def _failed(task: Task, tracker: SweepTracker) -> Standing:
+    attempt = task.attempt
+    cause = attempt.cause if attempt else None
+    if cause is None:
+        return Standing(why=f"it failed: {task.reason}", command=_retry(task))
+    return Standing(
+        why=f"it failed for the cause {cause}, and {_budget(task, cause, tracker.spec.retry)}",
+        command=_retry(task),
+        advice=REMEDIES.get(cause, "").replace("TASK", str(task.index)),
+    )
+
+
+def _budget(task: Task, cause: Cause, budget: Mapping[Cause, int]) -> str:
+    allowed, used = budget.get(cause, 0), charged(task, cause)
+    if not allowed:
+        return "that is not tried again by itself (`retry` allows 0)"
+    return f"its retries are spent: {used} attempts ended so, `retry` allows {allowed} more than the first"
+
+
+def _waiting(task: Task, tracker: SweepTracker, *, driven: bool) -> Standing:
+    """Return why a task that could run has no attempt."""
+    if tracker.stopped:
+        return Standing(why=f"the sweep stopped, no new attempt is begun: {tracker.stopped}", command=GO_ON)
+    if not driven:
+        return Standing(why="no engine drives the sweep, so nothing is begun", command=GO_ON)
+    lanes = [source for source in tracker.sources.values() if source.open]
+    if not lanes:
+        reasons = "; ".join(f"{name}: {s.reason or 'closed'}" for name, s in tracker.sources.items())
+        return Standing(why=f"no source is open ({reasons or 'none has opened yet'})", command=GO_ON)
+    slots, running = sum(lane.slots for lane in lanes), sum(lane.running for lane in lanes)
+    ahead = sum(other.status is TaskStatus.RECEIVED for other in tracker.tasks[: task.index - 1])
+    again = f"attempt {len(task.attempts)} ended ({_ended(task.attempt)}); " if task.attempts else ""
+    return Standing(
+        why=f"{again}it waits for a slot: {running} of {slots} run something, {ahead:,} tasks are before it"
+    )
+
+
+def _ended(attempt: Attempt | None) -> str:
+    return str(attempt.cause or attempt.state) if attempt else ""
+
+
+def _under_way(task: Task, tracker: SweepTracker) -> Standing:
+    attempt = task.attempt
+    if attempt is None:
+        return Standing(why=f"it is {task.status}")
+    asked = "; somebody asked that it end" if task.cancel_requested else ""
+    return Standing(why=_words(attempt, tracker) + asked)
+
+
+def _words(attempt: Attempt, tracker: SweepTracker) -> str:
+    where, lane = attempt.source, tracker.sources.get(attempt.source)
+    busy = f": {lane.running} of {lane.slots} slots run something" if lane else ""
+    closed = f"; that source is not open ({lane.reason or 'closed'})" if lane and not lane.open else ""
+    match attempt.state:
+        case AttemptState.RUNNING:
+            said = f"attempt {attempt.number} runs on {where}"
+        case AttemptState.EXITED:
+            said = f"the program of attempt {attempt.number} has ended; its results are being brought home"
+        case AttemptState.UNCONFIRMED:
+            said = f"attempt {attempt.number} was handed to {where}, whose answer was lost: {attempt.reason}"
+        case AttemptState.MISSING:
+            said = f"{where} does not list attempt {attempt.number} any more; that proves nothing yet"
+        case _:
+            said = f"attempt {attempt.number} waits at {where} for a slot{busy}"
+    return said + closed
+
+
+def _left_alone(found: Standing) -> Standing:
+    why = f"when last heard of, {found.why}; no engine drives the sweep, so nobody takes note of its end"
+    return Standing(why=why, command=GO_ON)
