@@ -56,7 +56,7 @@ def lines_of(space: Workspace, outcome: Outcome, report: Path | None, glyphs: Gl
     yield line(screen.status_word(now.status), f"  {done}")
     yield screen.counts(now, glyphs)
     scene = screen.Scene(tree=look.tree, progress=now, best_params=best_params(look))
-    yield from screen.best(scene)
+    yield from screen.best(scene, glyphs)
     yield from screen.failures(now, glyphs)
     yield from remedies(look)
     yield line(("results   ", Tone.DIM), near(look.tree.root))

@@ -72,9 +72,13 @@ class Glyphs:
     dot: str = "·"
     times: str = "×"
     more: str = "…"
+    here: str = "▸"
+    levels: str = "▁▂▃▄▅▆▇█"
 
 
-ASCII = Glyphs(full="#", empty=".", good="+", bad="x", dot="-", times="x", more="...")
+ASCII = Glyphs(
+    full="#", empty=".", good="+", bad="x", dot="-", times="x", more="...", here=">", levels="_.-=+*%#"
+)
 
 
 class ReaderLeft(Exception):
@@ -112,7 +116,7 @@ class Console:
 
     def data(self, *spans: str | Span) -> None:
         """Write a line of data."""
-        self.raw(self._painted(line(*spans), self._out) + "\n")
+        self.raw(self.painted(line(*spans), self._out) + "\n")
 
     def raw(self, text: str) -> None:
         """Write text to stdout as it is, line ends included.
@@ -158,7 +162,7 @@ class Console:
     def insist(self, *spans: str | Span) -> None:
         """Write a line of talk in any case."""
         with suppress(OSError):  # the terminal may be gone
-            self.err.write(self._painted(line(*spans), self.err) + "\n")
+            self.err.write(self.painted(line(*spans), self.err) + "\n")
             self.err.flush()
 
     def warn(self, text: str, hint: str = "") -> None:
@@ -218,7 +222,8 @@ class Console:
             return True
         return stream.isatty() and self._environment.get("TERM", "") not in ("", "dumb")
 
-    def _painted(self, spans: Line, stream: TextIO) -> str:
+    def painted(self, spans: Line, stream: TextIO) -> str:
+        """Return a line as a stream shows it, coloured where that is wanted, controls escaped."""
         if not self.has_color(stream):
             return clean(text_of(spans))
         return "".join(

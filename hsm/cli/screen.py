@@ -9,12 +9,15 @@ from hsm.cli import words
 from hsm.cli.console import Glyphs, Line, Span, Tone, line, text_of
 from hsm.core.monitor import Failures, LaneProgress, Progress
 from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.tallies import Best
 from hsm.core.tree import SweepTree
 from hsm.wire.names import task_id
 
 LABEL = 10
 MAX_BAR = 60
+SPARK = 32
 SHOWN_FAILURES = 4
+SILENT_S = 5.0
 
 TASK_TONES = {
     TaskStatus.SEALED: Tone.GOOD,
@@ -62,9 +65,9 @@ def lines_of(scene: Scene, width: int, glyphs: Glyphs) -> list[Line]:
     now = scene.progress
     found: list[Line] = [header(scene), *bar(now, width, glyphs), counts(now, glyphs)]
     found += [lane(entry) for entry in now.lanes]
-    found += best(scene)
+    found += best(scene, glyphs)
     found += failures(now, glyphs)
-    found += [_labelled("now" if at == 0 else "", row) for at, row in enumerate(scene.recent)]
+    found += [labelled("now" if at == 0 else "", row) for at, row in enumerate(scene.recent)]
     if scene.notice:
         found.append(line((scene.notice, Tone.WARN)))
     return [cut(spans, width, glyphs.more) for spans in found]
@@ -135,18 +138,22 @@ def counts(now: Progress, glyphs: Glyphs) -> Line:
 def lane(entry: LaneProgress) -> Line:
     """Return a source: its slots, what runs and waits there, how fast."""
     if entry.reason:
-        return _labelled(entry.name, (entry.reason, Tone.BAD))
+        return labelled(entry.name, (entry.reason, Tone.BAD))
     if not entry.is_open:
         ended = f"closed; {entry.finished:,} sealed, {entry.failed:,} failed"
-        return _labelled(entry.name, (ended, Tone.DIM))
+        return labelled(entry.name, (ended, Tone.DIM))
     pieces = [words.plural(entry.slots, "slot"), f"{entry.running:,} running", f"{entry.queued:,} queued"]
     if entry.rate_hz is not None:
         pieces.append(words.rate(entry.rate_hz))
-    return _labelled(entry.name, "  ".join(pieces))
+    if entry.failed:
+        pieces.append(f"{entry.failed:,} failed")
+    silent = entry.heard_s is not None and entry.heard_s >= SILENT_S
+    heard = f"  heard {words.rough(entry.heard_s)} ago" if entry.heard_s is not None and silent else ""
+    return labelled(entry.name, "  ".join(pieces), (heard, Tone.DIM))
 
 
-def best(scene: Scene) -> Iterator[Line]:
-    """Yield the best task of a hunt."""
+def best(scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
+    """Yield the best task of a hunt, and how the best score came to be."""
     now = scene.progress
     if now.best is None:
         return
@@ -156,20 +163,50 @@ def best(scene: Scene) -> Iterator[Line]:
     ]
     if scene.best_params:
         spans.append((f"  {scene.best_params}", Tone.DIM))
-    yield _labelled("best", *spans)
+    yield labelled("best", *spans)
+    if len(now.trend) > 1:
+        first = now.trend[0]
+        steps = words.plural(len(now.trend) - 1, "improvement")
+        said = f"  from {first.score:.6g} ({task_id(first.task)}) in {steps}"
+        yield labelled("", (sparkline(now.trend, now.planned, glyphs), Tone.GOOD), (said, Tone.DIM))
+
+
+def sparkline(trend: Sequence[Best], tasks: int, glyphs: Glyphs) -> str:
+    """Return the best score so far against the number of the task, as a row of bars.
+
+    High bars are high scores, whichever direction is the better one.
+    """
+    low, high = (pick(entry.score for entry in trend) for pick in (min, max))
+    places = max(1, min(SPARK, tasks))
+    steps = sorted(trend, key=lambda entry: entry.task)
+    rank = {id(entry): place for place, entry in enumerate(trend)}
+    shown, reached, best_at = [], 0, steps[0]
+    for place in range(places):
+        end = (place + 1) * tasks / places
+        while reached < len(steps) and steps[reached].task <= end:
+            if rank[id(steps[reached])] >= rank[id(best_at)]:
+                best_at = steps[reached]
+            reached += 1
+        shown.append(_level(best_at.score, low, high, glyphs) if reached else " ")
+    return "".join(shown)
+
+
+def _level(score: float, low: float, high: float, glyphs: Glyphs) -> str:
+    share = (score - low) / (high - low) if high > low else 1.0
+    return glyphs.levels[min(len(glyphs.levels) - 1, int(share * len(glyphs.levels)))]
 
 
 def failures(now: Progress, glyphs: Glyphs, shown: int = SHOWN_FAILURES) -> Iterator[Line]:
     """Yield the largest groups of like failures."""
     for at, group in enumerate(now.failures[:shown]):
-        yield _labelled("failures" if at == 0 else "", *failure(group, glyphs))
+        yield labelled("failures" if at == 0 else "", *failure(group, glyphs))
     rest = now.failures[shown:]
     if rest:
         count = words.plural(sum(group.count for group in rest), "attempt")
         kinds = words.plural(len(rest), "more kind")
-        yield _labelled("", (f"{kinds}, {count}: `hsm monitor errors`", Tone.DIM))
+        yield labelled("", (f"{kinds}, {count}: `hsm monitor errors`", Tone.DIM))
     if now.stopped:
-        yield _labelled("stopped", (now.stopped, Tone.BAD))
+        yield labelled("stopped", (now.stopped, Tone.BAD))
 
 
 def failure(group: Failures, glyphs: Glyphs) -> list[Span | str]:
@@ -183,7 +220,8 @@ def failure(group: Failures, glyphs: Glyphs) -> list[Span | str]:
     ]
 
 
-def _labelled(label: str, *spans: Span | str) -> Line:
+def labelled(label: str, *spans: Span | str) -> Line:
+    """Return a line that begins with what it is about."""
     return line((label.ljust(LABEL), Tone.DIM if label else Tone.PLAIN), *spans)
 
 

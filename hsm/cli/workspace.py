@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hsm.config import Project, find_project, load_frozen
 from hsm.core import summary
 from hsm.core.errors import EngineRunning, SweepError
-from hsm.core.ledger import Claim, holder
+from hsm.core.ledger import Claim, LedgerReader, holder
 from hsm.core.monitor import Progress, progress
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
@@ -92,6 +92,10 @@ class Look:
         """Where it stands."""
         return self.tracker.status(driven=self.is_driven)
 
+    def at_time(self, at: float) -> Look:
+        """Return it as it is at another moment, nothing having happened."""
+        return replace(self, at=at)
+
     @property
     def progress(self) -> Progress:
         """How it gets on."""
@@ -104,9 +108,7 @@ def look_at(world: World, tree: SweepTree) -> Look:
     Raises:
         HsmError: it cannot be read.
     """
-    spec = load_frozen(tree.config)
-    tracker, _ = summary.glance(world.files, tree, spec)
-    return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
+    return look_on(world, tree)[0]
 
 
 def study(world: World, tree: SweepTree) -> Look:
@@ -116,7 +118,21 @@ def study(world: World, tree: SweepTree) -> Look:
         HsmError: it cannot be read.
     """
     spec = load_frozen(tree.config)
-    tracker, _ = summary.replay(world.files, tree, spec)
+    return _look(world, tree, spec, summary.replay(world.files, tree, spec)[0])
+
+
+def look_on(world: World, tree: SweepTree) -> tuple[Look, LedgerReader]:
+    """Return a sweep as `look_at` does, and the reader that goes on from there.
+
+    Raises:
+        HsmError: it cannot be read.
+    """
+    spec = load_frozen(tree.config)
+    tracker, reader = summary.glance(world.files, tree, spec)
+    return _look(world, tree, spec, tracker), reader
+
+
+def _look(world: World, tree: SweepTree, spec: SweepSpec, tracker: SweepTracker) -> Look:
     return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
 
 

@@ -11,15 +11,15 @@ import click
 
 from hsm.cli import forms, options, screen, words
 from hsm.cli.console import Console, Line, Tone, line
+from hsm.cli.telling import story_line
 from hsm.cli.workspace import Look, Workspace, some_tasks
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.events import to_record
-from hsm.core.history import Happening, TaskHistory, read_history
+from hsm.core.history import TaskHistory, read_history
 from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector, status_of
 from hsm.core.selectors import parse_selector
 from hsm.core.standing import Standing, standing, unplanned
-from hsm.core.story import told
 from hsm.wire.names import task_id
 
 FEW = 20
@@ -104,7 +104,7 @@ class Account:
         yield _labelled("params", _params(task))
         yield _labelled("seed", f"{task.seed}, config {task.config_hash[:16]}")
         yield from _standing_lines(self._space, self._look, self._standing)
-        yield from story_lines(self._history)
+        yield from map(story_line, self._history.happenings)
         for attempt in task.attempts:
             where = f"{self._directory(task, attempt)}  {_evidence(attempt)}"
             yield _labelled("files", f"attempt {attempt.number}: {where}")
@@ -140,22 +140,6 @@ class Account:
         if path == self._look.tree.task(task.index) and attempt is not task.attempt:
             return "its files are gone"
         return near(path)
-
-
-def story_lines(history: TaskHistory) -> Iterator[Line]:
-    """Yield what happened, in order, each with its time."""
-    for happening in history.happenings:
-        yield _story_line(happening)
-
-
-def _story_line(happening: Happening) -> Line:
-    at = getattr(happening.event, "at", None)
-    when = words.moment_s(at) if at is not None else ""
-    about_sweep = not hasattr(happening.event, "task")
-    return line(
-        (f"{when:19}  ", Tone.DIM),
-        (told(happening.event, happening.task), Tone.DIM if about_sweep else Tone.PLAIN),
-    )
 
 
 def _evidence(attempt: Attempt) -> str:

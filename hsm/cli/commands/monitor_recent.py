@@ -52,5 +52,5 @@ def _write(console: Console, look: Look) -> None:
         *screen.bar(look.progress, width, glyphs),
         screen.counts(look.progress, glyphs),
     ]
-    for spans in [*found, *screen.best(scene)]:
+    for spans in [*found, *screen.best(scene, glyphs)]:
         console.data(*screen.cut(line(*spans), width, glyphs.more))

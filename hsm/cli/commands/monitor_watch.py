@@ -1,169 +1,121 @@
-"""`hsm monitor watch`: a sweep live, from its ledger alone, until it is over."""
+"""`hsm monitor watch`: a sweep live, from its ledger alone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from hsm.cli import closing, forms, options, words
-from hsm.cli.commands.sweep_status import notice
-from hsm.cli.console import Console, Line, Tone
-from hsm.cli.screen import Scene, counts, lines_of
-from hsm.cli.workspace import Look, Workspace
+from hsm.cli import closing, forms, options
+from hsm.cli.console import Console
+from hsm.cli.screen import counts, lines_of
+from hsm.cli.view import Wish
+from hsm.cli.watching import READ_S, RECENT, Feed, LiveWatch, scene_of
+from hsm.cli.workspace import Workspace, look_on
 from hsm.core import events as ev
 from hsm.core.errors import ExitCode
-from hsm.core.ledger import holder
 from hsm.core.states import SweepStatus
-from hsm.core.story import line_of
-
-INTERVAL_S = 0.5
-PATIENCE_S = 3.0
-"""A sweep without an engine is given up after this time: its engine may just be starting."""
-RECENT = 8
 
 
-@forms.command("monitor watch", "monitor watch last --once", "monitor watch last --json | jq .data.finished")
+@forms.command(
+    "monitor watch",
+    "monitor watch last --once",
+    "monitor watch last --json | jq -c 'select(.kind == \"monitor.event\").data'",
+)
 @options.sweep
 @click.option("--once", is_flag=True, help="Show it once.")
 @options.outputs
 @options.json_output
 @click.pass_obj
 def command(console: Console, *, reference: str, once: bool, outputs: Path | None) -> ExitCode:
-    """Watch a sweep until it is over: progress, sources, the best so far, failures.
+    """Watch a sweep: progress, sources, tasks, the best so far, failures. `?` shows the keys.
 
-    It reads the ledger alone, so it may be begun and left (q) at any time. Without a terminal it writes a
-    line for each event. The exit code is 0 when the sweep is complete, 1 when it ended otherwise.
+    It reads the ledger alone, so it may be begun and left (q) at any time, on any host that sees the files.
+    Without a terminal it writes a line for each event, and ends with the sweep. With --json the first and
+    the last line are a snapshot, those between are the events of the ledger. The exit code is 1 when the
+    sweep has ended otherwise than complete.
     """
     space = Workspace.here(outputs)
-    watch = Watch(console, space, space.look(reference))
+    watch = Watch(console, space, Feed(space, *look_on(space.world, space.find(reference))))
     if once:
-        watch.show_once()
+        watch.show()
         return ExitCode.FINE
-    return asyncio.run(watch.run())
+    if console.is_live and not console.as_json:
+        return _live(console, space, watch)
+    return asyncio.run(watch.follow())
+
+
+def _live(console: Console, space: Workspace, watch: Watch) -> ExitCode:
+    """Show it on the whole terminal, and its last picture afterwards."""
+    look = asyncio.run(watch.draw())
+    if look is Wish.RETRY:
+        from hsm.cli.commands.sweep_complete import command as complete
+
+        words = [watch.feed.look.tree.sweep_id, "--retry", "failed", "--outputs", str(space.outputs)]
+        answer = complete.main(words, prog_name="hsm sweep complete", standalone_mode=False, obj=console)
+        return ExitCode(answer)
+    watch.show()
+    return watch.outcome
 
 
 class Watch:
     """One sweep under observation."""
 
-    def __init__(self, console: Console, space: Workspace, look: Look) -> None:
-        self.look = look
+    def __init__(self, console: Console, space: Workspace, feed: Feed) -> None:
+        self.feed = feed
         self._console = console
         self._space = space
-        self._recent: deque[str] = deque(maxlen=RECENT)
-        self._idle_since: float | None = None
-        self._is_left = False
 
-    def show_once(self) -> None:
+    def show(self) -> None:
         """Show the sweep as it is now."""
         if self._console.as_json:
-            self._console.envelope("monitor.progress", closing.standing_of(self.look))
+            self._console.envelope("monitor.progress", closing.standing_of(self.feed.look))
             return
-        for spans in lines_of(self._scene(), self._console.data_width, self._console.data_glyphs):
+        scene = scene_of(self._space, self.feed)
+        for spans in lines_of(scene, self._console.data_width, self._console.data_glyphs):
             self._console.data(*spans)
-
-    async def run(self) -> ExitCode:
-        """Show it until it is over, nobody drives it any more, or the user leaves."""
-        if self._is_live:
-            await self._draw()
-        else:
-            self._show_now()
-            await self._follow()
-        self._show_now()
-        if self._is_left:
-            return ExitCode.FINE
-        return ExitCode.FINE if self.look.status is SweepStatus.COMPLETE else ExitCode.BAD_OUTCOME
-
-    @property
-    def _is_live(self) -> bool:
-        return self._console.is_live and not self._console.as_json
-
-    def _show_now(self) -> None:
-        self.show_once()
         self._console.flush()
 
-    async def _draw(self) -> None:
-        from hsm.cli.keys import pressed
-        from hsm.cli.live import LiveScreen
+    @property
+    def outcome(self) -> ExitCode:
+        """The exit code that tells how the sweep stands: only one that ended badly, or was left, is bad."""
+        good = self.feed.look.status in (SweepStatus.COMPLETE, SweepStatus.RUNNING)
+        return ExitCode.FINE if good else ExitCode.BAD_OUTCOME
 
-        screen = LiveScreen(self._console, self._picture, whole=True)
-        screen.start()
+    async def draw(self) -> Wish | None:
+        """Show it on the whole terminal until the user leaves; return what is to follow."""
+        live = LiveWatch(self._console, self._space, self.feed)
         try:
-            with pressed({"q": self._leave, "Q": self._leave}):
-                await self._follow()
+            await live.run()
         finally:
-            screen.stop()
+            self._space.world.close()
+        return live.wish
 
-    def _leave(self) -> None:
-        self._is_left = True
-
-    async def _follow(self) -> None:
-        """Take in what comes until there is nothing more to wait for."""
-        from hsm.core import summary
-
-        tree, spec, world = self.look.tree, self.look.spec, self._space.world
-        tracker, reader = await world.blocking(summary.glance, world.files, tree, spec)
-        while True:
-            claim = holder(world, tree, released=tracker.released)
-            self.look = Look(tree, spec, tracker, claim, world.now())
-            if self._is_finished():
-                break
-            await world.sleep(INTERVAL_S)
-            events = await world.blocking(lambda: list(reader.events()))
-            for event in events:
-                tracker.fold(event)
-            self._take(events)
-        world.close()
-
-    def _is_finished(self) -> bool:
-        now = self._space.world.monotonic()
-        if self._is_left or (self.look.tracker.is_over and not self.look.is_driven):
-            return True
-        if self.look.is_driven:
-            self._idle_since = None
-            return False
-        self._idle_since = now if self._idle_since is None else self._idle_since
-        return now - self._idle_since >= PATIENCE_S
+    async def follow(self) -> ExitCode:
+        """Write what happens until nothing more will, or nobody drives the sweep any more."""
+        self.show()
+        while not self.feed.is_at_its_end:
+            await self._space.world.sleep(READ_S)
+            self._take(await self.feed.read())
+        self._space.world.close()
+        self.show()
+        return ExitCode.FINE if self.feed.look.status is SweepStatus.COMPLETE else ExitCode.BAD_OUTCOME
 
     def _take(self, events: Sequence[ev.Event]) -> None:
-        for event in events:
-            text = line_of(event, self.look.tracker)
-            if text:
-                at = getattr(event, "at", None)
-                self._recent.append(f"{words.clock(at)} {text}" if at is not None else text)
-        if not events:
-            return
         if self._console.as_json:
-            self._show_now()
-        elif not self._is_live:
+            for event in events:
+                self._console.envelope("monitor.event", ev.to_record(event))
+        elif events:
             self._write_lines(len(events))
 
     def _write_lines(self, count: int) -> None:
         """Write what came, or, when it was much, what it came to."""
         if count > 4 * RECENT:
-            self._console.data(*counts(self.look.progress, self._console.data_glyphs))
+            self._console.data(*counts(self.feed.look.progress, self._console.data_glyphs))
         else:
-            for text in self._recent:
+            for text in self.feed.recent:
                 self._console.data(text)
         self._console.flush()
-        self._recent.clear()
-
-    def _scene(self) -> Scene:
-        params = closing.best_params(self.look)
-        said = notice(self._space, self.look)
-        return Scene(
-            tree=self.look.tree,
-            progress=self.look.progress,
-            best_params=params,
-            recent=tuple(self._recent),
-            notice=said,
-        )
-
-    def _picture(self, width: int) -> Sequence[Line]:
-        look = self.look
-        self.look = Look(look.tree, look.spec, look.tracker, look.claim, self._space.world.now())
-        keys: Line = [("q leaves; the sweep goes on", Tone.DIM)]
-        return [*lines_of(self._scene(), width, self._console.glyphs), [], keys]
+        self.feed.recent.clear()

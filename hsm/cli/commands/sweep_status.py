@@ -13,7 +13,7 @@ from hsm.core.errors import ExitCode
 from hsm.core.model import Task
 from hsm.core.projection import status_of
 from hsm.core.selectors import is_selector
-from hsm.core.states import SweepStatus
+from hsm.core.states import SweepStatus, TaskStatus
 
 SHOWN_METRICS = 4
 
@@ -60,7 +60,7 @@ def command(console: Console, *, reference: str, tasks: str | None, outputs: Pat
         tables.write(
             console,
             ("task", "status", ">tries", "source", ">time", "result"),
-            [_row(look, look.tracker.task(index)) for index in chosen],
+            [task_cells(look, look.tracker.task(index)) for index in chosen],
         )
     return ExitCode.FINE
 
@@ -95,12 +95,21 @@ def _record(task: Task) -> dict[str, object]:
     return {**status_of(task), "params": json.loads(task.params_json)}
 
 
-def _row(look: Look, task: Task) -> list[str | Span]:
+def task_cells(look: Look, task: Task, *, now: float | None = None) -> list[str | Span]:
+    """Return what a list of tasks shows of one; what runs shows since when, where `now` is given."""
     attempt = task.attempt
     wall = attempt.exit.wall_s if attempt and attempt.exit else None
+    if (
+        wall is None
+        and now is not None
+        and attempt
+        and attempt.started_at
+        and task.status is TaskStatus.RUNNING
+    ):
+        wall = max(0.0, now - attempt.started_at)
     return [
         task.task_id,
-        (screen.TASK_WORDS.get(task.status, str(task.status)), screen.TASK_TONES[task.status]),
+        screen.task_word(task.status),
         str(len(task.attempts)),
         attempt.source if attempt else "",
         words.duration(wall) if wall is not None else "",

@@ -1,0 +1,66 @@
+"""A whole terminal to paint on: only lines that changed are written, and it is given back as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from hsm.cli.console import Console, Line
+
+_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
+_LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+_TOGETHER = "\x1b[?2026h", "\x1b[?2026l"
+"""What stands between them is shown at once by terminals that know it; others ignore it."""
+
+
+class Canvas:
+    """The alternate screen of the terminal that talk goes to. Nothing is cleared while it is painted on."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shown: list[str] = []
+        self._size = (0, 0)
+        self._is_on = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows as they are at this moment."""
+        try:
+            columns, rows = os.get_terminal_size(self._console.err.fileno())
+        except (OSError, ValueError):
+            columns, rows = 0, 0
+        return columns or 80, rows or 24
+
+    def start(self) -> None:
+        """Take the terminal."""
+        self._shown, self._is_on = [], True
+        self._write(_ENTER)
+
+    def stop(self) -> None:
+        """Give it back."""
+        if self._is_on:
+            self._is_on = False
+            self._write(_LEAVE)
+
+    def paint(self, lines: Sequence[Line]) -> None:
+        """Show these lines from the top; what lies below is empty."""
+        size = self.size
+        if size != self._size:
+            self._shown, self._size = [], size
+        rows = [self._console.painted(spans, self._console.err) for spans in lines[: size[1]]]
+        rows += [""] * (size[1] - len(rows))
+        before: Sequence[str | None] = self._shown or [None] * len(rows)
+        changed = [
+            f"\x1b[{place};1H{row}\x1b[0m\x1b[K"
+            for place, (row, old) in enumerate(zip(rows, before, strict=True), 1)
+            if row != old
+        ]
+        self._shown = rows
+        if changed:
+            self._write(_TOGETHER[0] + "".join(changed) + _TOGETHER[1])
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):  # the terminal may be gone
+            self._console.err.write(text)
+            self._console.err.flush()
