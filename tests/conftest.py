@@ -1,8 +1,10 @@
 """What all tests share: repeatable property tests, the installed command, a browser where there is one."""
 
+import atexit
 import os
 import shutil
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,10 @@ from hypothesis import settings
 
 # Set before anything imports JAX: a test must not claim a GPU that somebody is using. Name one to override.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# The sweeps that tests run are noted in a folder of the tests, never in the user's own state.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="hsm-test-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # The same examples on every run, and no deadline: the machine that runs the tests has other things to do.
 # `pytest --hypothesis-profile=thorough` draws many more, and others each time.

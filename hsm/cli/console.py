@@ -118,6 +118,10 @@ class Console:
         """Write a line of data."""
         self.raw(self.painted(line(*spans), self._out) + "\n")
 
+    def styled(self, *spans: str | Span) -> str:
+        """Return spans as data shows them."""
+        return self.painted(line(*spans), self._out)
+
     def raw(self, text: str) -> None:
         """Write text to stdout as it is, line ends included.
 

@@ -149,7 +149,7 @@ def _tasks(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
     return [line((title + reach, Tone.DIM)), *table(LIST_TITLES, cells, width)]
 
 
-def _failures(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
+def _failures(stage: Stage, _width: int, room: int, glyphs: Glyphs) -> list[Line]:
     now, place = stage.scene.progress, stage.view.group
     found = [*head(stage), line()]
     if not now.failures:
@@ -165,7 +165,7 @@ def _failures(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]
     return found
 
 
-def _task(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
+def _task(stage: Stage, _width: int, room: int, _glyphs: Glyphs) -> list[Line]:
     page = stage.page
     rest = room - len(page.head) - 1
     below = min(len(page.log), max(4, rest // 3, rest - len(page.story)))
@@ -173,7 +173,7 @@ def _task(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
     return [*page.head, *story, line(("log", Tone.DIM)), *(page.log[-below:] if below else [])]
 
 
-def _log(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
+def _log(stage: Stage, _width: int, room: int, _glyphs: Glyphs) -> list[Line]:
     page = stage.page
     lines = page.log or [line(("nothing has been printed", Tone.DIM))]
     return [*page.head[:1], *_window(lines, room - 1, stage.view.scroll)]
@@ -187,7 +187,7 @@ def _window(lines: Sequence[Line], room: int, scroll: int) -> Sequence[Line]:
     return lines[max(0, end - room) : end]
 
 
-def _help(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
+def _help(stage: Stage, _width: int, _room: int, _glyphs: Glyphs) -> list[Line]:
     found = [line((f"{keys:9}", Tone.STRONG), f" {meaning}") for keys, meaning in HELP]
     for key, reason in (("c", stage.facts.no_cancel), ("r", stage.facts.no_retry)):
         if reason:
@@ -214,7 +214,7 @@ def _said(stage: Stage) -> Line:
             ("show only: ", Tone.STRONG), view.typed, ("_", Tone.ACTIVE), ("  failed, 3-9, a text", Tone.DIM)
         )
     if view.ask is not None:
-        wanted = yes_words(view, stage.facts)[0]
+        wanted = yes_words(view, stage.facts)[-1]
         question = f"{_question(stage)} Type {wanted}, then Enter: "
         return line((question, Tone.WARN), view.typed, ("_", Tone.ACTIVE))
     return line((view.message or stage.scene.notice, Tone.WARN))

@@ -10,6 +10,7 @@ from hsm.cli import closing
 from hsm.cli.closing import Outcome
 from hsm.cli.console import Console, Tone
 from hsm.cli.following import Following, following
+from hsm.cli.known_sweeps import KnownSweeps
 from hsm.cli.reporting import write_report
 from hsm.cli.words import plural
 from hsm.cli.workspace import Look, Workspace
@@ -40,6 +41,8 @@ class Driver:
         Raises:
             HsmError: it could not go on; what was acknowledged is in the ledger.
         """
+        world = self._space.world
+        KnownSweeps.of(world.environment()).note(world, self._job.tree)
         try:
             result = asyncio.run(self._perform(perform))
         finally:

@@ -34,7 +34,7 @@ def tail(path: Path, rows: int) -> list[str]:
 
 
 def last_words(directory: Path, rows: int) -> tuple[str, list[str]]:
-    """Return the end of what an attempt wrote to stderr, or to stdout where that is empty, and which it is."""
+    """Return which stream an attempt spoke on last, and its end: stderr, or stdout where that is empty."""
     for name in ("stderr", "stdout"):
         found = tail(directory / f"{name}.log", rows)
         if found:

@@ -142,7 +142,7 @@ def _opened(view: View, page: Page, facts: Facts) -> View:
     return replace(view, page=page, selected=index, scroll=0)
 
 
-def _back(view: View, facts: Facts) -> View:
+def _back(view: View, _facts: Facts) -> View:
     if view.page is Page.LOG:
         return replace(view, page=Page.TASK, scroll=0)
     if view.page is not Page.OVERVIEW:
@@ -164,13 +164,13 @@ def _sort(view: View, facts: Facts) -> View:
 
 
 def _toggled(page: Page) -> Callable[[View, Facts], View]:
-    def toggle(view: View, facts: Facts) -> View:
+    def toggle(view: View, _facts: Facts) -> View:
         return replace(view, page=Page.OVERVIEW if view.page is page else page, scroll=0)
 
     return toggle
 
 
-def _ask_filter(view: View, facts: Facts) -> View:
+def _ask_filter(view: View, _facts: Facts) -> View:
     return replace(view, page=Page.OVERVIEW, ask=Ask.FILTER, typed=view.filter)
 
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 from hsm.cli import closing, words
 from hsm.cli.commands.sweep_status import notice, task_cells
-from hsm.cli.console import Console, Line, Tone, line
+from hsm.cli.console import Console, Tone, line
 from hsm.cli.dashboard import Stage, TaskPage, picture
 from hsm.cli.opened import OpenedTask
 from hsm.cli.screen import Scene
-from hsm.cli.view import Facts, Order, Page, View, Wish, press, selected_of
+from hsm.cli.view import Facts, Order, Page, View, Wish, press
 from hsm.cli.workspace import Look, Workspace
 from hsm.core import events as ev
 from hsm.core import summary

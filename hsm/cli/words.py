@@ -41,6 +41,8 @@ def rough(seconds: float) -> str:
 def eta(value: Eta) -> str:
     """Return a time to go with its range, `~12 min (9 to 16 min)`, one unit where it is the same."""
     low, high = rough(value.low_s), rough(value.high_s)
+    if low == high:
+        return f"~{rough(value.likely_s)}"
     unit = high.rpartition(" ")[2]
     low = low.removesuffix(f" {unit}")
     return f"~{rough(value.likely_s)} ({low} to {high})"

@@ -11,7 +11,7 @@ from typing import Any
 
 from hsm.config import Project, find_project, load_frozen
 from hsm.core import summary
-from hsm.core.errors import EngineRunning, SweepError
+from hsm.core.errors import EngineRunning
 from hsm.core.ledger import Claim, LedgerReader, holder
 from hsm.core.monitor import Progress, progress
 from hsm.core.spec import SweepSpec

@@ -17,12 +17,23 @@ from hsm.core.model import Task
 from hsm.core.plan import read_task
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
-from hsm.wire.log import Wanted
+from hsm.wire.log import LogReader, Position, Wanted
 
 HEAD_BYTES = 80
 """Kind and task of an event stand in this beginning of its payload."""
 _TASK = re.compile(rb'"task":(\d+)')
 _MOVED = b'{"t":"cursor_moved"'
+
+
+class SievingReader(LedgerReader):
+    """Reads a ledger from its beginning, and decodes only what is wanted."""
+
+    def __init__(self, files: Files, tree: SweepTree, wanted: Wanted) -> None:
+        self._wanted = wanted
+        super().__init__(files, tree)
+
+    def _open(self, name: str, position: Position) -> LogReader:
+        return LogReader(self._files, str(self._tree.ledger / name), position, self._wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ def events_about(files: Files, tree: SweepTree, indices: Collection[int]) -> Ite
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    yield from LedgerReader(files, tree, wanted=about(indices)).events()
+    yield from SievingReader(files, tree, about(indices)).events()
 
 
 def read_history(files: Files, tree: SweepTree, index: int, budget: Budget) -> TaskHistory | None:

@@ -35,20 +35,7 @@ from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
 from hsm.wire import frames
 from hsm.wire.files import Files
-<<<<<<< HEAD
 from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
-=======
-from hsm.wire.log import (
-    LogReader,
-    LogWriter,
-    Position,
-    Record,
-    Wanted,
-    decode_record,
-    encode_record,
-    everything,
-)
->>>>>>> 0d2b391 (Name tasks by selectors, explain a task, and group failures with the command that retries them)
 
 SEGMENT_BYTES = 64 << 20
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -125,15 +112,12 @@ def storage_error(path: Path, error: OSError) -> LedgerError:
 class LedgerReader:
     """Reads the events of a sweep in order, and can be asked again for those that came since.
 
-    `mark` says where reading stands. What is not `wanted` is checked and passed over. A torn tail of the last
-    segment is no error: a writer that died, or that is writing just now, leaves it behind.
+    `mark` says where reading stands. A torn tail of the last segment is not an error: it is what a writer
+    that died, or that is writing just now, leaves behind.
     """
 
-    def __init__(
-        self, files: Files, tree: SweepTree, mark: Mark = Mark(), wanted: Wanted = everything
-    ) -> None:
+    def __init__(self, files: Files, tree: SweepTree, mark: Mark = Mark()) -> None:
         check_format(tree)
-        self._wanted = wanted
         self._files = files
         self._tree = tree
         self._name = mark.segment
@@ -163,7 +147,7 @@ class LedgerReader:
             following = self._following()
             if self._reader is not None:
                 limit = following[1]["prev"]["length"] if following else None
-                for record in self._reader.records(limit, self._wanted):
+                for record in self._reader.records(limit):
                     event = self._event(record)
                     if event is not None:
                         yield event

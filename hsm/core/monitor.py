@@ -97,7 +97,8 @@ class Progress:
     """How a sweep gets on at one moment.
 
     `planned` tasks exist; `expected` counts those of later generations too, as far as the hunt may go.
-    `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend` are the best scores, each better than the one before.
+    `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend`
+    holds the best scores in order, each better than the one before.
     """
 
     status: SweepStatus

@@ -115,7 +115,7 @@ def told(event: ev.Event, task: Task) -> str:
     return clean(tell(event, task) if tell else _engine_line(event))
 
 
-def _exit_words(event: ev.AttemptExited, task: Task) -> str:
+def _exit_words(event: ev.AttemptExited, _task: Task) -> str:
     found = event.exit
     used = f"{found.wall_s:.3g} s, CPU {found.cpu_user_s + found.cpu_system_s:.3g} s"
     memory = f", at most {found.max_rss_bytes / 2**20:.4g} MiB" if found.max_rss_bytes else ""
@@ -123,13 +123,13 @@ def _exit_words(event: ev.AttemptExited, task: Task) -> str:
     return f"the program ended with {found.words} after {used}{memory}{cause}"
 
 
-def _sealed_words(event: ev.AttemptSealed, task: Task) -> str:
+def _sealed_words(event: ev.AttemptSealed, _task: Task) -> str:
     numbers = ", ".join(f"{name} = {value}" for name, value in list((event.metrics or {}).items())[:4])
     notes = "".join(f"; {note}" for note in event.notes)
     return f"sealed: {event.files} files, {event.bytes:,} bytes{f'; {numbers}' if numbers else ''}{notes}"
 
 
-def _intent_words(event: ev.AttemptIntended, task: Task) -> str:
+def _intent_words(event: ev.AttemptIntended, _task: Task) -> str:
     return f"attempt {event.attempt} is meant for {event.source}, token {event.token[:8]}"
 
 
@@ -155,7 +155,7 @@ _TELLINGS: Mapping[type, Callable[[Any, Task], str]] = {
     ev.AttemptIntended: _intent_words,
     ev.AttemptSubmitted: lambda event, _: f"handed over as {event.ref}",
     ev.AttemptUnconfirmed: lambda event, _: f"handed over, but the answer was lost: {event.reason}",
-    ev.AttemptStarted: lambda event, _: "the program runs",
+    ev.AttemptStarted: lambda *_: "the program runs",
     ev.AttemptMissed: lambda *_: "a listing that worked does not show it; that proves nothing yet",
     ev.AttemptExited: _exit_words,
     ev.AttemptSealed: _sealed_words,

@@ -104,16 +104,22 @@ class LogWriter:
         self._files.close(self._fd)
 
 
-def everything(payload: bytes) -> bool:
+def everything(_payload: bytes) -> bool:
     """Want every payload."""
     return True
 
 
 class LogReader:
-    """Reads a log on from where it last stopped. `damage` is what stopped it, if anything did."""
+    """Reads a log on from where it last stopped. `damage` is what stopped it, if anything did.
 
-    def __init__(self, files: Files, path: str, position: Position = Position()) -> None:
+    Payloads that are not `wanted` are checked like the others, but neither decoded nor yielded.
+    """
+
+    def __init__(
+        self, files: Files, path: str, position: Position = Position(), wanted: Wanted = everything
+    ) -> None:
         self.path = path
+        self._wanted = wanted
         self._files = files
         self._reader = frames.GroupReader(offset=position.offset, seq=position.seq, chain=position.chain)
 
@@ -132,11 +138,8 @@ class LogReader:
         """The bytes behind the last whole group that have been read so far."""
         return self._reader.pending
 
-    def groups(self, limit: int | None = None, wanted: Wanted = everything) -> Iterator[list[Record]]:
-        """Yield the records of every further whole group that the file holds now, before byte `limit`.
-
-        Payloads that are not `wanted` are checked like the others, but neither decoded nor yielded.
-        """
+    def groups(self, limit: int | None = None) -> Iterator[list[Record]]:
+        """Yield the records of every further whole group that the file holds now, before byte `limit`."""
         self._reader.pending = b""  # read again: the writer may have taken it back, the disk being full
         while True:
             at = self._reader.offset + len(self._reader.pending)
@@ -145,11 +148,11 @@ class LogReader:
             if not data:
                 return
             for group in self._reader.feed(data):
-                yield [decode_record(payload) for payload in group.payloads if wanted(payload)]
+                yield [decode_record(payload) for payload in group.payloads if self._wanted(payload)]
             if self.damage and not self.damage.incomplete:
                 return
 
-    def records(self, limit: int | None = None, wanted: Wanted = everything) -> Iterator[Record]:
-        """Yield every further wanted record that stands before byte `limit`."""
-        for group in self.groups(limit, wanted):
+    def records(self, limit: int | None = None) -> Iterator[Record]:
+        """Yield every further record that stands before byte `limit`."""
+        for group in self.groups(limit):
             yield from group

@@ -1,64 +1,161 @@
-"""`hsm logs`: what a task printed."""
+"""`hsm logs`: what tasks printed."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 from pathlib import Path
 
 import click
 
 from hsm.cli import forms, options
 from hsm.cli.console import Console, Tone
-from hsm.cli.workspace import Look, Workspace, one_task, study
+from hsm.cli.tails import STREAMS, Tail, last_lines
+from hsm.cli.words import plural
+from hsm.cli.workspace import Look, Workspace, some_tasks, study
 from hsm.core import summary
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.model import Task
 from hsm.core.spec import SweepSpec
 from hsm.core.states import TaskStatus
-from hsm.core.story import clean
-from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
+from hsm.wire.names import task_id
 
-CHUNK = 1 << 16
 INTERVAL_S = 0.3
-_KEPT = re.compile(r"(\n|\t|\r\n|\x1b\[[0-9;]{0,20}m)")
+SOME_LINES = 10
+"""Of each of several tasks so many last lines are shown."""
+MOST_FOLLOWED = 50
 
 
-@forms.command("logs 3", "logs task_0003 --sweep heat-20260102 -f", "logs 3 --stderr")
-@click.argument("task", metavar="TASK")
+@forms.command("logs 3", "logs task_0003 --sweep heat-20260102 -f", "logs 3 --stderr", "logs failed -n 5")
+@click.argument("tasks", metavar="TASK")
 @click.option("--sweep", "reference", default="last", show_default=True, metavar="ID", help="Of this sweep.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task is over.")
-@click.option("--stderr", "is_stderr", is_flag=True, help="What it wrote to stderr, instead of stdout.")
+@click.option("--stdout", "is_stdout", is_flag=True, help="Only what it wrote to stdout.")
+@click.option("--stderr", "is_stderr", is_flag=True, help="Only what it wrote to stderr.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), metavar="N", help="The last N lines of each stream only."
+)
 @options.outputs
 @click.pass_obj
 def command(
-    console: Console, *, task: str, reference: str, follow: bool, is_stderr: bool, outputs: Path | None
+    console: Console,
+    *,
+    tasks: str,
+    reference: str,
+    follow: bool,
+    is_stdout: bool,
+    is_stderr: bool,
+    lines: int | None,
+    outputs: Path | None,
 ) -> ExitCode:
-    """Show what a task (task_0003, or 3) printed."""
+    """Show what a task printed: stdout, then stderr; with -f, line by line as they come.
+
+    TASK is a selector: task_0003, 3, 3-5, failed, best:2, ... Of several tasks the last lines are shown.
+    On a terminal each line tells its stream; elsewhere the lines are as the program wrote them.
+    """
     space = Workspace.here(outputs)
-    look = space.look(reference)
-    wanted = look.tracker.task(one_task(look.tracker, task))
-    if wanted.status is TaskStatus.REUSED:
-        wanted = _original(console, study(space.world, look.tree), wanted)
-    name = "stderr.log" if is_stderr else "stdout.log"
-    path = look.tree.task(wanted.index) / name
-    if follow:
-        tail = Tail(console, path)
-        return asyncio.run(_follow(space.world, tail, tree=look.tree, spec=look.spec, index=wanted.index))
-    if not path.exists():
-        raise _no_log(wanted, look.tree, is_driven=look.is_driven)
-    Tail(console, path).more()
-    return ExitCode.FINE
+    look, chosen = some_tasks(space.world, space.look(reference), [tasks])
+    if not chosen:
+        raise SweepError(
+            f"no task is meant by {tasks!r} at present", hint="`hsm sweep status --tasks` lists all"
+        )
+    streams = tuple(name for name, wanted in zip(STREAMS, (is_stdout, is_stderr), strict=True) if wanted)
+    reading = Reading(console, space, look, chosen, streams or STREAMS, lines)
+    return reading.follow() if follow else reading.show()
 
 
-def _original(console: Console, look: Look, asked: Task) -> Task:
-    """Return the task that did the work of this one."""
-    found = look.tracker.result_of(look.tracker.task(asked.index))
-    console.say((f"{asked.task_id} is the work of {found.task_id}", Tone.DIM))
-    return found
+class Reading:
+    """The logs of some tasks of a sweep."""
+
+    def __init__(
+        self,
+        console: Console,
+        space: Workspace,
+        look: Look,
+        chosen: list[int],
+        streams: tuple[str, ...],
+        lines: int | None,
+    ) -> None:
+        self._console = console
+        self._space = space
+        self._look = look
+        self._tasks = [self._worker(look.tracker.task(index)) for index in chosen]
+        self._streams = streams
+        self._lines = lines
+
+    def _worker(self, task: Task) -> Task:
+        """Return the task that did the work of this one."""
+        if task.status is not TaskStatus.REUSED:
+            return task
+        self._look = study(self._space.world, self._look.tree)
+        found = self._look.tracker.result_of(self._look.tracker.task(task.index))
+        self._console.say((f"{task.task_id} is the work of {found.task_id}", Tone.DIM))
+        return found
+
+    def show(self) -> ExitCode:
+        """Write what is there."""
+        if len(self._tasks) == 1:
+            self._show_one(self._tasks[0])
+            return ExitCode.FINE
+        for place, task in enumerate(self._tasks):
+            if place:
+                self._console.data()
+            self._console.data((f"==> {task.task_id} ({task.status}) <==", Tone.NAME))
+            for name in self._streams:
+                path = self._path(task.index, name)
+                self._last(name, path, SOME_LINES if self._lines is None else self._lines)
+        return ExitCode.FINE
+
+    def _show_one(self, task: Task) -> None:
+        paths = {name: self._path(task.index, name) for name in self._streams}
+        if not any(path.exists() for path in paths.values()):
+            raise _no_log(task, self._look.tree, is_driven=self._look.is_driven)
+        for name, path in paths.items():
+            if self._lines is not None:
+                self._last(name, path, self._lines)
+            else:
+                tail = Tail(self._console, path, self._mark(name))
+                tail.more()
+                tail.close()
+
+    def _last(self, name: str, path: Path, count: int) -> None:
+        """Write the last lines of one stream."""
+        tail = Tail(self._console, path, self._mark(name))
+        tail.write("".join(f"{row}\n" for row in last_lines(path, count)))
+        tail.close()
+
+    def _path(self, index: int, stream: str) -> Path:
+        return self._look.tree.task(index) / f"{stream}.log"
+
+    def _mark(self, stream: str, index: int = 0) -> str | None:
+        """Return what stands before each line: the stream, and the task, where there are several."""
+        if not self._console.is_data_on_terminal or (len(self._streams) == 1 and not index):
+            return None
+        return f"{task_id(index)} {stream[3:]}" if index else stream[3:]
+
+    def follow(self) -> ExitCode:
+        """Write what comes until every task is over."""
+        if len(self._tasks) > MOST_FOLLOWED:
+            raise SweepError(
+                f"{plural(len(self._tasks), 'task')} cannot be followed at once",
+                hint=f"name at most {MOST_FOLLOWED}; `hsm monitor watch` shows a whole sweep",
+            )
+        several = len(self._tasks) > 1
+        tails = [
+            Tail(
+                self._console,
+                self._path(task.index, name),
+                self._mark(name, task.index if several else 0),
+                by_line=several or len(self._streams) > 1,
+            )
+            for task in self._tasks
+            for name in self._streams
+        ]
+        indices = [task.index for task in self._tasks]
+        return asyncio.run(
+            _follow(self._space.world, tails, tree=self._look.tree, spec=self._look.spec, indices=indices)
+        )
 
 
 def _no_log(task: Task, tree: SweepTree, *, is_driven: bool) -> SweepError:
@@ -67,63 +164,25 @@ def _no_log(task: Task, tree: SweepTree, *, is_driven: bool) -> SweepError:
             f"{task.task_id} ({task.status}) left no log", hint=f"look into {tree.task(task.index)}"
         )
     hint = "`-f` waits for it" if is_driven else "no engine drives the sweep: `hsm sweep complete ID` goes on"
-    return SweepError(f"{task.task_id} has not begun yet", hint=hint)
+    return SweepError(
+        f"{task.task_id} has not begun yet", hint=f"{hint}; `hsm explain {task.index}` tells why"
+    )
 
 
-class Tail:
-    """A log that grows, and that a further attempt may replace."""
-
-    def __init__(self, console: Console, path: Path) -> None:
-        self._console = console
-        self._path = path
-        self._inode = 0
-        self._offset = 0
-
-    def more(self) -> None:
-        """Write what came since."""
-        try:
-            with self._path.open("rb") as file:
-                inode = os.fstat(file.fileno()).st_ino
-                if inode != self._inode:
-                    self._turn_to(inode)
-                file.seek(self._offset)
-                while chunk := file.read(CHUNK):
-                    self._offset += len(chunk)
-                    self._write(chunk)
-        except FileNotFoundError:
-            return  # it has not begun, or is being moved to its place
-        self._console.flush()
-
-    def _turn_to(self, inode: int) -> None:
-        if self._inode:
-            self._console.say(("a further attempt began", Tone.DIM))
-        self._inode, self._offset = inode, 0
-
-    def _write(self, chunk: bytes) -> None:
-        text = chunk.decode("utf-8", "replace")
-        self._console.raw(harmless(text) if self._console.is_data_on_terminal else text)
-
-
-def harmless(text: str) -> str:
-    """Return a log as a terminal may see it: lines and colours as they are, other controls escaped."""
-    pieces = _KEPT.split(text)
-    return "".join(piece if place % 2 else clean(piece) for place, piece in enumerate(pieces))
-
-
-async def _follow(world: World, tail: Tail, *, tree: SweepTree, spec: SweepSpec, index: int) -> ExitCode:
-    """Write what comes until the task is over."""
+async def _follow(
+    world: World, tails: list[Tail], *, tree: SweepTree, spec: SweepSpec, indices: list[int]
+) -> ExitCode:
     tracker, reader = await world.blocking(summary.glance, world.files, tree, spec)
     while True:
-        is_over = _is_over(tracker, index)
-        tail.more()
+        is_over = bool(tracker.released) or all(tracker.task(index).status.is_final for index in indices)
+        for tail in tails:
+            tail.more()
         if is_over:
             break
         await world.sleep(INTERVAL_S)
         for event in await world.blocking(lambda: list(reader.events())):
             tracker.fold(event)
+    for tail in tails:
+        tail.close()
     world.close()
     return ExitCode.FINE
-
-
-def _is_over(tracker: SweepTracker, index: int) -> bool:
-    return tracker.task(index).status.is_final or bool(tracker.released)

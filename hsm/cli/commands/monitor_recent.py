@@ -1,50 +1,85 @@
-"""`hsm monitor recent`: how the latest sweeps get on."""
+"""`hsm monitor recent`: how the latest sweeps of this user get on, in whichever project."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hsm.cli import closing, forms, options, screen
-from hsm.cli.console import Console, line
+from hsm.cli import closing, forms, options, screen, words
+from hsm.cli.console import Console, Tone, line
+from hsm.cli.known_sweeps import KnownSweep, KnownSweeps
 from hsm.cli.workspace import Look, Workspace, look_at
 from hsm.core.errors import ExitCode, HsmError
+from hsm.core.projection import moment
+from hsm.core.tree import SweepTree
 
 
-@forms.command("monitor recent", "monitor recent --limit 3")
+@forms.command("monitor recent", "monitor recent --limit 3", "monitor recent --here")
 @click.option("--limit", type=click.IntRange(min=1), default=5, show_default=True, help="The newest so many.")
+@click.option("--here", is_flag=True, help="The sweeps of this project only.")
 @options.outputs
 @options.json_output
 @click.pass_obj
-def command(console: Console, *, limit: int, outputs: Path | None) -> ExitCode:
-    """Show how the latest sweeps of this project get on, the newest first."""
+def command(console: Console, *, limit: int, here: bool, outputs: Path | None) -> ExitCode:
+    """Show how your latest sweeps get on, the newest first: those of this project and all others you ran.
+
+    What was run is noted in $XDG_STATE_HOME/hsm/sweeps, else in ~/.local/state/hsm/sweeps.
+    """
     space = Workspace.here(outputs)
-    looks = list(
-        filter(None, (_look(console, space, tree.sweep_id) for tree in space.sweeps.all()[-limit:][::-1]))
-    )
+    entries = _entries(space, here=here or outputs is not None)[-limit:][::-1]
+    found = [(entry, _look(console, space, entry)) for entry in entries]
     if console.as_json:
-        console.envelope("monitor.recent", {"sweeps": [closing.standing_of(look) for look in looks]})
+        records = [record for entry, look in found if (record := _record(entry, look))]
+        console.envelope("monitor.recent", {"sweeps": records})
         return ExitCode.FINE
-    if not looks:
-        console.say(f"there is no sweep in {closing.near(space.outputs)}")
-    for place, look in enumerate(looks):
+    if not found:
+        console.say(f"there is no sweep in {closing.near(space.outputs)}, and none was run elsewhere")
+    for place, (entry, look) in enumerate(found):
         if place:
             console.data()
-        _write(console, look)
+        _write(console, space, entry, look)
     return ExitCode.FINE
 
 
-def _look(console: Console, space: Workspace, sweep_id: str) -> Look | None:
-    """Return a sweep; one that is damaged is named, and hides no other."""
+def _entries(space: Workspace, *, here: bool) -> list[KnownSweep]:
+    """Return the sweeps of this project and, unless `here`, those that were run anywhere, the newest last."""
+    known = [] if here else KnownSweeps.of(space.world.environment()).all(space.world.now())
+    found = {entry.root: entry for entry in known}
+    for tree in space.sweeps.all():
+        root = tree.root.resolve()
+        found.setdefault(root, KnownSweep(root=root, at=tree.format.stat().st_mtime))
+    return sorted(found.values(), key=lambda entry: (entry.at, str(entry.root)))
+
+
+def _look(console: Console, space: Workspace, entry: KnownSweep) -> Look | None:
+    """Return a sweep; one that is damaged is named, and hides no other; one that is gone is none."""
+    if not entry.is_there:
+        return None
     try:
-        return look_at(space.world, space.find(sweep_id))
-    except HsmError as error:
-        console.warn(f"{sweep_id}: {error.message}", error.hint)
+        return look_at(space.world, SweepTree(entry.root))
+    except (HsmError, OSError) as error:
+        hint = error.hint if isinstance(error, HsmError) else ""
+        console.warn(f"{entry.root.name}: {error}", hint)
         return None
 
 
-def _write(console: Console, look: Look) -> None:
+def _record(entry: KnownSweep, look: Look | None) -> Mapping[str, Any] | None:
+    if look is not None:
+        return closing.standing_of(look)
+    if entry.is_there:
+        return None
+    return {"sweep_id": entry.root.name, "path": entry.root, "status": "gone", "used_at": moment(entry.at)}
+
+
+def _write(console: Console, space: Workspace, entry: KnownSweep, look: Look | None) -> None:
+    if look is None:
+        if not entry.is_there:
+            used = f"  was at {entry.root}, run {words.moment(entry.at)}"
+            console.data((entry.root.name, Tone.NAME), "  ", ("gone", Tone.WARN), (used, Tone.DIM))
+        return
     width, glyphs = console.data_width, console.data_glyphs
     scene = screen.Scene(tree=look.tree, progress=look.progress, best_params=closing.best_params(look))
     found = [
@@ -52,5 +87,7 @@ def _write(console: Console, look: Look) -> None:
         *screen.bar(look.progress, width, glyphs),
         screen.counts(look.progress, glyphs),
     ]
+    if entry.root.parent != space.outputs.resolve():
+        found.append(line((f"at {closing.near(entry.root)}", Tone.DIM)))
     for spans in [*found, *screen.best(scene, glyphs)]:
         console.data(*screen.cut(line(*spans), width, glyphs.more))

@@ -18,12 +18,13 @@ Every command with its options, as `--help` shows it. This page is made from the
 `python -m tests.unit.cli.reference` writes it anew.
 
 - **ID** is a sweep's id, the first letters of one, its path, or `last` (also `@`).
-  **TASK** is `task_0003` or `3`.
+  **TASK** and **TASKS** are selectors: `3`, `task_0003`, `3-9`, `1-10:2`, `failed`, `running`, `open`, `best:5`,
+  `all`, several joined by commas.
 - **SOURCE** is a compute source, such as `local:4`: four attempts at a time on this machine.
 - stdout is data, stderr is talk. `--json` writes one object to stdout,
   `{"hsm": 1, "kind": ..., "data": ...}`, and for an error
   `{"hsm": 1, "kind": "error", "error": {"code", "message", "hint", "transient"}}`; only
-  `hsm monitor watch --json` writes several, one for each change.
+  `hsm monitor watch --json` writes several: a snapshot, the events of the ledger, a last snapshot.
 - `NO_COLOR` and `TERM=dumb` turn colour off, `FORCE_COLOR` turns it on. `HSM_TRACEBACK=1` shows the
   traceback of a defect.
 - Exit codes are told [on a page of their own](exit-codes.md).
