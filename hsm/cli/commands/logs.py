@@ -61,7 +61,7 @@ def command(
             f"no task is meant by {tasks!r} at present", hint="`hsm sweep status --tasks` lists all"
         )
     streams = tuple(name for name, wanted in zip(STREAMS, (is_stdout, is_stderr), strict=True) if wanted)
-    reading = Reading(console, space, look, chosen, streams or STREAMS, lines)
+    reading = Reading(console, space, look, chosen, streams=streams or STREAMS, lines=lines)
     return reading.follow() if follow else reading.show()
 
 
@@ -74,6 +74,7 @@ class Reading:
         space: Workspace,
         look: Look,
         chosen: list[int],
+        *,
         streams: tuple[str, ...],
         lines: int | None,
     ) -> None:

@@ -18,8 +18,8 @@ Every command with its options, as `--help` shows it. This page is made from the
 `python -m tests.unit.cli.reference` writes it anew.
 
 - **ID** is a sweep's id, the first letters of one, its path, or `last` (also `@`).
-  **TASK** and **TASKS** are selectors: `3`, `task_0003`, `3-9`, `1-10:2`, `failed`, `running`, `open`, `best:5`,
-  `all`, several joined by commas.
+  **TASK** and **TASKS** are selectors: `3`, `task_0003`, `3-9`, `1-10:2`, `failed`, `running`,
+  `open`, `best:5`, `all`, several joined by commas.
 - **SOURCE** is a compute source, such as `local:4`: four attempts at a time on this machine.
 - stdout is data, stderr is talk. `--json` writes one object to stdout,
   `{"hsm": 1, "kind": ..., "data": ...}`, and for an error

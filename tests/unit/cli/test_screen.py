@@ -60,7 +60,7 @@ def test_one_glance_tells_everything() -> None:
         "heat-20260102-030405-abcd  running  1 min 12 s  ~36 s (25 to 52 s) left",
         "█" * 39 + "░" * 21 + "  22/40  55 %",
         "✓ 20 sealed  ✗ 2 failed  4 running  generation 2 of 3",
-        "local     4 slots  4 running  6 queued  30/min",
+        "local     4 slots  4 running  6 queued  30/min  2 failed",
         "best      score = 0.93  task_0017  k: 0.2",
         "failures  2 × time  over 10 s  task_0003, task_0009",
         "now       12:00:00 task_0022 sealed",
