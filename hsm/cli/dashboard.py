@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hsm.cli import screen, words
-from hsm.cli.console import Glyphs, Line, Span, Tone, line
+from hsm.cli.console import Glyphs, Line, Span, Tone, line, text_of
 from hsm.cli.screen import Scene, cut
 from hsm.cli.tables import table
 from hsm.cli.view import Ask, Facts, Page, View, selected_of, yes_words
@@ -230,6 +230,16 @@ def _question(stage: Stage) -> str:
 
 
 def _keys(stage: Stage, width: int) -> Line:
+    """Return the keys, with as many words as there is room for; one that does not work is in brackets."""
+    every = _all_keys(stage)
+    for kept in ("", "q?scr", "q"):
+        spans = _key_spans([key if not kept or key[0][0] in kept else _bare(key) for key in every])
+        if len(text_of(spans)) <= width:
+            return spans
+    return _key_spans([_bare(key) for key in every])
+
+
+def _all_keys(stage: Stage) -> list[tuple[str, bool]]:
     facts, view = stage.facts, stage.view
     keys = [
         ("q leave", True),
@@ -245,8 +255,15 @@ def _keys(stage: Stage, width: int) -> Line:
         keys.insert(1, ("Esc back", True))
     elif facts.rows:
         keys.insert(1, ("Enter open", True))
-    if sum(len(label) + 2 for label, _ in keys) + 2 * sum(not can for _, can in keys) > width + 2:
-        keys = [(label.partition(" ")[0] if label[0] not in "q?" else label, can) for label, can in keys]
+    return keys
+
+
+def _bare(key: tuple[str, bool]) -> tuple[str, bool]:
+    """Return a key without its word."""
+    return key[0].partition(" ")[0], key[1]
+
+
+def _key_spans(keys: Sequence[tuple[str, bool]]) -> Line:
     spans: list[Span] = []
     for label, can in keys:
         spans.append((label if can else f"({label})", Tone.ACTIVE if can else Tone.DIM))

@@ -19,7 +19,7 @@ from hsm.cli.view import Facts, Order, Page, View, Wish, press
 from hsm.cli.workspace import Look, Workspace
 from hsm.core import events as ev
 from hsm.core import summary
-from hsm.core.errors import HsmError, SelectorInvalid, SweepError
+from hsm.core.errors import HsmError, MachineError, SelectorInvalid, SweepError
 from hsm.core.ledger import LedgerReader, holder
 from hsm.core.selectors import compact, parse_selector, ranking, select
 from hsm.core.states import FINAL, TaskStatus
@@ -53,20 +53,24 @@ class Feed:
 
     async def read_whole(self) -> None:
         """Read every detail of a sweep that is small enough."""
-        look = self.look
-        if len(look.tracker.tasks) <= DETAILED_TASKS:
-            files = self._space.world.files
-            tracker, self._reader = await self._space.world.blocking(
-                summary.replay, files, look.tree, look.spec
-            )
-            self._turn_to(tracker)
+        if len(self.look.tracker.tasks) <= DETAILED_TASKS:
+            await self._replay()
+
+    async def _replay(self) -> None:
+        look, world = self.look, self._space.world
+        tracker, self._reader = await world.blocking(summary.replay, world.files, look.tree, look.spec)
+        self._turn_to(tracker)
 
     async def read(self) -> Sequence[ev.Event]:
         """Take in what came since."""
         world, tracker = self._space.world, self.look.tracker
         events = await world.blocking(lambda: list(self._reader.events()))
         for event in events:
-            tracker.fold(event)
+            try:
+                tracker.fold(event)
+            except MachineError:  # about a task that is known by its status alone
+                await self._replay()
+                return events
             text = line_of(event, tracker)
             if text:
                 self.recent.append(stamped(event, text))

@@ -27,8 +27,8 @@ _WORDS = {
     "final": FINAL,
 }
 _INDEX = r"(?:task_)?(\d{1,13})"
-_RANGE = re.compile(rf"{_INDEX}(?:-{_INDEX}(?::(\d{{1,13}}))?)?")
-_BEST = re.compile(r"best(?::(\d{1,13}))?")
+_RANGE = re.compile(rf"{_INDEX}(?:-{_INDEX}(?::(\d{{1,13}}))?)?", re.ASCII)
+_BEST = re.compile(r"best(?::(\d{1,13}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
