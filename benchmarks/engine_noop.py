@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,10 +19,12 @@ from random import Random
 import psutil
 
 from hsm.compute.testing import MemoryMachine, MemorySource
+from hsm.compute.testing.memory import Act, succeed
 from hsm.core.engine import SweepEngine
 from hsm.core.events import AttemptIntended, AttemptSealed, Event
 from hsm.core.job import Origin, SweepJob
 from hsm.core.model import History, Proposal
+from hsm.core.source import AttemptOrder
 from hsm.core.spec import GridSpec, ProgramSpec, SweepSpec
 from hsm.core.tracker import SweepTracker
 from hsm.core.world import World
@@ -94,7 +96,9 @@ class Stopwatch:
             self.memory.append(self._process.memory_info().rss)
 
 
-async def measure(outputs: Path, count: int) -> tuple[Stopwatch, float]:
+async def measure(
+    outputs: Path, count: int, behave: Callable[[AttemptOrder], Act] = succeed
+) -> tuple[Stopwatch, float]:
     """Run the sweep and return what was noted, and how long the whole run took."""
     world = World()
     watch = Stopwatch(world)
@@ -105,7 +109,7 @@ async def measure(outputs: Path, count: int) -> tuple[Stopwatch, float]:
     watch.memory.append(before)
     began = world.monotonic()
     tree = await engine.create_sweep(outputs, spec, origin)
-    source = MemorySource(MemoryMachine(world, slots=SLOTS))
+    source = MemorySource(MemoryMachine(world, slots=SLOTS, behave=behave))
     job = SweepJob(tree=tree, spec=spec, hunter=Counting(count), sources=[source], project=outputs)
     result = await engine.run_sweep(job)
     assert result.tracker.finished == count

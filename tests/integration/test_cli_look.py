@@ -100,7 +100,9 @@ def test_a_watch_without_a_terminal_writes_lines_and_ends_with_the_sweep(project
     assert "finished, with failures" in answer.out
     assert "\x1b" not in answer.out
     objects = [json.loads(row) for row in streaming.end().out.splitlines()]
-    assert {item["kind"] for item in objects} == {"monitor.progress"}
+    assert (objects[0]["kind"], objects[-1]["kind"]) == ("monitor.progress", "monitor.progress")
+    assert {item["kind"] for item in objects[1:-1]} == {"monitor.event"}
+    assert "attempt_failed" in {item["data"]["t"] for item in objects[1:-1]}
     assert objects[-1]["data"]["status"] == "failed"
     assert following.end().out == "working on a\n"
 
@@ -190,7 +192,7 @@ def test_a_live_watch_is_left_with_q(project: Project) -> None:
     until(lambda: len(project.begun()) == 2, "two programs")
     with terminal(project, "monitor", "watch", "last", rows=12, columns=60) as screen:
         screen.until(lambda text: "2 running" in text, "two tasks that run")
-        screen.until(lambda text: "q leaves; the sweep goes on" in text, "the keys")
+        screen.until(lambda text: "q leave" in text, "the keys")
         screen.press("q")
         assert screen.end() == 0
         assert b"\x1b[?1049l" in screen.raw
