@@ -67,7 +67,7 @@ def _overview(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]
     now = stage.scene.progress
     top = [*head(stage), *screen.bar(now, width, glyphs), screen.counts(now, glyphs)]
     parts = {
-        "lanes": [screen.lane(entry) for entry in now.lanes],
+        "lanes": screen.lanes(now),
         "best": list(screen.best(stage.scene, glyphs)),
         "failures": list(screen.failures(now, glyphs)),
         "recent": [line(row) for row in stage.scene.recent],

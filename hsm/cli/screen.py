@@ -64,7 +64,7 @@ def lines_of(scene: Scene, width: int, glyphs: Glyphs) -> list[Line]:
     """Return the scene as lines of at most `width` characters."""
     now = scene.progress
     found: list[Line] = [header(scene), *bar(now, width, glyphs), counts(now, glyphs)]
-    found += [lane(entry) for entry in now.lanes]
+    found += lanes(now)
     found += best(scene, glyphs)
     found += failures(now, glyphs)
     found += [labelled("now" if at == 0 else "", row) for at, row in enumerate(scene.recent)]
@@ -135,10 +135,19 @@ def counts(now: Progress, glyphs: Glyphs) -> Line:
     return line(*spans) if spans else line(("no task has been proposed yet", Tone.DIM))
 
 
-def lane(entry: LaneProgress) -> Line:
-    """Return a source: its slots, what runs and waits there, how fast."""
+def lanes(now: Progress) -> list[Line]:
+    """Return a line for each source; without an engine it tells what was known last."""
+    return [lane(entry, is_driven=now.status is SweepStatus.RUNNING) for entry in now.lanes]
+
+
+def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
+    """Return a source: its slots, what runs and waits there, how fast, and for how long it has been silent."""
     if entry.reason:
         return labelled(entry.name, (entry.reason, Tone.BAD))
+    if entry.is_open and not is_driven:
+        last = f"{entry.running:,} running, {entry.queued:,} queued when last heard of"
+        ago = f", {words.rough(entry.heard_s)} ago" if entry.heard_s is not None else ""
+        return labelled(entry.name, (last + ago, Tone.WARN))
     if not entry.is_open:
         ended = f"closed; {entry.finished:,} sealed, {entry.failed:,} failed"
         return labelled(entry.name, (ended, Tone.DIM))

@@ -41,8 +41,10 @@ def rough(seconds: float) -> str:
 def eta(value: Eta) -> str:
     """Return a time to go with its range, `~12 min (9 to 16 min)`, one unit where it is the same."""
     low, high = rough(value.low_s), rough(value.high_s)
+    if low == high and value.high_s < 1:
+        return f"~{low}"
     if low == high:
-        return f"~{rough(value.likely_s)}"
+        return f"~{rough(value.likely_s)} ({duration(value.low_s)} to {duration(value.high_s)})"
     unit = high.rpartition(" ")[2]
     low = low.removesuffix(f" {unit}")
     return f"~{rough(value.likely_s)} ({low} to {high})"

@@ -7,7 +7,7 @@ import pytest
 
 from hsm.cli.console import ASCII, Glyphs, text_of
 from hsm.cli.live import text_from
-from hsm.cli.screen import Scene, lines_of
+from hsm.cli.screen import Scene, lines_of, sparkline
 from hsm.core.monitor import Eta, Failures, LaneProgress, Progress
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tallies import Best
@@ -96,6 +96,33 @@ def test_a_failed_source_says_why() -> None:
     """A lane that is gone shows its reason instead of its load."""
     gone = replace(LANE, is_open=False, reason="no route to host")
     assert "local     no route to host" in _texts(replace(SCENE, progress=replace(PROGRESS, lanes=(gone,))))
+
+
+def test_a_lane_without_an_engine_tells_what_was_known_last() -> None:
+    """Nobody takes note of what ends there, so nothing is said to run now."""
+    left = replace(PROGRESS, status=SweepStatus.PARTIAL, lanes=(replace(LANE, heard_s=600.0),))
+    row = "local     4 running, 6 queued when last heard of, 10 min ago"
+    assert row in _texts(replace(SCENE, progress=left))
+
+
+def test_a_silent_source_says_for_how_long() -> None:
+    """The age of the last news of each source is told as soon as it is old."""
+    silent = replace(PROGRESS, lanes=(replace(LANE, heard_s=40.0),))
+    assert _texts(replace(SCENE, progress=silent))[3].endswith("  heard 40 s ago")
+
+
+@pytest.mark.parametrize(
+    ("trend", "bars"),
+    [
+        ([Best(1.0, 1), Best(2.0, 3), Best(9.0, 4)], "▁▁▂█"),
+        ([Best(9.0, 1), Best(1.0, 2)], "█▁▁▁"),
+        ([Best(1.0, 3), Best(9.0, 2)], " ███"),
+        ([Best(5.0, 2)], " ███"),
+    ],
+)
+def test_the_sparkline_is_the_best_score_so_far_by_task(trend: list[Best], bars: str) -> None:
+    """Its height is the score; where no task had one yet there is nothing."""
+    assert sparkline(trend, 4, Glyphs()) == bars
 
 
 def test_many_kinds_of_failure_are_summed_up() -> None:

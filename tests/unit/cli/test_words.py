@@ -32,6 +32,7 @@ def test_durations_have_at_most_two_units(seconds: float | None, text: str) -> N
         (540, 720, 960, "~12 min (9 to 16 min)"),
         (40, 60, 120, "~60 s (40 s to 2 min)"),
         (0.1, 0.2, 0.4, "~1 s"),
+        (172.0, 180.0, 188.0, "~3 min (2 min 52 s to 3 min 8 s)"),
         (7200, 14400, 28800, "~4.0 h (2.0 to 8.0 h)"),
     ],
 )
