@@ -141,7 +141,7 @@ def lanes(now: Progress) -> list[Line]:
 
 
 def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
-    """Return a source: its slots, what runs and waits there, how fast, and for how long it has been silent."""
+    """Return a source: its slots, what runs and waits there, how fast, how long it has been silent."""
     if entry.reason:
         return labelled(entry.name, (entry.reason, Tone.BAD))
     if entry.is_open and not is_driven:
