@@ -122,11 +122,16 @@ def head(stage: Stage) -> Iterator[Line]:
     elif now.status is SweepStatus.RUNNING and now.eta_reason:
         spans += [(f"time to go: {now.eta_reason}", Tone.DIM), "  "]
     if now.elapsed_s is not None:
-        spans += [f"{words.duration(round(now.elapsed_s))} so far", "  "]
+        spans += [f"{_whole(now.elapsed_s)} so far", "  "]
     if now.age_s is not None:
         spans += [(f"news {words.rough(now.age_s)} old", Tone.DIM), "  "]
     spans.append((stage.driver, Tone.DIM))
     yield line(*spans)
+
+
+def _whole(seconds: float) -> str:
+    """Return a duration without parts of a second, which would only flicker."""
+    return words.duration(round(seconds)) if seconds >= 10 else f"{round(seconds)} s"
 
 
 def _tasks(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
@@ -146,7 +151,7 @@ def _tasks(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]:
     if not shown:
         return [line((title, Tone.DIM)), line(("  no task is like that now", Tone.DIM))]
     cells = [[(glyphs.here if index == now else "", Tone.ACTIVE), *stage.row(index)] for index in shown]
-    return [line((title + reach, Tone.DIM)), *table(LIST_TITLES, cells, width)]
+    return [line((title + reach, Tone.DIM)), *table(LIST_TITLES, cells, width, glyphs.more)]
 
 
 def _failures(stage: Stage, _width: int, room: int, glyphs: Glyphs) -> list[Line]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hsm.cli import words
-from hsm.cli.console import Glyphs, Line, Span, Tone, line, text_of
+from hsm.cli.console import Glyphs, Line, Span, Tone, line
+from hsm.cli.tables import beginning, width_of
 from hsm.core.monitor import Failures, LaneProgress, Progress
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tallies import Best
@@ -235,14 +236,14 @@ def labelled(label: str, *spans: Span | str) -> Line:
 
 
 def cut(spans: Line, width: int, mark: str) -> Line:
-    """Return a line cut to `width` characters."""
-    if len(text_of(spans)) <= width:
+    """Return a line cut to `width` places."""
+    if sum(width_of(text) for text, _ in spans) <= width:
         return spans
     kept: list[Span] = []
     left = width - len(mark)
     for text, tone in spans:
-        kept.append((text[:left], tone))
-        left -= len(text)
+        kept.append((beginning(text, left), tone))
+        left -= width_of(text)
         if left <= 0:
             break
-    return [*kept, (mark, Tone.DIM)]
+    return [*kept, (mark[: max(0, width)], Tone.DIM)]

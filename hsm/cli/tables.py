@@ -20,20 +20,27 @@ def width_of(text: str) -> int:
     )
 
 
-def fitted(text: str, width: int) -> str:
+def fitted(text: str, width: int, mark: str = "…") -> str:
     """Return text cut so that it takes at most `width` places, with a mark where something is missing."""
     if width_of(text) <= width:
         return text
-    kept, used = "", 0
+    return (beginning(text, width - len(mark)) + mark)[: max(0, width)]
+
+
+def beginning(text: str, width: int) -> str:
+    """Return as much of a text as takes at most `width` places."""
+    kept, used = 0, 0
     for ch in text:
         used += width_of(ch)
-        if used > width - 1:
+        if used > width:
             break
-        kept += ch
-    return f"{kept}…" if width > 0 else ""
+        kept += 1
+    return text[:kept]
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str | Span]], width: int) -> list[Line]:
+def table(
+    titles: Sequence[str], rows: Sequence[Sequence[str | Span]], width: int, mark: str = "…"
+) -> list[Line]:
     """Return the lines of a table. A title that begins with `>` is of a column of numbers."""
     cells = [[_span(cell) for cell in row] for row in rows]
     names = [title.removeprefix(">") for title in titles]
@@ -44,7 +51,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str | Span]], width: in
     widths[-1] = max(8, min(widths[-1], left))
     head: list[Span] = [(name, Tone.DIM) for name in names]
     numeric = [title.startswith(">") for title in titles]
-    return [_row(row, widths, numeric) for row in [head, *cells]]
+    return [_row(row, widths, numeric, mark) for row in [head, *cells]]
 
 
 def _span(cell: str | Span) -> Span:
@@ -52,11 +59,11 @@ def _span(cell: str | Span) -> Span:
     return clean(text), tone
 
 
-def _row(cells: Sequence[Span], widths: Sequence[int], numeric: Sequence[bool]) -> Line:
+def _row(cells: Sequence[Span], widths: Sequence[int], numeric: Sequence[bool], mark: str) -> Line:
     spans: list[Span] = []
     last = len(cells) - 1
     for place, ((text, tone), width, right) in enumerate(zip(cells, widths, numeric, strict=True)):
-        shown = fitted(text, width)
+        shown = fitted(text, width, mark)
         blanks = " " * (width - width_of(shown))
         if right:
             spans += [(blanks, Tone.PLAIN), (shown, tone)]
@@ -68,5 +75,5 @@ def _row(cells: Sequence[Span], widths: Sequence[int], numeric: Sequence[bool]) 
 
 def write(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str | Span]]) -> None:
     """Write a table as data."""
-    for spans in table(titles, rows, console.data_width):
+    for spans in table(titles, rows, console.data_width, console.data_glyphs.more):
         console.data(*spans)

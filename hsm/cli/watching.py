@@ -120,6 +120,7 @@ class Lister:
     """Lists the tasks that a view shows, seldom enough that it costs next to nothing."""
 
     def __init__(self, world_clock: Callable[[], float]) -> None:
+        self.open_tasks: Sequence[int] = ()
         self._clock = world_clock
         self._rows: Sequence[int] = ()
         self._key: tuple[object, ...] = ()
@@ -129,7 +130,9 @@ class Lister:
         """Return the tasks in their order; a moment old, unless the view asks for others."""
         key, began = (view.filter, view.order, len(feed.look.tracker.tasks)), self._clock()
         if key != self._key or began >= self._again_at:
-            self._rows = listed(feed.look.tracker, list(feed.touched), view)
+            tracker = feed.look.tracker
+            self._rows = listed(tracker, list(feed.touched), view)
+            self.open_tasks = [task.index for task in tracker.tasks if task.status not in FINAL]
             self._key = key
             self._again_at = began + max(READ_S, (self._clock() - began) / SHARE)
         return self._rows
@@ -323,10 +326,11 @@ class LiveWatch:
     def _facts(self) -> Facts:
         look = self.feed.look
         tracker = look.tracker
+        rows = self._lister.rows(self.feed, self._view)
         return Facts(
-            rows=self._lister.rows(self.feed, self._view),
+            rows=rows,
             groups=[compact(group.tasks) for group in look.progress.failures],
-            open_tasks=[task.index for task in tracker.tasks if task.status not in FINAL],
+            open_tasks=self._lister.open_tasks,
             failed=tracker.counts[TaskStatus.FAILED],
             has_score=look.spec.hunt is not None,
             no_cancel=no_cancel(self._space, look),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 
 from hsm.cli import forms, options, screen, words
 from hsm.cli.console import Console, Line, Tone, line
-from hsm.cli.telling import story_line
+from hsm.cli.telling import folded, story_line
 from hsm.cli.workspace import Look, Workspace, some_tasks
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.events import to_record
@@ -58,14 +58,19 @@ def command(console: Console, *, tasks: str, reference: str, outputs: Path | Non
             },
         )
         return ExitCode.FINE
+    _write(console, accounts)
+    if len(chosen) > FEW:
+        console.say(f"and {words.plural(len(chosen) - FEW, 'more task')}: name fewer")
+    return ExitCode.FINE
+
+
+def _write(console: Console, accounts: Sequence[Account]) -> None:
     for place, account in enumerate(accounts):
         if place:
             console.data()
         for spans in account.lines():
-            console.data(*spans)
-    if len(chosen) > FEW:
-        console.say(f"and {words.plural(len(chosen) - FEW, 'more task')}: name fewer")
-    return ExitCode.FINE
+            for row in folded(spans, console.data_width):
+                console.data(*row)
 
 
 def _unplanned(console: Console, space: Workspace, look: Look, index: int) -> ExitCode:

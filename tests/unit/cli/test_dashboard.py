@@ -6,6 +6,7 @@ import pytest
 
 from hsm.cli.console import ASCII, Console, Glyphs, Line, Tone, text_of
 from hsm.cli.dashboard import Stage, TaskPage, allot, picture
+from hsm.cli.tables import width_of
 from hsm.cli.view import Ask, Facts, Order, Page, View
 from hsm.core.monitor import Failures
 from hsm.core.states import SweepStatus
@@ -140,8 +141,16 @@ def test_an_unknown_time_to_go_says_why() -> None:
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     """The same picture in signs that every locale has."""
     for page in Page:
-        rows = _rows(replace(STAGE, view=View(page=page)), glyphs=ASCII)
+        long = replace(STAGE, view=View(page=page), row=lambda index: [f"task_{index}", *["x" * 99] * 5])
+        rows = _rows(long, glyphs=ASCII)
         assert all(row.isascii() for row in rows), rows
+
+
+def test_wide_characters_take_two_places() -> None:
+    """A name in a script with wide characters is cut where the terminal ends."""
+    wide = replace(STAGE, scene=replace(STAGE.scene, best_params="k = " + "漢" * 99), driver="漢" * 50)
+    for spans in picture(wide, 80, 24, Glyphs()):
+        assert width_of(text_of(spans)) <= 80
 
 
 def test_hostile_values_are_text(capsys: pytest.CaptureFixture[str]) -> None:
