@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hsm.cli import forms, options, screen, words
+from hsm.cli.commands.sweep_status import notice
 from hsm.cli.console import Console, Line, Tone, line
 from hsm.cli.telling import folded, story_line
 from hsm.cli.workspace import Look, Workspace, some_tasks
@@ -109,6 +110,8 @@ class Account:
         yield _labelled("params", _params(task))
         yield _labelled("seed", f"{task.seed}, config {task.config_hash[:16]}")
         yield from _standing_lines(self._space, self._look, self._standing)
+        if self._look.is_driven and (said := notice(self._space, self._look)):
+            yield _labelled("note", said)
         yield from map(story_line, self._history.happenings)
         for attempt in task.attempts:
             where = f"{self._directory(task, attempt)}  {_evidence(attempt)}"
