@@ -19,13 +19,9 @@ Picture = Callable[[int], Sequence[Line]]
 
 
 class LiveScreen:
-    """Redraws a picture until it is stopped; needs a running event loop.
+    """Redraws a picture below what was said last, and wipes it away in the end; an event loop runs."""
 
-    With `whole` it takes the whole terminal and gives it back when it stops; else it draws below what
-    was said last and wipes that away in the end.
-    """
-
-    def __init__(self, console: Console, picture: Picture, *, whole: bool = False) -> None:
+    def __init__(self, console: Console, picture: Picture) -> None:
         self._rich = RichConsole(
             file=console.err,
             force_terminal=True,
@@ -36,7 +32,6 @@ class LiveScreen:
         self._live = Live(
             console=self._rich,
             auto_refresh=False,
-            screen=whole,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,

@@ -13,7 +13,7 @@ from hsm.cli.tails import STREAMS, Tail, last_lines
 from hsm.cli.words import plural
 from hsm.cli.workspace import Look, Workspace, some_tasks, study
 from hsm.core import summary
-from hsm.core.errors import ExitCode, SweepError
+from hsm.core.errors import ExitCode, MachineError, SweepError
 from hsm.core.model import Task
 from hsm.core.spec import SweepSpec
 from hsm.core.states import TaskStatus
@@ -181,8 +181,11 @@ async def _follow(
         if is_over:
             break
         await world.sleep(INTERVAL_S)
-        for event in await world.blocking(lambda: list(reader.events())):
-            tracker.fold(event)
+        try:
+            for event in await world.blocking(list, reader.events()):
+                tracker.fold(event)
+        except MachineError:  # about a task that is known by its status alone
+            tracker, reader = await world.blocking(summary.replay, world.files, tree, spec)
     for tail in tails:
         tail.close()
     world.close()
