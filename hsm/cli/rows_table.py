@@ -49,9 +49,9 @@ class RowsTable:
         left = limit
         for name in self._columns:
             cells = [row.get(name) for row in first]
+            takes_rest = name == self._columns[-1] and not _is_numeric(cells)
             need = max(width_of(self._titles[name]), *(width_of(clean(shown(cell))) for cell in cells))
-            is_last = name == self._columns[-1]
-            width = max(left, MIN_LAST) if is_last else min(need, most)
+            width = max(left, MIN_LAST) if takes_rest else min(need, most)
             if widths and width > left:
                 break
             widths[name] = width

@@ -39,6 +39,9 @@ def test_rows_are_filtered_sorted_and_cut(swept: Project) -> None:
     assert swept.run("results", "heat", *options, "--format", "csv").out == (
         "meta.task,metric.score\ntask_0003,3\ntask_0001,1\n"
     )
+    assert (
+        swept.run("results", "heat", *options).out == "task       score\ntask_0003      3\ntask_0001      1\n"
+    )
     cut = swept.run("results", "heat", *options, "--limit", "1", "--format", "jsonl")
     assert json.loads(cut.out) == {"meta.task": "task_0003", "metric.score": 3}
     assert cut.err == "1 row, as many as --limit allows\n"
