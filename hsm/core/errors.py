@@ -82,12 +82,6 @@ class SelectorInvalid(ConfigError):
     code = "selector.invalid"
 
 
-class SelectorInvalid(ConfigError):
-    """Words that should name tasks do not."""
-
-    code = "selector.invalid"
-
-
 class SweepError(HsmError):
     """No such sweep, or the sweep is not in a state in which this can be done."""
 
