@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hsm.api.driving import Described, Order
 from hsm.api.portal import PORTAL
@@ -20,6 +20,9 @@ from hsm.core.monitor import Progress
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
 from hsm.results import Results
+
+if TYPE_CHECKING:
+    from hsm.api.plots import Plot
 
 
 class Sweep:
@@ -87,6 +90,14 @@ class Sweep:
             PluginError: there is no such analysis, or its plug-in is broken.
         """
         return PORTAL.call(lambda: self._inner.analyse(name))
+
+    def plot(self, name: str) -> Plot:
+        """Return a plot of the report, such as `convergence` or `importance`. A notebook shows it.
+
+        Raises:
+            SweepError: there is no such plot; the hint has their names.
+        """
+        return PORTAL.call(lambda: self._inner.plot(name))
 
     def events(self) -> Iterator[ev.Event]:
         """Yield what has happened since the sweep began, and what happens until nobody drives it any more."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hsm.api import driving, sourcing
 from hsm.api.analyses import Analysis, analysis
@@ -29,6 +29,9 @@ from hsm.core.world import World
 from hsm.hunt.registry import build_hunter
 from hsm.results import Results, html, results_of
 from hsm.wire.names import task_index
+
+if TYPE_CHECKING:
+    from hsm.api.plots import Plot
 
 INTERVAL_S = 0.2
 
@@ -142,6 +145,23 @@ class AsyncSweep:
         found: Analysis = analysis(name)
         results = await self.results()
         return await self._world.blocking(found, results)
+
+    async def plot(self, name: str) -> Plot:
+        """Return a plot of the report: `hsm.api.plots.PLOTS` has their names. A notebook shows it.
+
+        Raises:
+            SweepError: there is no such plot.
+        """
+        from hsm.api import plots  # noqa: PLC0415 - who plots nothing need not load the reports
+
+        plots.check_name(name)
+        return await self._world.blocking(self._plot, name)
+
+    def _plot(self, name: str) -> Plot:
+        from hsm.api.plots import plot_of  # noqa: PLC0415 - the same
+
+        driven = self.look().status is SweepStatus.RUNNING
+        return plot_of(self._world, self._tree, self._spec, name, driven=driven)
 
     # What happens
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import hsm
+from hsm.api.plots import PLOTS
 from hsm.core.errors import ConfigError, EngineRunning, SweepError
 from hsm.core.events import AttemptSealed, EngineStopped, SweepCreated
 from hsm.core.states import SweepStatus
@@ -240,6 +241,19 @@ def test_a_notebook_shows_a_card(project: Project) -> None:
     assert "3 of 3 finished" in card
     assert "2 sealed · 1 failed" in card
     assert repr(sweep) == f"<Sweep {sweep.id}>"
+
+
+def test_a_notebook_shows_the_plots_of_the_report(project: Project) -> None:
+    """Each is one figure or one for each parameter; a name that no plot has is answered with the nearest."""
+    sweep = hsm.run("heat.yaml")
+    shown = {name: sweep.plot(name) for name in PLOTS}
+    assert all(len(plot) >= 1 for plot in shown.values())
+    timeline = shown["timeline"]._repr_html_()
+    assert timeline.startswith("<svg")
+    assert "local" in timeline
+    with pytest.raises(SweepError, match="no plot 'convergance'") as unknown:
+        sweep.plot("convergance")
+    assert unknown.value.hint == "did you mean 'convergence'?"
 
 
 def test_unknown_sweeps_are_refused(project: Project) -> None:
