@@ -12,7 +12,7 @@ from typing import NamedTuple, get_args
 
 from hsm.core import events as ev
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.ledger import LedgerReader, segments
+from hsm.core.ledger import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan
@@ -42,8 +42,8 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
         HsmError: the ledger cannot be read.
     """
     reader = LedgerReader(files, tree)
-    known = segments(tree)
-    fold = _TaskFold(tree, spec, last_epoch=int(known[-1].name[:6]) if known else 0)
+    last_epoch = max((int(path.name[:6]) for path in tree.ledger.glob("*.hsl")), default=0)
+    fold = _TaskFold(tree, spec, last_epoch=last_epoch)
     for event in reader.events():
         fold.take(event)
         yield from fold.due()
