@@ -43,8 +43,8 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
         HsmError: the ledger cannot be read.
     """
     reader = LedgerReader(files, tree)
-    known = segments(tree)
-    fold = _TaskFold(tree, spec, last_epoch=int(known[-1].name[:6]) if known else 0)
+    last_epoch = max((int(path.name[:6]) for path in tree.ledger.glob("*.hsl")), default=0)
+    fold = _TaskFold(tree, spec, last_epoch=last_epoch)
     for event in reader.events():
         fold.take(event)
         yield from fold.due()
