@@ -364,6 +364,14 @@ def test_a_reopened_task_gets_another_attempt() -> None:
     assert reopen(task) == (task, ())
 
 
+def test_it_is_kept_when_the_evidence_of_an_attempt_was_home() -> None:
+    """Sealed or failed, the moment of the verdict is beside that of the exit; what was lost never came home."""
+    good = run(intend(1), exited(1), ev.AttemptSealed(task=7, attempt=1, at=9.0))
+    bad = run(intend(1), exited(1, Cause.MEMORY), replace(failed(1, Cause.MEMORY), at=8.0))
+    gone = run(intend(1), lost(1))
+    assert [task.attempts[0].collected_at for task in (good, bad, gone)] == [9.0, 8.0, None]
+
+
 def test_the_model_tells_the_table() -> None:
     """Model and transition table agree on every move but abandoning, which no event does."""
     told = {(before, AFTER[cls]) for cls, states in BEFORE.items() for before in states.split()}
