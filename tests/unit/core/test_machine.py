@@ -365,7 +365,7 @@ def test_a_reopened_task_gets_another_attempt() -> None:
 
 
 def test_it_is_kept_when_the_evidence_of_an_attempt_was_home() -> None:
-    """Sealed or failed, the moment of the verdict is beside that of the exit; what was lost never came home."""
+    """Sealed or failed, the verdict has its moment beside the exit; what was lost never came home."""
     good = run(intend(1), exited(1), ev.AttemptSealed(task=7, attempt=1, at=9.0))
     bad = run(intend(1), exited(1, Cause.MEMORY), replace(failed(1, Cause.MEMORY), at=8.0))
     gone = run(intend(1), lost(1))
