@@ -16,7 +16,6 @@ from hsm.core.ledger import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan
-from hsm.core.segments import segments
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.tree import SweepTree
