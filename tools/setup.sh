@@ -61,21 +61,26 @@ install_hsm() {
     cp pyproject.toml ".venv/.installed-$kind"
 }
 
-# The report is tested in a real browser. Without one those tests skip and say so.
-install_browser() {
-    if [ -x /usr/bin/chromium ]; then return; fi
+# Pages are tested in a real browser, completion in real shells. Without them those tests skip and say so.
+install_packages() {
+    missing=""
+    for package in chromium zsh fish; do
+        [ -x "/usr/bin/$package" ] || missing="$missing $package"
+    done
+    if [ -z "$missing" ]; then return; fi
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        note "no /usr/bin/chromium: the browser tests will be skipped (apt install chromium to have them)"
+        note "not there:$missing; the tests that use them will be skipped (apt install$missing to have them)"
         return
     fi
-    note "installing chromium for the browser tests"
+    note "installing$missing for the tests"
     log="$(mktemp)"
-    if { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } \
+    # shellcheck disable=SC2086 # the packages are words
+    if { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } \
         </dev/null >"$log" 2>&1; then
         rm -f "$log"
     else
         tail -n 5 "$log" >&2
-        note "chromium could not be installed (log: $log): the browser tests will be skipped"
+        note "$missing could not be installed (log: $log): the tests that use them will be skipped"
     fi
 }
 
@@ -84,4 +89,4 @@ if ! is_current; then
     note "installing hsm ($kind) into .venv"
     install_hsm
 fi
-if [ "$kind" = dev ]; then install_browser; fi
+if [ "$kind" = dev ]; then install_packages; fi
