@@ -1,5 +1,6 @@
 """`hsm sweep run`, end to end: what it makes, what it says, what it returns."""
 
+import shutil
 from pathlib import Path
 
 import pytest
