@@ -141,4 +141,5 @@ def standing_of(look: Look) -> dict[str, Any]:
         ],
         "sources": now.lanes,
         "stopped": now.stopped,
+        "ended_because": now.ended_because,
     }

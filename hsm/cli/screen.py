@@ -131,6 +131,8 @@ def counts(now: Progress, glyphs: Glyphs) -> Line:
             spans += [(f"{sign}{count:,} {TASK_WORDS.get(status, status)}", TASK_TONES[status]), "  "]
     if now.generations > 1:
         spans += [f"generation {now.generation} of {now.generations}"]
+        if now.ended_because and now.generation < now.generations:
+            spans += [(f", ended early: {now.ended_because}", Tone.DIM)]
     if spans and spans[-1] == "  ":
         spans.pop()
     return line(*spans) if spans else line(("no task has been proposed yet", Tone.DIM))

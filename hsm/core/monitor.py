@@ -97,8 +97,8 @@ class Progress:
     """How a sweep gets on at one moment.
 
     `planned` tasks exist; `expected` counts those of later generations too, as far as the hunt may go.
-    `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend`
-    holds the best scores in order, each better than the one before.
+    `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend` holds the best
+    scores in order, each better than the one before. `ended_because` says why a hunt proposes nothing more.
     """
 
     status: SweepStatus
@@ -121,6 +121,7 @@ class Progress:
     failures: tuple[Failures, ...]
     stopped: str
     trend: tuple[Best, ...] = ()
+    ended_because: str = ""
 
 
 def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
@@ -150,6 +151,7 @@ def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
         failures=failures_of(tracker),
         stopped=tracker.stopped,
         trend=tuple(tracker.improvements),
+        ended_because=tracker.ended_because if hunt else "",
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hsm.cli.console import ASCII, Glyphs, text_of
 from hsm.cli.live import text_from
-from hsm.cli.screen import Scene, lines_of, sparkline
+from hsm.cli.screen import Scene, counts, lines_of, sparkline
 from hsm.core.monitor import Eta, Failures, LaneProgress, Progress
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tallies import Best
@@ -136,3 +136,11 @@ def test_nothing_in_a_live_picture_is_markup() -> None:
     """Brackets of a user's text are shown, control characters escaped."""
     text = text_from(lines_of(replace(SCENE, recent=("[bold]x[/bold]\x1b[2J",)), 100, Glyphs()))
     assert "[bold]x[/bold]\\x1b[2J" in text.plain
+
+
+def test_a_hunt_that_ended_early_says_why() -> None:
+    """Beside its generations, and only when there were fewer than there might have been."""
+    early = replace(PROGRESS, generation=2, generations=5, ended_because="the target is reached")
+    assert text_of(counts(early, ASCII)).endswith("generation 2 of 5, ended early: the target is reached")
+    whole = replace(early, generation=5)
+    assert "ended early" not in text_of(counts(whole, ASCII))
