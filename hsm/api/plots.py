@@ -14,7 +14,15 @@ from hsm.core.tree import SweepTree
 from hsm.core.world import World
 from hsm.report import Figure, ReportView, plots
 
-PLOTS = ("convergence", "heat_map", "importance", "parallel_coordinates", "slices", "timeline")
+PLOTS = (
+    "convergence",
+    "heat_map",
+    "importance",
+    "parallel_coordinates",
+    "pareto_front",
+    "slices",
+    "timeline",
+)
 
 
 @dataclass(frozen=True, slots=True)

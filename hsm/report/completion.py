@@ -10,6 +10,7 @@ from hsm.report.best import best
 from hsm.report.cost import cost
 from hsm.report.drawn import convergence, parameters
 from hsm.report.failures import failures
+from hsm.report.front import front
 from hsm.report.html import Markup, tag
 from hsm.report.origin import provenance, reproduce
 from hsm.report.page import page
@@ -26,6 +27,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[ReportView], Markup]]] = MappingProx
     {
         "summary": ("Summary", summary),
         "best": ("Best", best),
+        "front": ("Front", front),
         "convergence": ("Convergence", convergence),
         "parameters": ("Parameters", parameters),
         "gallery": ("Pictures", gallery),
@@ -40,7 +42,10 @@ SECTIONS: Mapping[str, tuple[str, Callable[[ReportView], Markup]]] = MappingProx
 
 def render(view: ReportView) -> str:
     """Return the report of a sweep, finished or not, as one HTML document."""
-    chosen = {key: entry for key, entry in SECTIONS.items() if view.spec.hunt or key != "convergence"}
+    left_out = set() if view.spec.hunt else {"convergence"}
+    if view.spec.hunt is None or not view.spec.hunt.further:
+        left_out.add("front")
+    chosen = {key: entry for key, entry in SECTIONS.items() if key not in left_out}
     places = {key: word for key, (word, _) in chosen.items()}
     if view.spec.hunt is None:
         places["best"] = "Metrics"

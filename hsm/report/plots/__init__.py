@@ -8,18 +8,22 @@ from hsm.report.plots.heat_map import heat_map
 from hsm.report.plots.importance import SHOWN, Influence, importance, influences
 from hsm.report.plots.overlay import overlay
 from hsm.report.plots.parallel import parallel_coordinates
+from hsm.report.plots.pareto import Standing, pareto_front, standings
 from hsm.report.plots.slices import slices
 from hsm.report.plots.timeline import timeline
 
 __all__ = [
     "SHOWN",
     "Influence",
+    "Standing",
     "convergence",
     "heat_map",
     "importance",
     "influences",
     "overlay",
     "parallel_coordinates",
+    "pareto_front",
     "slices",
+    "standings",
     "timeline",
 ]
