@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from hsm.core.errors import EngineRunning, LedgerCorrupt
 from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
+from hsm.wire.files import Files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +24,13 @@ class Claim:
     token: str
 
 
-def last_claim(tree: SweepTree) -> Claim | None:
+def last_claim(files: Files, tree: SweepTree) -> Claim | None:
     """Return who holds, or last held, the sweep."""
-    claims = sorted(tree.epochs.glob("*.claim"))
+    claims = files.matching(str(tree.epochs), ".claim")
     if not claims:
         return None
     try:
-        content = json.loads(claims[-1].read_text(encoding="utf-8"))
+        content = json.loads(files.contents(claims[-1]))
         who = Identity(**content["who"])
         return Claim(epoch=content["epoch"], who=who, socket=content["socket"], token=content["token"])
     except (ValueError, KeyError, TypeError) as error:
@@ -41,7 +42,7 @@ def holder(world: World, tree: SweepTree, *, released: int) -> Claim | None:
 
     `released` is the epoch whose engine let go in good order at the end of the ledger, 0 when none did.
     """
-    claim = last_claim(tree)
+    claim = last_claim(world.files, tree)
     if claim is None or claim.epoch == released:
         return None
     if claim.who == world.identity():
@@ -70,7 +71,7 @@ def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
         EngineRunning: somebody else took it at this very moment.
         OSError: the claim cannot be written.
     """
-    last = last_claim(tree)
+    last = last_claim(world.files, tree)
     claim = Claim(
         epoch=last.epoch + 1 if last else 1, who=world.identity(), socket=socket, token=world.token()
     )
