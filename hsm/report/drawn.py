@@ -16,10 +16,7 @@ def convergence(view: ReportView) -> Markup:
     """Return the convergence section; a grid has none."""
     if view.spec.hunt is None:
         return section("convergence", "Convergence", note("A grid has no objective that could converge."))
-    places = range(len(view.spec.hunt.objectives))
-    return section(
-        "convergence", "Convergence", *(_chart(plots.convergence(view, place)) for place in places)
-    )
+    return section("convergence", "Convergence", *map(_chart, plots.convergences(view)))
 
 
 def _chart(figure: Figure) -> Markup:

@@ -24,6 +24,12 @@ POINTS = 1_500
 """At most so many points are drawn of one label."""
 
 
+def convergences(view: ReportView) -> list[Figure]:
+    """Return the convergence of each objective; of a grid, a figure that says why there is none."""
+    count = len(view.spec.hunt.objectives) if view.spec.hunt else 1
+    return [convergence(view, place) for place in range(count)]
+
+
 def convergence(view: ReportView, place: int = 0) -> Figure:
     """Return every scored task of a hunt by generation, those without a score, and the best so far.
 
