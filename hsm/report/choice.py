@@ -7,6 +7,7 @@ in the data.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,8 +18,12 @@ def even(entries: Sequence[T], most: int) -> list[T]:
     """Return at most so many of the entries, in their order."""
     if len(entries) <= most:
         return list(entries)
-    places = sorted(range(len(entries)), key=_scattered)[:most]
-    return [entries[place] for place in sorted(places)]
+    return [entries[place] for place in _places(len(entries), most)]
+
+
+@lru_cache(maxsize=32)  # many plots choose among the same tasks
+def _places(count: int, most: int) -> tuple[int, ...]:
+    return tuple(sorted(sorted(range(count), key=_scattered)[:most]))
 
 
 def _scattered(place: int) -> int:
