@@ -10,13 +10,14 @@ from hsm.core.states import Cause, SweepStatus, TaskStatus
 from hsm.wire import frames
 from hsm.wire.log import encode_record
 from tests.unit.core import events_page
-from tests.unit.core.states_page import PAGE, page
+from tests.unit.core.states_page import PAGE, PICTURE, page, picture
 
 
 def test_the_states_page_is_the_transition_table() -> None:
-    """Table and diagram are generated; run `python tests/unit/core/states_page.py` after a change."""
+    """Table and picture are generated; run `python -m tests.unit.core.states_page` after a change."""
     text = PAGE.read_text(encoding="utf-8")
     assert text == page(text)
+    assert PICTURE.read_text(encoding="utf-8") == picture()
 
 
 def test_the_states_page_names_every_status_and_cause() -> None:
