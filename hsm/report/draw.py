@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hsm.report.figure import Axis, Figure, Kind, Mark, Series
+from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
 from hsm.report.html import Markup, tag
-from hsm.report.svg import Plot, Scale, cross, dot, scale, square, steps, tick_label, triangle
+from hsm.report.svg import Plot, Scale, cross, dot, scale, spot, square, steps, tick_label, triangle
 from hsm.report.text import shorten, visible
 
 NAMED_POINTS = 400
@@ -154,11 +154,14 @@ def _points(series: Series, x: Scale, y: Scale, *, is_named: bool) -> Iterator[M
         yield tag("path", d=path, class_=f"l-{series.tone}")
         return
     size = 4 if len(series.points) <= NAMED_POINTS else 2.6
+    class_ = f"k-{series.tone}"
+    if series.mark is Mark.DOT and series.tone is Tone.OTHER and not (series.notes and is_named):
+        shape, class_ = spot, "spots" if size < 4 else "spots large"
     paths = [
         shape(x.at(point[0]), y.at(point[1]) if len(point) > 1 else y.start + 10, size)
         for point in series.points
     ]
-    yield from _named_paths(paths, series, f"k-{series.tone}", is_named=is_named)
+    yield from _named_paths(paths, series, class_, is_named=is_named)
 
 
 def _named_paths(paths: Sequence[str], series: Series, class_: str, *, is_named: bool) -> Iterator[Markup]:

@@ -204,7 +204,12 @@ def triangle(x: float, y: float, r: float) -> str:
 
 def cross(x: float, y: float, r: float) -> str:
     """Return the path of a cross."""
-    return f"M{x - r:g} {y - r:g}L{x + r:g} {y + r:g}M{x - r:g} {y + r:g}L{x + r:g} {y - r:g}"
+    return f"M{x - r:g} {y - r:g}l{2 * r:g} {2 * r:g}m0-{2 * r:g}l-{2 * r:g} {2 * r:g}"
+
+
+def spot(x: float, y: float, _r: float) -> str:
+    """Return the path of a point, which a round, wide stroke makes a dot: a quarter of a circle's bytes."""
+    return f"M{x:g} {y:g}h0"
 
 
 def steps(points: Sequence[tuple[float, float]]) -> str:
