@@ -10,7 +10,7 @@ the mean density of its turbulence, simulated by the solver itself from other no
 
 For each hunter: the median of the best objective (smaller is better) with its quartiles, how many of the
 paired seeds it wins against random search, the one-sided p of Mann and Whitney for "smaller than random
-search", and the seconds of all its hunts together.
+search", and the seconds of all its hunts together. The simulated problem takes minutes for each hunter.
 """
 
 from __future__ import annotations
