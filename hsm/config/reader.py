@@ -21,6 +21,8 @@ from hsm.config.tree import Content, Node, Place, Report
 from hsm.config.words import did_you_mean, escaped, key_shown, listed, shown, text_fault
 from hsm.core.errors import ConfigError, Problem
 
+OPEN_CALL = re.compile(r"[a-z][\w.]*\s*\([^)]*", re.ASCII)
+"""A call that a comma has cut off."""
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 MAX_ALIASED = 100_000
@@ -35,6 +37,7 @@ _HINTS = {
     "unexpected end of stream": "a quote is not closed",
     "found undefined tag": "tags are not supported; quote the value",
 }
+_TOO_DEEP = "maximum nesting depth"
 _FLOW_HINT = "close every bracket, and quote a value that begins with '{' or '['"
 
 
@@ -99,10 +102,10 @@ def _near(path: Path) -> str:
     files = {item.name: str(item) for folder in folders for item in _yaml_files(folder)}
     if path.with_suffix(".yaml").name in files:
         return f"did you mean `{escaped(files[path.with_suffix('.yaml').name])}`?"
-    near = did_you_mean(path.name, files)
+    stems = {Path(name).stem: place for name, place in files.items()}
+    near = did_you_mean(path.stem, stems)
     if near:
-        name = near.split("`")[1]
-        return f"did you mean `{escaped(files[name])}`?"
+        return f"did you mean `{escaped(stems[near.split('`')[1]])}`?"
     return f"there: {listed(map(escaped, list(files)[:5]), 'and')}" if files else ""
 
 
@@ -143,6 +146,8 @@ def parse(text: str, source: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        if _TOO_DEEP in str(error.problem):  # newer parsers count, and look ahead
+            raise _problem(source, line, column, f"nested deeper than {MAX_DEPTH}") from None
         raise _problem(source, line, column, f"not YAML: {_words(error)}", _syntax_hint(error)) from None
 
 
@@ -169,6 +174,7 @@ class _Builder:
         self.anchors: dict[str, tuple[Node, int] | None] = {}
         self.count = 0
         self.aliased = 0
+        self.open_call: Place | None = None  # where the last value like `range(0` stands
 
     def document(self) -> Node:
         next(self.events)  # the stream starts
@@ -239,6 +245,8 @@ class _Builder:
             if fault:
                 self.report.add(place, f"the text {shown(word)} cannot be used: {fault}")
             return Node(place, word, key=key)
+        if OPEN_CALL.fullmatch(word):
+            self.open_call = place
         try:
             value = resolve(word)
         except DoubtfulScalar as error:
@@ -275,5 +283,7 @@ class _Builder:
         if isinstance(node.value, str):
             return node.value
         hint = f"quote it: '{node.text}'" if node.text else "quote a value that begins with '{' or '['"
+        if self.open_call is not None and node.place.line == self.open_call.line:
+            hint = "quote the call before it: within braces a comma ends a value"
         self.report.add(node.place, f"the key is {node.kind}; expected text", hint)
         return None

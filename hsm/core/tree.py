@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from hsm.core.errors import SweepError
 from hsm.wire import names
 
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_SWEEP_ID = re.compile(rf".+-\d{{8}}-\d{{6}}-[{ID_ALPHABET}]{{4}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,15 @@ def new_sweep_id(name: str, at: float, rng: Random) -> str:
     return f"{name}-{stamp}-{''.join(rng.choice(ID_ALPHABET) for _ in range(4))}"
 
 
+def _format(root: Path) -> str:
+    return f"{root}/.hsm/FORMAT"
+
+
+def _is_closed(root: Path) -> bool:
+    inner = root / ".hsm"
+    return not os.access(root, os.X_OK) or (os.path.isdir(inner) and not os.access(inner, os.X_OK))
+
+
 def _age(tree: SweepTree) -> tuple[list[str], int]:
     """Order sweeps by the second in their ids, then by when their FORMAT was written."""
     return tree.sweep_id.split("-")[-3:-1], tree.format.stat().st_mtime_ns
@@ -150,10 +162,16 @@ class Sweeps:
 
     def all(self) -> list[SweepTree]:
         """Return every sweep, the newest last."""
-        if not self.outputs.is_dir():
-            return []
-        trees = [SweepTree(path) for path in self.outputs.iterdir() if (path / ".hsm" / "FORMAT").is_file()]
-        return sorted(trees, key=_age)
+        return sorted((SweepTree(path) for path in self._paths() if os.path.isfile(_format(path))), key=_age)
+
+    def closed(self) -> list[str]:
+        """Return the names of those that this user may not look into, as far as names can tell."""
+        return sorted(
+            path.name for path in self._paths() if _SWEEP_ID.fullmatch(path.name) and _is_closed(path)
+        )
+
+    def _paths(self) -> list[Path]:
+        return list(self.outputs.iterdir()) if self.outputs.is_dir() else []
 
     def find(self, reference: str) -> SweepTree:
         """Return the sweep meant by a path, an id, the beginning of one, or `last`.
@@ -162,14 +180,10 @@ class Sweeps:
             SweepError: none is meant, or more than one.
         """
         path = Path(reference)
-        if reference and os.path.isfile(path / ".hsm" / "FORMAT"):
+        if reference and os.path.isfile(_format(path)):
             return SweepTree(path.resolve())
         found = self.all()
-        if not found:
-            raise SweepError(
-                f"there is no sweep in {self.outputs}", hint="start one: `hsm sweep run FILE --source local`"
-            )
-        if reference in ("last", "@"):
+        if reference in ("last", "@") and found:
             return found[-1]
         matches = [tree for tree in found if tree.sweep_id == reference]
         matches = matches or [tree for tree in found if reference and tree.sweep_id.startswith(reference)]
@@ -180,7 +194,17 @@ class Sweeps:
             raise SweepError(
                 f"{reference!r} begins {len(matches)} sweeps: {names_}", hint="give more of the id"
             )
-        raise SweepError(
-            f"there is no sweep {reference[:100]!r} in {self.outputs}",
-            hint="`hsm sweep list` shows the sweeps",
-        )
+        raise self._missing(reference, [tree.sweep_id for tree in found])
+
+    def _missing(self, reference: str, ids: list[str]) -> SweepError:
+        """Return the error that says that no sweep is meant, and which one may have been."""
+        closed = [name for name in self.closed() if reference and name.startswith(reference)]
+        if closed:
+            return SweepError(f"this user may not read {self.outputs / closed[-1]}", hint="ask its owner")
+        if not ids:
+            hint = "start one: `hsm sweep run FILE --source local`"
+            return SweepError(f"there is no sweep in {self.outputs}", hint=hint)
+        near = difflib.get_close_matches(reference, [*ids, *(name[: len(reference)] for name in ids)], n=1)
+        meant = next((name for name in reversed(ids) if near and name.startswith(near[0])), "")
+        hint = f"did you mean {meant}?" if meant else "`hsm sweep list` shows the sweeps"
+        return SweepError(f"there is no sweep {reference[:100]!r} in {self.outputs}", hint=hint)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hsm.cli import closing, forms, options, tables, words
+from hsm.cli.boundary import refusal
 from hsm.cli.console import Console, Span, Tone
 from hsm.cli.screen import status_word
 from hsm.cli.workspace import Look, Workspace, look_at
@@ -16,9 +17,7 @@ from hsm.core.tree import SweepTree
 
 
 @forms.command("sweep list", "sweep list --limit 100")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many."
-)
+@options.limit(20)
 @options.outputs
 @options.json_output
 @click.pass_obj
@@ -31,11 +30,13 @@ def command(console: Console, *, limit: int, outputs: Path | None) -> ExitCode:
         records = [
             closing.standing_of(found)
             if isinstance(found, Look)
-            else {"sweep_id": tree.sweep_id, "error": str(found)}
+            else {"sweep_id": tree.sweep_id, "error": found}
             for tree, found in shown
         ]
         console.envelope("sweep.list", {"sweeps": records, "total": len(trees)})
         return ExitCode.FINE
+    if closed := space.sweeps.closed():
+        console.say((f"not shown, for this user may not read them: {', '.join(closed[-5:])}", Tone.DIM))
     if not trees:
         console.say(f"there is no sweep in {closing.near(space.outputs)}")
         return ExitCode.FINE
@@ -48,17 +49,19 @@ def command(console: Console, *, limit: int, outputs: Path | None) -> ExitCode:
     return ExitCode.FINE
 
 
-def _look(space: Workspace, tree: SweepTree) -> Look | HsmError:
-    """Return a sweep, or what is wrong with it: one that is damaged hides no other."""
+def _look(space: Workspace, tree: SweepTree) -> Look | str:
+    """Return a sweep, or what is wrong with it: one that cannot be read hides no other."""
     try:
         return look_at(space.world, tree)
     except HsmError as error:
-        return error
+        return error.message
+    except OSError as error:
+        return refusal(error)[0]
 
 
-def _row(tree: SweepTree, found: Look | HsmError) -> list[str | Span]:
-    if isinstance(found, HsmError):
-        return [tree.sweep_id, ("damaged", Tone.BAD), "", "", "", found.message]
+def _row(tree: SweepTree, found: Look | str) -> list[str | Span]:
+    if isinstance(found, str):
+        return [tree.sweep_id, ("not readable", Tone.BAD), "", "", "", found]
     now = found.progress
     failed = now.counts[TaskStatus.FAILED]
     best = f"{now.metric} = {now.best.score:.6g}" if now.best else ""

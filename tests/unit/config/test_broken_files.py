@@ -43,6 +43,12 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert {problem.where.split(":", 1)[1] for problem in found} == {"6:10", "7:19", "8:9", "9:11", "10:1"}
 
 
+def test_a_faulty_parameter_is_still_a_parameter(tmp_path: Path) -> None:
+    """The placeholder that asks for it is not called wrong as well."""
+    (problem,) = problems_in("program: {command: [a, '{k}']}\nsweep: {grid: {k: 3}}\nname: x\n", tmp_path)
+    assert problem.message == "`sweep.grid.k` is 3; expected a list"
+
+
 def test_a_section_that_is_no_map_is_told_once(tmp_path: Path) -> None:
     """What is missing in a section is not listed when the section itself is wrong."""
     found = problems_in("name: a\nprogram: x\nhunt:\n", tmp_path)
