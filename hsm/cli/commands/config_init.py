@@ -92,7 +92,7 @@ def _wish(
         wish = ask("name of the sweep", default, lambda said: checked(replace(wish, name=said)))
     if not swept:
         default = "; ".join(f"{key}={','.join(map(str, v))}" for key, v in wish.parameters.items())
-        wish = ask("parameters", default, lambda said: checked(replace(wish, parameters=_parameters(answer))))
+        wish = ask("parameters", default, lambda said: checked(replace(wish, parameters=_parameters(said))))
     if program is not None:
         return replace(wish, command=program)
     return ask("command of every task", wish.line, lambda said: checked(replace(wish, command=said)))
