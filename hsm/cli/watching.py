@@ -341,11 +341,12 @@ class LiveWatch:
     def _paint(self) -> None:
         look = self.feed.look
         width, height = self._canvas.size
+        now = self._space.world.now() if look.is_driven else look.tracker.last_at  # nobody sees what runs on
         stage = Stage(
             view=self._view,
             facts=self._facts(),
             scene=scene_of(self._space, self.feed),
-            row=lambda index: task_cells(look, look.tracker.task(index), now=self._space.world.now()),
+            row=lambda index: task_cells(look, look.tracker.task(index), now=now),
             driver=driver(look),
             page=self._opened.page() if self._opened else opening(self._view),
         )

@@ -105,11 +105,10 @@ def _failed(ended: Ended, cause: Cause, reason: str, at: float) -> AttemptFailed
 def signature(directory: Path, cause: Cause, reason: str) -> str:
     """Return the line that groups like failures: the last words on stderr, or else the reason.
 
-    Numbers are replaced by `#`, so that the same fault at two places is one group.
+    Numbers in them are replaced by `#`, so that the same fault at two places is one group.
     """
     words = _last_line(directory / "stderr.log") if cause is Cause.APPLICATION else ""
-    text = f"{reason}: {words}" if words else reason
-    return _NUMBERS.sub("#", text)[:SIGNATURE_CHARS] if words else text[:SIGNATURE_CHARS]
+    return (f"{reason}: {_NUMBERS.sub('#', words)}" if words else reason)[:SIGNATURE_CHARS]
 
 
 def _last_line(path: Path) -> str:

@@ -43,9 +43,11 @@ def test_tasks_are_named_by_selectors_everywhere(project: Project) -> None:
     explained = project.run("explain", "2").out
     assert "the program ended with exit code 1" in explained
     assert f"hsm sweep complete {sweep_id} --retry 2" in explained
+    assert "\n  stderr  ValueError: bad [bold]value[/bold]\n" in explained
     record = project.run("explain", "failed", "--json").data["tasks"][1]
     assert (record["task_id"], record["attempt_list"][0]["exit"]["code"]) == ("task_0004", 1)
     assert record["events"][-1]["t"] == "attempt_failed"
+    assert record["attempt_list"][0]["tail"] == ["ValueError: worse [bold]value[/bold]"]
     groups = project.run("monitor", "errors", "--json").data["groups"]
     assert [(group["failed_tasks"], group["sources"]) for group in groups] == [
         (["task_0002"], {"local": 1}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ def command(console: Console, *, limit: int, outputs: Path | None) -> ExitCode:
         records = [
             closing.standing_of(found)
             if isinstance(found, Look)
-            else {"sweep_id": tree.sweep_id, "error": found}
+            else {"sweep_id": tree.sweep_id, "error": found.message}
             for tree, found in shown
         ]
         console.envelope("sweep.list", {"sweeps": records, "total": len(trees)})
@@ -49,19 +50,27 @@ def command(console: Console, *, limit: int, outputs: Path | None) -> ExitCode:
     return ExitCode.FINE
 
 
-def _look(space: Workspace, tree: SweepTree) -> Look | str:
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a sweep cannot be shown: a word, and the words of whoever found out."""
+
+    word: str
+    message: str
+
+
+def _look(space: Workspace, tree: SweepTree) -> Look | Fault:
     """Return a sweep, or what is wrong with it: one that cannot be read hides no other."""
     try:
         return look_at(space.world, tree)
     except HsmError as error:
-        return error.message
+        return Fault("damaged", error.message)
     except OSError as error:
-        return refusal(error)[0]
+        return Fault("not readable", refusal(error)[0])
 
 
-def _row(tree: SweepTree, found: Look | str) -> list[str | Span]:
-    if isinstance(found, str):
-        return [tree.sweep_id, ("not readable", Tone.BAD), "", "", "", found]
+def _row(tree: SweepTree, found: Look | Fault) -> list[str | Span]:
+    if isinstance(found, Fault):
+        return [tree.sweep_id, (found.word, Tone.BAD), "", "", "", found.message]
     now = found.progress
     failed = now.counts[TaskStatus.FAILED]
     best = f"{now.metric} = {now.best.score:.6g}" if now.best else ""
