@@ -110,6 +110,12 @@ def refusal(error: OSError) -> tuple[str, str]:
     return f"{path}: {reason}", fix
 
 
+def interrupted(console: Console) -> ExitCode:
+    """Say that the user has left."""
+    console.insist("interrupted")
+    return ExitCode.INTERRUPTED
+
+
 def pipe_closed() -> ExitCode:
     """Go quietly: whoever read our output has left."""
     null = os.open(os.devnull, os.O_WRONLY)

@@ -5,9 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> int:
     """Answer a shell, or run the command."""
+    try:
+        return _main()
+    except KeyboardInterrupt:  # while modules are imported; later, the command tells
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
+def _main() -> int:
     open_what_is_closed()
     if os.environ.get("_HSM_COMPLETE"):
         from hsm.cli.completing import answer

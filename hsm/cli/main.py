@@ -271,11 +271,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReaderLeft:
         return boundary.pipe_closed()
     except (KeyboardInterrupt, click.Abort):
-        console.insist("interrupted")
-        return ExitCode.INTERRUPTED
+        return boundary.interrupted(console)
     except OSError as error:
         return boundary.machine(console, error)
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # in the middle of an import
+            return boundary.interrupted(console)
         boundary.defect(console, error, words, os.environ)
         raise SystemExit(ExitCode.INFRASTRUCTURE) from error
     return code if isinstance(code, int) else ExitCode.FINE

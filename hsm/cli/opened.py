@@ -18,7 +18,6 @@ from hsm.core.standing import standing
 from hsm.wire.names import task_id
 
 LOG_LINES = 200
-STREAMS = ("stderr", "stdout")
 MARKS = {"stdout": ("out ", Tone.DIM), "stderr": ("err ", Tone.WARN)}
 
 
@@ -51,8 +50,9 @@ class OpenedTask:
         self._log = self._read_log(look.tree.task(self.index))
 
     def _read_log(self, directory: Path) -> list[Line]:
+        """Return the ends of both logs, the one that was written to last at the end."""
         found: list[Line] = []
-        for stream in STREAMS:
+        for stream in sorted(MARKS, key=lambda stream: evidence.written_at(directory / f"{stream}.log")):
             rows = evidence.tail(directory / f"{stream}.log", LOG_LINES)
             found += [line(MARKS[stream], row) for row in rows]
         return found

@@ -3,11 +3,14 @@
 import io
 import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import pytest
 
-from hsm.cli import boundary
+from hsm.cli import boundary, entry
 from hsm.cli.console import Console
 from hsm.cli.main import main
 from hsm.core.errors import (
@@ -218,3 +221,25 @@ def test_an_unknown_command_like_no_other_is_answered_by_the_help(capsys: pytest
     """Nothing is guessed from nothing."""
     assert main(["sweep", "qqq"]) == ExitCode.USAGE
     assert "hint: `hsm sweep --help` shows how it is used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["hsm.cli.main", "hsm.cli.commands.sweep_list"])
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(
+    where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A quick Ctrl-C is as good as a late one, also where Python wraps it up in another error."""
+
+    def pressed(*_args: object) -> int:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    def pressed_early() -> int:
+        raise KeyboardInterrupt
+
+    stand_in = SimpleNamespace(main=pressed_early)
+    if where == "hsm.cli.main":
+        monkeypatch.setitem(sys.modules, where, cast("ModuleType", stand_in))
+    else:
+        monkeypatch.setattr("hsm.cli.lazy.import_module", pressed)
+    monkeypatch.setattr(sys, "argv", ["hsm", "sweep", "list"])
+    assert entry.main() == 130
+    assert capsys.readouterr().err == "interrupted\n"
