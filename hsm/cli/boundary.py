@@ -124,6 +124,16 @@ def pipe_closed() -> ExitCode:
     return ExitCode.FINE
 
 
+def unforeseen(
+    console: Console, error: BaseException, words: Sequence[str], environment: Mapping[str, str]
+) -> ExitCode:
+    """Show an error that nobody foresaw. Ctrl-C in the middle of an import is none: Python wraps it in one."""
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        return interrupted(console)
+    defect(console, error, words, environment)
+    return ExitCode.INFRASTRUCTURE
+
+
 def defect(
     console: Console, error: BaseException, words: Sequence[str], environment: Mapping[str, str]
 ) -> None:

@@ -275,13 +275,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return boundary.machine(console, error)
     except Exception as error:
-        return _unforeseen(console, error, words)
+        raise SystemExit(boundary.unforeseen(console, error, words, os.environ)) from error
     return code if isinstance(code, int) else ExitCode.FINE
-
-
-def _unforeseen(console: Console, error: Exception, words: Sequence[str]) -> ExitCode:
-    """Tell of a defect. Ctrl-C in the middle of an import is none, although it comes wrapped in an error."""
-    if isinstance(error.__cause__, KeyboardInterrupt):
-        return boundary.interrupted(console)
-    boundary.defect(console, error, words, os.environ)
-    raise SystemExit(ExitCode.INFRASTRUCTURE) from error
