@@ -127,7 +127,7 @@ def pipe_closed() -> ExitCode:
 def unforeseen(
     console: Console, error: BaseException, words: Sequence[str], environment: Mapping[str, str]
 ) -> ExitCode:
-    """Show an error that nobody foresaw. Ctrl-C in the middle of an import is none: Python wraps it in one."""
+    """Show an error that nobody foresaw; Ctrl-C in the middle of an import comes wrapped in one."""
     if isinstance(error.__cause__, KeyboardInterrupt):
         return interrupted(console)
     defect(console, error, words, environment)
