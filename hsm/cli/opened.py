@@ -9,6 +9,7 @@ from pathlib import Path
 from hsm.cli import evidence, screen
 from hsm.cli.console import Line, Tone, line
 from hsm.cli.dashboard import TaskPage
+from hsm.cli.details import is_stub
 from hsm.cli.telling import story_line
 from hsm.cli.workspace import Look, Workspace
 from hsm.core import events as ev
@@ -60,6 +61,8 @@ class OpenedTask:
     def page(self) -> TaskPage:
         """Return what is to be seen of it."""
         look, task = self._look, self._look.tracker.task(self.index)
+        if self._task is not None and is_stub(task):
+            task = self._task
         why = standing(task, look.tracker, driven=look.is_driven)
         params = json.loads(self._task.params_json) if self._task else {}
         told = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in params.items())

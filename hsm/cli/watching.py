@@ -13,9 +13,10 @@ from hsm.cli import closing, words
 from hsm.cli.commands.sweep_status import notice, task_cells
 from hsm.cli.console import Console, Tone, line
 from hsm.cli.dashboard import Stage, TaskPage, picture
+from hsm.cli.details import Details
 from hsm.cli.opened import OpenedTask
 from hsm.cli.screen import Scene
-from hsm.cli.view import Facts, Order, Page, View, Wish, press
+from hsm.cli.view import Facts, Order, Page, View, Wish, press, selected_of
 from hsm.cli.workspace import Look, Workspace
 from hsm.core import events as ev
 from hsm.core import summary
@@ -208,25 +209,34 @@ class LiveWatch:
         self._to_cancel: tuple[int, ...] | None = None
         self._signal = 0
         self._awake = asyncio.Event()
+        self._details = Details(space, lambda: self.feed.look, self._awake)
 
     async def run(self) -> None:
         """Show the sweep until the user leaves, or, where there are no keys, until it is over."""
-        world = self._space.world
         with self._terminal():
             self._paint()
             await self.feed.read_whole()
-            read_at = 0.0
-            while self.wish is None and not self._signal:
-                if world.monotonic() >= read_at:
-                    read_at = world.monotonic() + READ_S
-                    await self._take()
-                self._paint()
-                if not self._has_keys and self.feed.is_at_its_end:
-                    break
-                await self._pause(read_at)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    reading = group.create_task(self._details.keep())
+                    await self._stay()
+                    reading.cancel()
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from errors
         if self._signal:
             signal.signal(self._signal, signal.SIG_DFL)
             os.kill(os.getpid(), self._signal)
+
+    async def _stay(self) -> None:
+        world, read_at = self._space.world, 0.0
+        while self.wish is None and not self._signal:
+            if world.monotonic() >= read_at:
+                read_at = world.monotonic() + READ_S
+                await self._take()
+            self._paint()
+            if not self._has_keys and self.feed.is_at_its_end:
+                break
+            await self._pause(read_at)
 
     async def _take(self) -> None:
         events = await self.feed.read()
@@ -342,11 +352,13 @@ class LiveWatch:
         look = self.feed.look
         width, height = self._canvas.size
         now = self._space.world.now() if look.is_driven else look.tracker.last_at  # nobody sees what runs on
+        facts, tracker = self._facts(), look.tracker
+        self._details.want(tracker, facts.rows, selected_of(self._view, facts), height)
         stage = Stage(
             view=self._view,
-            facts=self._facts(),
+            facts=facts,
             scene=scene_of(self._space, self.feed),
-            row=lambda index: task_cells(look, look.tracker.task(index), now=now),
+            row=lambda index: task_cells(look, self._details.task(tracker, index), now=now),
             driver=driver(look),
             page=self._opened.page() if self._opened else opening(self._view),
         )

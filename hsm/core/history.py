@@ -14,7 +14,7 @@ from hsm.core.errors import LedgerCorrupt
 from hsm.core.ledger import LedgerReader
 from hsm.core.machine import Budget, reopen, request_cancel, step
 from hsm.core.model import Task
-from hsm.core.plan import read_task
+from hsm.core.plan import read_tasks
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader, Position, Wanted
@@ -92,19 +92,18 @@ def read_histories(
     tasks: dict[int, Task] = {}
     happenings: dict[int, list[Happening]] = {index: [] for index in indices}
     for event in events_about(files, tree, indices):
-        for index in _concerned(event, tasks, indices):
-            if isinstance(event, ev.GenerationPlanned):
-                tasks[index] = read_task(tree.plans, event, index)
-            else:
-                tasks[index] = _folded(tasks[index], event, budget)
-            happenings[index].append(Happening(event, tasks[index]))
+        if isinstance(event, ev.GenerationPlanned):
+            changed = read_tasks(tree.plans, event, indices)
+        else:
+            changed = {index: _folded(tasks[index], event, budget) for index in _concerned(event, tasks)}
+        tasks.update(changed)
+        for index, task in changed.items():
+            happenings[index].append(Happening(event, task))
     return {index: TaskHistory(task=task, happenings=happenings[index]) for index, task in tasks.items()}
 
 
-def _concerned(event: ev.Event, tasks: Mapping[int, Task], indices: Collection[int]) -> Sequence[int]:
+def _concerned(event: ev.Event, tasks: Mapping[int, Task]) -> Sequence[int]:
     """Return those of the tasks that an event is about."""
-    if isinstance(event, ev.GenerationPlanned):
-        return [index for index in indices if event.first <= index < event.first + event.count]
     if not isinstance(event, ev.TaskEvent):
         return [index for index, task in tasks.items() if _concerns(event, task)]
     if event.task not in tasks:

@@ -122,7 +122,7 @@ def task_cells(look: Look, task: Task, *, now: float | None = None) -> list[str 
     return [
         task.task_id,
         screen.task_word(task.status),
-        str(len(task.attempts)),
+        str(len(task.attempts)) if task.attempts or not task.status.is_final else "",
         attempt.source if attempt else "",
         words.duration(wall) if wall is not None else "",
         (_result(look, task), Tone.DIM),
