@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from hsm.cli import closing, words
+from hsm.cli import allowed, closing, words
 from hsm.cli.commands.sweep_status import notice, task_cells
 from hsm.cli.console import Console, Tone, line
 from hsm.cli.dashboard import Stage, TaskPage, picture
@@ -337,14 +337,16 @@ class LiveWatch:
         look = self.feed.look
         tracker = look.tracker
         rows = self._lister.rows(self.feed, self._view)
+        failures = look.progress.failures
         return Facts(
             rows=rows,
-            groups=[compact(group.tasks) for group in look.progress.failures],
+            groups=[compact(group.tasks) for group in failures],
+            group_notes=[allowed.group_note(group) for group in failures],
             open_tasks=self._lister.open_tasks,
             failed=tracker.counts[TaskStatus.FAILED],
             has_score=look.spec.hunt is not None,
-            no_cancel=no_cancel(self._space, look),
-            no_retry=no_retry(look),
+            no_cancel=allowed.no_cancel(self._space, look),
+            no_retry=allowed.no_retry(look),
             page_rows=max(1, self._canvas.size[1] // 2),
         )
 
@@ -359,7 +361,7 @@ class LiveWatch:
             facts=facts,
             scene=scene_of(self._space, self.feed),
             row=lambda index: task_cells(look, self._details.task(tracker, index), now=now),
-            driver=driver(look),
+            driver=allowed.driver(look),
             page=self._opened.page() if self._opened else opening(self._view),
         )
         self._canvas.paint(picture(stage, width, height, self._console.glyphs))
@@ -368,28 +370,3 @@ class LiveWatch:
 def opening(view: View) -> TaskPage:
     """Return what is shown of a task that is being read."""
     return TaskPage(head=[line((f"reading task {view.selected} ...", Tone.DIM))])
-
-
-def driver(look: Look) -> str:
-    """Return who drives the sweep."""
-    if look.claim is None:
-        return "no engine"
-    return f"engine {look.claim.who.host}:{look.claim.who.pid}"
-
-
-def no_cancel(space: Workspace, look: Look) -> str:
-    """Return why nothing can be cancelled from here, empty where it can."""
-    if look.claim is None:
-        if not look.tracker.open:
-            return "nothing is left to end"
-        return f"no engine drives it; `{space.command('sweep cancel ID', look.tree)}` ends it"
-    if space.world.is_alive(look.claim.who) is None:
-        return f"its engine is on {look.claim.who.host}: cancel there"
-    return "" if look.tracker.open else "nothing is left to end"
-
-
-def no_retry(look: Look) -> str:
-    """Return why nothing can be tried again from here, empty where it can."""
-    if not look.tracker.counts[TaskStatus.FAILED]:
-        return "no task has failed in the end"
-    return "an engine drives it; when it has ended, failed tasks can be tried again" if look.is_driven else ""
