@@ -23,6 +23,7 @@ from hsm.core.errors import ConfigError, Problem
 
 OPEN_CALL = re.compile(r"[a-z][\w.]*\s*\([^)]*", re.ASCII)
 """A call that a comma has cut off."""
+RETYPE = "type the text anew, without it"
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 MAX_ALIASED = 100_000
@@ -228,7 +229,7 @@ class _Builder:
             return Node(place, None, key=key)
         target = self.anchors[anchor]
         if target is None:
-            self.report.add(place, f"the alias {name} stands inside what it names")
+            self.report.add(place, f"the alias {name} stands inside what it names", "write the value out")
             return Node(place, None, key=key)
         node, size = target
         self.aliased += size
@@ -243,7 +244,7 @@ class _Builder:
         if event.style:
             fault = text_fault(word)
             if fault:
-                self.report.add(place, f"the text {shown(word)} cannot be used: {fault}")
+                self.report.add(place, f"the text {shown(word)} cannot be used: {fault}", RETYPE)
             return Node(place, word, key=key)
         if OPEN_CALL.fullmatch(word):
             self.open_call = place
@@ -253,7 +254,7 @@ class _Builder:
             self.report.add(place, str(error), error.hint)
             return Node(place, word, word, key)
         if isinstance(value, str) and (fault := text_fault(value)):
-            self.report.add(place, f"the text {shown(word)} cannot be used: {fault}")
+            self.report.add(place, f"the text {shown(word)} cannot be used: {fault}", RETYPE)
         return Node(place, value, word, key)
 
     def sequence(self, depth: int) -> tuple[Node, ...]:

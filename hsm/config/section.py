@@ -29,7 +29,8 @@ class Section:
         if isinstance(node.value, dict):
             self.nodes = node.value
         else:
-            report.add(node.place, f"{self.name()} is {shown(node.plain())}; expected a map")
+            message = f"{self.name()} is {shown(node.plain())}; expected a map"
+            report.add(node.place, message, "write it as lines of `key: value`")
 
     def name(self, key: str = "") -> str:
         """Return the dotted path of a key, in backticks."""
@@ -133,7 +134,7 @@ def schema_of(reader: Reader[T]) -> Mapping[str, Any]:
 
 def _list_fix(node: Node) -> str:
     if isinstance(node.value, dict | None):
-        return ""
+        return "write its values, such as [1, 2]"
     if isinstance(node.value, str) and OPEN_CALL.fullmatch(node.value):
         return "quote the call: within braces and brackets a comma ends a value"
     if isinstance(node.value, str) and (call := _CALL.fullmatch(node.value)):

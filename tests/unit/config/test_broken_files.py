@@ -25,6 +25,10 @@ def problems_in(text: str | bytes, folder: Path) -> tuple[Problem, ...]:
     return problems_of(path)
 
 
+def _place(problem: Problem) -> list[int]:
+    return [int(number) for number in problem.where.rsplit(":", 2)[1:]]
+
+
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.label)
 def test_a_broken_file_is_told_with_place_value_and_fix(broken: Broken, tmp_path: Path) -> None:
     """Each broken file gets a problem at the right place, naming the value and the fix."""
@@ -33,6 +37,8 @@ def test_a_broken_file_is_told_with_place_value_and_fix(broken: Broken, tmp_path
     here = [problem for problem in found if problem.where == where and broken.message in problem.message]
     assert here, "\n".join(map(str, found))
     assert broken.hint in here[0].hint, here[0].hint
+    assert all(problem.hint for problem in found), "each with a fix"
+    assert [_place(problem) for problem in found] == sorted(map(_place, found)), "in the order of the file"
     assert all(problem.message.isprintable() and problem.hint.isprintable() for problem in found)
 
 
