@@ -161,7 +161,10 @@ def watched(cwd: Path) -> Watched:
         os.execv(HSM, [HSM, "monitor", "watch", "last"])
     seen = b""
     while b"leave" not in seen:
-        seen += os.read(descriptor, 65536)
+        try:
+            seen += os.read(descriptor, 65536)
+        except OSError as error:
+            raise RuntimeError(f"the watch ended: {seen.decode(errors='replace')[-2000:]}") from error
     painted_s = time.perf_counter() - began
     process = psutil.Process(pid)
     _drain(descriptor, 3.0)  # the first seconds read what is there
