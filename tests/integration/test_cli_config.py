@@ -6,6 +6,7 @@ import pty
 import select
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -98,6 +99,14 @@ def test_init_asks_on_a_terminal(project: Project) -> None:
     assert '"b={b}"' in text
 
 
+def _is_asked(what: str, text: str) -> bool:
+    return f"\n{text}".rpartition("\n")[2].startswith(what)
+
+
+def _is_said(what: str, text: str) -> bool:
+    return what in text
+
+
 def test_init_asks_again_after_an_answer_that_would_not_run(project: Project) -> None:
     """What is wrong with it is said at once, and nothing is lost of the answers before."""
     with terminal(project, "config", "init", columns=200) as screen:
@@ -106,9 +115,9 @@ def test_init_asks_again_after_an_answer_that_would_not_run(project: Project) ->
             ("parameters", "k", "expected NAME=VALUE", "k=1,2"),
             ("command of every task", "echo {kk}", "did you mean `k`?", "echo {k}"),
         ):
-            screen.until(lambda text, asked=asked: f"\n{text}".rpartition("\n")[2].startswith(asked), asked)
+            screen.until(partial(_is_asked, asked), asked)
             screen.press(f"{wrong}\n")
-            screen.until(lambda text, said=said: said in text, said)
+            screen.until(partial(_is_said, said), said)
             screen.press(f"{right}\n")
         assert screen.end() == 0
     shown = project.run("sweep", "run", "sweep.yaml", "--dry-run").out.splitlines()
