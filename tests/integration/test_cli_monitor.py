@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,27 @@ def test_keys_lead_through_the_watch(project: Project) -> None:
         assert screen.end() == 1
         assert screen.raw.count(b"\x1b[2J") == 1, "the screen is cleared when it is taken, and never again"
         assert screen.raw.endswith(b"\n")
+
+
+def test_pictures_come_at_most_four_times_a_second(project: Project) -> None:
+    """However many keys are pressed, and each key is taken."""
+    project.hold.touch()
+    running = project.start("sweep", "run", "heat.yaml", "-q")
+    until(lambda: len(project.begun()) == 2, "two programs")
+    with terminal(project, "monitor", "watch", "last") as screen:
+        screen.until(lambda text: "2 running" in text, "the tasks")
+        began, before = time.monotonic(), screen.raw.count(b"\x1b[?2026h")
+        for _ in range(25):
+            screen.press("jk")
+            screen._take()
+        screen.press("jj")
+        screen.until(lambda text: "▸  task_0003" in text, "the third task")
+        pictures = screen.raw.count(b"\x1b[?2026h") - before
+        assert 1 <= pictures <= (time.monotonic() - began) / 0.25 + 2
+        screen.press("q")
+        screen.end()
+    project.hold.unlink()
+    running.end()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
