@@ -15,6 +15,7 @@ import asyncio
 import json
 import os
 import pty
+import resource
 import select
 import statistics
 import subprocess
@@ -58,6 +59,7 @@ class Figure:
     measured: float
     goal: float | None = None
     unit: str = "s"
+    cpu_s: float | None = None
 
     @property
     def is_missed(self) -> bool:
@@ -68,7 +70,9 @@ class Figure:
     def row(self) -> str:
         """The figure as a line of a table."""
         goal = "" if self.goal is None else f"  goal {self.goal:g} {self.unit}"
-        return f"{self.name:52} {self.measured:8.3f} {self.unit}{goal}{'  MISSED' if self.is_missed else ''}"
+        cpu = f" ({self.cpu_s:.3f} s of a core)" if self.cpu_s is not None else ""
+        missed = "  MISSED" if self.is_missed else ""
+        return f"{self.name:52} {self.measured:8.3f} {self.unit}{cpu}{goal}{missed}"
 
 
 def act_of(order: AttemptOrder) -> Act:
@@ -120,14 +124,16 @@ class Fixture:
         engine.close()
 
 
-def median_s(argv: Sequence[str], cwd: Path, rounds: int) -> float:
-    """Return the median time of a command in seconds."""
-    times = []
+def timed(name: str, argv: Sequence[str], cwd: Path, rounds: int, goal: float | None = None) -> Figure:
+    """Return how long a command takes, and the least that it took of a core: less blurred by other work."""
+    walls, cpus = [], []
     for _ in range(rounds):
-        began = time.perf_counter()
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(argv, cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+        walls.append(time.perf_counter() - began)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return Figure(name=name, measured=statistics.median(walls), goal=goal, cpu_s=min(cpus))
 
 
 def first_row_s(argv: Sequence[str], cwd: Path, rounds: int, lines: int) -> float:
@@ -221,7 +227,7 @@ def imported(words: Sequence[str]) -> list[str]:
 def figures(fixture: Fixture, rounds: int) -> Iterator[Figure]:
     """Measure everything, one after another."""
     home = fixture.home
-    yield Figure(name="python -c pass", measured=median_s([sys.executable, "-c", "pass"], home, rounds))
+    yield timed("python -c pass", [sys.executable, "-c", "pass"], home, rounds)
     completing = ["env", "_HSM_COMPLETE=bash", HSM]
     asked = ["--where", "score > 0.5", "--sort", "-score", "--limit", "10"]
     for name, argv, goal in (
@@ -237,7 +243,7 @@ def figures(fixture: Fixture, rounds: int) -> Iterator[Figure]:
         ("hsm results, ten best of a condition", [HSM, "results", *asked], None),
         ("hsm results --format csv, all rows", [HSM, "results", "--format", "csv"], None),
     ):
-        yield Figure(name=name, measured=median_s(argv, home, rounds if goal else 1), goal=goal)
+        yield timed(name, argv, home, rounds if goal else 1, goal)
     for form, lines in {"table": 2, "csv": 2, "jsonl": 1}.items():  # the head of a table is no row
         argv = [HSM, "results", "--format", form]
         yield Figure(
