@@ -177,6 +177,7 @@ class _LocalSession(AgentSession):
             gpus=visible_gpus(self._environment),
             grace_s=context.grace_s,
             program=dict(context.program),
+            prev=self._disk.prev,
         )
         await self._disk.send([hello])
 

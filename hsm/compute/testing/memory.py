@@ -314,8 +314,8 @@ class _MemorySession(SourceSession):
             else:
                 await self._changed.wait()
 
-    async def find(self, tokens: Iterable[str]) -> Mapping[str, str]:
-        return {token: token for token in tokens if self._machine.is_known(token)}
+    async def find(self, tokens: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        return {token: (token,) for token in tokens if self._machine.is_known(token)}
 
     async def cancel(self, refs: Sequence[str]) -> Mapping[str, CancelOutcome]:
         self._check_epoch()

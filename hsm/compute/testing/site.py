@@ -249,7 +249,7 @@ class Site:
             gate.open()
         open_orders = [order for order in self.orders if order.token not in self.endings]
         known = await self.session.find([order.token for order in open_orders])
-        await self.session.cancel(list(known.values()))
+        await self.session.cancel([ref for refs in known.values() for ref in refs])
         await self.ended(order for order in open_orders if order.token in known)
         await self.session.release()
         pid = self.agent_pid

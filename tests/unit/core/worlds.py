@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
+from hsm.core.epochs import last_claim
 from hsm.core.job import SweepJob, Wishes
 from hsm.core.ledger import Ledger, create_tree
 from hsm.core.model import History, Hunter, Proposal
@@ -94,7 +95,9 @@ def open_ledger(
 ) -> tuple[SweepTracker, Ledger]:
     """Take a sweep over as the engine does."""
     tracker, reader = replay(world.files, tree, spec or sweep_spec())
-    ledger = Ledger.open(world, tree, reader, socket="", released=tracker.released, takeover=takeover)
+    claim = last_claim(tree)
+    dead = claim.epoch if claim and takeover else 0
+    ledger = Ledger.open(world, tree, reader, socket="", released=tracker.released, dead=dead)
     return tracker, ledger
 
 
