@@ -6,13 +6,12 @@ Here: files on a disk that both see, with the agent's socket as the bell, or wit
 
 from __future__ import annotations
 
-import asyncio
-import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import NamedTuple
 
 from hsm.core.errors import SourceError
+from hsm.core.sockets import Connection
 from hsm.core.world import World
 from hsm.wire.inbox import Inbox, next_session
 from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
@@ -63,7 +62,7 @@ class FileCarrier(Carrier):
         self._directory = str(home / "inbox")
         self.prev: dict[str, int] = {}
         self._inbox = self._begin(epoch)
-        self._bell: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._bell: Connection | None = None
 
     def _begin(self, epoch: int) -> LogWriter:
         """Begin a log of our own, and note how much of the older ones counts from now on."""
@@ -77,7 +76,7 @@ class FileCarrier(Carrier):
         Raises:
             OSError: the agent does not listen there.
         """
-        self._bell = await asyncio.open_unix_connection(address)
+        self._bell = await self._world.sockets.connect(address)
 
     async def send(self, messages: list[Message]) -> None:
         """Append messages to this session's log in the inbox, in order, and ring the bell."""
@@ -107,7 +106,7 @@ class FileCarrier(Carrier):
     def _read(self, place: Place) -> tuple[list[Record], Place]:
         first, records = place.incarnation, list[Record]()
         home = f"{self._home}/records"
-        for name in sorted(os.listdir(home)):  # noqa: PTH208 - read many times a second
+        for name in self._world.files.list(home):
             number = int(name.partition(".")[0])
             if number < first:
                 continue

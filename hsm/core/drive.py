@@ -2,7 +2,7 @@
 
     inputs ──> Reactions ──events──> tracker ──> planner, assigner ──> more events
                   │ commit: durable, one group
-                  └──> lanes (submit, cancel) · homing (fetch, judge, write) · scribe (logs, summary)
+                  └──> deeds: lanes (submit, cancel) · homing (fetch, judge, write) · scribe (logs, summary)
 
 The loop takes everything that has come in, folds it, decides, commits it all as one group, and only then
 acts. What comes in meanwhile is the next group: that is the group commit. There are two coroutines per
@@ -13,28 +13,26 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
 from hsm.core.assigner import Assigner
+from hsm.core.deeds import Deeds
 from hsm.core.epochs import Tenure
-from hsm.core.errors import SourceError
 from hsm.core.homing import Homing
 from hsm.core.job import SweepJob
-from hsm.core.lane import Cancel, Lane, Recall, Submit
+from hsm.core.lane import Lane
 from hsm.core.ledger import Ledger
-from hsm.core.machine import Command
 from hsm.core.mailbox import Mailbox
-from hsm.core.model import Attempt, Task
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
 from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
 from hsm.core.source import SweepContext
-from hsm.core.states import AttemptState, SweepStatus, TaskStatus
-from hsm.core.tracker import Order, SweepTracker
+from hsm.core.states import AttemptState, SweepStatus
+from hsm.core.tracker import SweepTracker
 from hsm.core.turn import Turn
 from hsm.core.window import Window
 from hsm.core.world import World
@@ -51,6 +49,7 @@ class Drive:
         job: SweepJob,
         tracker: SweepTracker,
         ledger: Ledger,
+        *,
         tenure: Tenure,
         listen: Listener,
     ) -> None:
@@ -64,7 +63,6 @@ class Drive:
         self._lanes: dict[str, Lane] = {}
         self._projector = Projector(world.files, job.tree)
         self._scribe = Scribe(world, job.tree)
-        self._recalled = False
         self._window = Window(world)
 
     async def run(
@@ -83,6 +81,7 @@ class Drive:
         self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec)
         self._homing = Homing(world, self._projector, self._lanes, self._tenure, post)
         self._resolver = Resolver(world, self._lanes)
+        self._deeds = Deeds(self.tracker, self._lanes, self._homing, self._projector)
         self._reactions = Reactions(world, self._lanes, self._planner, self._homing, self._resolver)
         self._assigner = Assigner(world, job, self._lanes)
         async with asyncio.TaskGroup() as group:
@@ -145,21 +144,6 @@ class Drive:
                         ev.AttemptAbandoned(task=task.index, attempt=attempt.number, reason=reason, at=at)
                     )
 
-    def _take_up(self, source: str) -> None:
-        """Do again, on a source that has just been opened, what may have been left undone on it."""
-        for task in self.tracker.live():
-            here = [attempt for attempt in task.live_attempts if attempt.source == source]
-            for attempt in here:
-                if attempt.state is AttemptState.EXITED and not task.status.is_final:
-                    self._collect(task, attempt)
-                elif attempt.state is AttemptState.RUNNING and attempt is task.attempt:
-                    self._homing.project_later(task)
-            if here and (task.cancel_requested or task.status.is_final):
-                self._cancel([task])
-
-    def _collect(self, task: Task, attempt: Attempt) -> None:
-        self._homing.collect_later(task, attempt, self._projector.work_dir(task, attempt))
-
     # The loop
 
     async def _loop(self) -> None:
@@ -190,7 +174,7 @@ class Drive:
     def _decide(self, turn: Turn) -> None:
         self._resolver.ask_if_due()
         if self._is_winding_down:
-            self._recall()
+            self._deeds.recall()
             return
         self._stop_if_hopeless(turn)
         if not self.tracker.stopped:
@@ -220,7 +204,7 @@ class Drive:
         """Make the turn's events durable, then act on them and tell whoever asked or listens."""
         if turn.events:
             await self._ledger.commit(turn.events, artifacts=turn.needs_artifacts)
-        self._act(turn)
+        self._deeds.carry_out(turn)
         for done in turn.acks:
             if not done.done():  # who asked may have left
                 done.set_result(None)
@@ -232,10 +216,10 @@ class Drive:
             return True
         if self._homing.pending:
             return False
-        if self._reactions.failure is not None or _is_out_of_sight(self.tracker, self._lanes):
+        if self._reactions.failure is not None or self._deeds.is_out_of_sight:
             return True
         if self._reactions.detaching:
-            return not self._waiting_refs()
+            return not self._deeds.waiting_refs()
         wishes = self._job.wishes
         if wishes.cancel and wishes.tasks:
             known = (self.tracker.task(index) for index in wishes.tasks if index <= len(self.tracker.tasks))
@@ -243,7 +227,7 @@ class Drive:
         if self.tracker.stopped:
             return not self.tracker.live()
         if self.tracker.is_over:  # what lost against another attempt is ended, where it can be reached
-            return not any(_is_within_reach(task, self._lanes) for task in self.tracker.live())
+            return not self._deeds.may_run_within_reach
         return self._limit_reached()
 
     def _limit_reached(self) -> bool:
@@ -251,55 +235,6 @@ class Drive:
         if limit is None or self._planner.is_asking or not self.tracker.generations:
             return False
         return all(task.status.is_final for task in self.tracker.tasks[:limit])
-
-    # Acting on what is durable
-
-    def _act(self, turn: Turn) -> None:
-        for source, orders in turn.submissions.items():
-            self._lanes[source].put(Submit(orders))
-        for order in turn.orders:
-            self._carry_out(order)
-        self._cancel([task for task, command in turn.orders if command is Command.CANCEL])
-        for source, call in turn.calls:
-            self._lanes[source].put(call)
-        for source in turn.reopened:
-            self._take_up(source)
-        for task in turn.started:
-            if self.tracker.task(task.index).attempt is task.attempt:  # it still runs
-                self._homing.project_later(task)
-
-    def _carry_out(self, order: Order) -> None:
-        task, command = order
-        if command is Command.COLLECT:
-            for attempt in task.live_attempts:
-                if attempt.state is AttemptState.EXITED:
-                    self._collect(task, attempt)
-        elif command is not Command.CANCEL:
-            self._homing.project_later(order)
-
-    def _cancel(self, tasks: Sequence[Task]) -> None:
-        for source, refs in _refs_to_cancel(tasks).items():
-            if source in self._lanes:
-                self._lanes[source].put(Cancel(refs))
-
-    def _recall(self) -> None:
-        """Take back, once, what has been handed over and has not begun."""
-        if self._recalled:
-            return
-        self._recalled = True
-        for name, refs in self._waiting_refs().items():
-            lane = self._lanes.get(name)
-            if lane is not None and lane.is_open:
-                lane.put(Recall(refs))
-
-    def _waiting_refs(self) -> dict[str, list[str]]:
-        """Return, by source, the attempts that have been handed over and are not known to have begun."""
-        waiting: dict[str, list[str]] = {}
-        for attempt in _live_attempts(self.tracker):
-            lane = self._lanes.get(attempt.source)
-            if lane and lane.is_open and attempt.state in (AttemptState.INTENT, AttemptState.SUBMITTED):
-                waiting.setdefault(attempt.source, []).append(attempt.ref or attempt.token)
-        return waiting
 
     # Letting go
 
@@ -313,17 +248,10 @@ class Drive:
         await self._ledger.commit(turn.events)
         self._listen(turn.events, self.tracker)
         if not self.tracker.live():
-            await self._release()
+            for lane in self._lanes.values():
+                await lane.release()
         await self._scribe.close(turn.events, self.tracker, self._ledger.mark, self._projector)
         return status
-
-    async def _release(self) -> None:
-        for lane in self._lanes.values():
-            if lane.session is not None:
-                try:
-                    await lane.session.release()
-                except SourceError:
-                    continue  # it will leave by itself when it has idled long enough
 
 
 def _is_reply(item: inp.Input) -> bool:
@@ -334,33 +262,3 @@ def _is_reply(item: inp.Input) -> bool:
 def _is_not_of_a_lane(item: inp.Input) -> bool:
     """Order news of the sources themselves before everything else."""
     return not isinstance(item, (inp.LaneOpened, inp.LaneFailed))
-
-
-def _live_attempts(tracker: SweepTracker) -> Iterator[Attempt]:
-    for task in tracker.live():
-        yield from task.live_attempts
-
-
-def _is_within_reach(task: Task, lanes: Mapping[str, Lane]) -> bool:
-    """Tell whether an attempt of a task may still run where it can be ended."""
-    may_run = (attempt for attempt in task.live_attempts if attempt.state is not AttemptState.EXITED)
-    return any(attempt.source in lanes and lanes[attempt.source].is_open for attempt in may_run)
-
-
-def _is_out_of_sight(tracker: SweepTracker, lanes: Mapping[str, Lane]) -> bool:
-    """Tell whether all that is not over is at sources that failed for good: a later engine will see to it."""
-    seen = {name for name, lane in lanes.items() if not lane.is_over}
-    if len(seen) == len(lanes):
-        return False
-    live = list(_live_attempts(tracker))
-    return bool(live) and not any(attempt.source in seen for attempt in live)
-
-
-def _refs_to_cancel(tasks: Sequence[Task]) -> dict[str, list[str]]:
-    """Return, by source, attempts that wait before those that run, whose slots they would take."""
-    refs: dict[str, list[str]] = {}
-    for task in sorted(tasks, key=lambda task: task.status is TaskStatus.RUNNING):
-        for attempt in task.live_attempts:
-            if attempt.state is not AttemptState.EXITED:
-                refs.setdefault(attempt.source, []).append(attempt.ref or attempt.token)
-    return refs

@@ -70,7 +70,7 @@ class SweepEngine:
         """
         now = self._world.now()
         sweep_id = new_sweep_id(spec.name, now, self._world.rng(self._world.token()))
-        tree = SweepTree(outputs.resolve() / sweep_id)
+        tree = SweepTree(Path(self._world.files.resolve(str(outputs))) / sweep_id)
         try:
             await self._world.blocking(self._create, tree, spec, origin, now)
         except OSError as error:
@@ -122,7 +122,7 @@ class SweepEngine:
                     f"the engine of this sweep is on host {claim.who.host}, pid {claim.who.pid}",
                     hint="run this there; if that engine is dead: `hsm sweep complete ID`, then this again",
                 )
-            if await control.ask_to_cancel(claim.socket, tasks):
+            if await control.ask_to_cancel(self._world, claim.socket, tasks):
                 return
             await self._world.sleep(ASK_AGAIN_S)  # it is just beginning or leaving: look again who is there
         raise LedgerError("the engine does not answer", hint="`hsm sweep status ID` tells", transient=True)
@@ -174,7 +174,7 @@ class SweepEngine:
             world,
             tree,
             reader,
-            socket=control.address_of(tree),
+            socket=control.address_of(world, tree),
             released=tracker.released,
             dead=dead,
         )
@@ -182,7 +182,7 @@ class SweepEngine:
         try:
             async with tenure.beating():
                 await world.blocking(Projector(world.files, tree).tidy, tracker)
-                self._drive = Drive(world, job, tracker, ledger, tenure, self._listen)
+                self._drive = Drive(world, job, tracker, ledger, tenure=tenure, listen=self._listen)
                 if self._leaving is not None:
                     self._drive.mailbox.put(self._leaving)  # asked while the ledger was being read
                 status = await self._drive_it(self._drive, job, program, ledger)
@@ -229,7 +229,7 @@ class SweepEngine:
             program=program.report,
         )
         openings = self._openings(drive.tracker, job, program, ledger)
-        async with control.listening(job.tree, drive.mailbox.put):
+        async with control.listening(self._world, job.tree, drive.mailbox.put):
             return await drive.run(context, openings, program.digest)
 
     def _openings(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from dataclasses import asdict, dataclass
 from hsm.core.errors import EngineRunning, Fenced, LedgerCorrupt, LedgerError
 from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
+from hsm.wire.files import Files
 
 BEAT_S = 5.0
 """So often an engine rewrites its counter."""
@@ -52,13 +52,13 @@ class Claim:
     token: str
 
 
-def last_claim(tree: SweepTree) -> Claim | None:
+def last_claim(files: Files, tree: SweepTree) -> Claim | None:
     """Return who holds, or last held, the sweep."""
-    claims = sorted(tree.epochs.glob("*.claim"))
+    claims = files.matching(str(tree.epochs), ".claim")
     if not claims:
         return None
     try:
-        content = json.loads(claims[-1].read_text(encoding="utf-8"))
+        content = json.loads(files.contents(claims[-1]))
         who = Identity(**content["who"])
         return Claim(epoch=content["epoch"], who=who, socket=content["socket"], token=content["token"])
     except (ValueError, KeyError, TypeError) as error:
@@ -70,7 +70,7 @@ def holder(world: World, tree: SweepTree, *, released: int) -> Claim | None:
 
     `released` is the epoch whose engine let go in good order at the end of the ledger, 0 when none did.
     """
-    claim = last_claim(tree)
+    claim = last_claim(world.files, tree)
     if claim is None or claim.epoch == released:
         return None
     if claim.who == world.identity():
@@ -120,7 +120,7 @@ def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
         EngineRunning: somebody else took it at this very moment.
         OSError: the claim cannot be written.
     """
-    last = last_claim(tree)
+    last = last_claim(world.files, tree)
     claim = Claim(
         epoch=last.epoch + 1 if last else 1, who=world.identity(), socket=socket, token=world.token()
     )
@@ -240,7 +240,7 @@ class Tenure:
         try:
             if self._world.monotonic() > self._beaten_at + STALE_S:
                 self.beat()
-            check_epoch(self._tree, self.claim)
+            check_epoch(self._world.files, self._tree, self.claim)
         except OSError as error:
             raise LedgerError(
                 f"{self._tree.epochs}: {error.strerror}: another engine may have taken this sweep over",
@@ -249,13 +249,14 @@ class Tenure:
             ) from error
 
 
-def check_epoch(tree: SweepTree, claim: Claim) -> None:
+def check_epoch(files: Files, tree: SweepTree, claim: Claim) -> None:
     """Stop at once when a newer engine has taken the sweep. Lists the directory: that is never stale.
 
     Raises:
         Fenced: it has.
     """
-    newest = max(int(name[:6]) for name in os.listdir(tree.epochs) if name.endswith(".claim"))
+    names = files.list(str(tree.epochs))
+    newest = max(int(name[:6]) for name in names if name.endswith(".claim"))
     if newest > claim.epoch:
         raise Fenced(
             f"another engine took this sweep over, as epoch {newest}",

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hsm.core.collector import Ended, judge
 from hsm.core.epochs import Tenure
-from hsm.core.errors import SourceError
 from hsm.core.events import AttemptFailed, AttemptSealed
 from hsm.core.inputs import Input, Judged
 from hsm.core.lane import Lane
@@ -68,11 +67,11 @@ class Homing:
 
     def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
         at = self._world.now()
-        return [judge(self._located(item), at) for item in ended]
+        return [judge(self._world.files, self._located(item), at) for item in ended]
 
     def _located(self, ended: Ended) -> Ended:
         """Look elsewhere for an attempt that has been placed before, by an engine whose ledger lost it."""
-        if ended.directory.is_dir():
+        if self._world.files.is_directory(str(ended.directory)):
             return ended
         return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
 
@@ -80,14 +79,7 @@ class Homing:
         """Bring one attempt home; when its source fails it stays as it is until the source is back."""
         attempt = ended.attempt
         lane = self._lanes.get(attempt.source)
-        if lane is None or lane.session is None:
-            return False
-        try:
-            await lane.session.fetch(attempt.ref or attempt.token, ended.directory)
-        except SourceError as error:
-            lane.complain(error)
-            return False
-        return True
+        return lane is not None and await lane.fetch(attempt.ref or attempt.token, ended.directory)
 
     async def project(self) -> None:
         """Write what people read, until there is no more."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import TypeAlias
 
@@ -125,6 +126,22 @@ class Lane:
         """Note that somebody else met an error of the session: it is closed and opened again."""
         if self.is_open:
             self._troubles.put(error)
+
+    async def fetch(self, ref: str, dest: Path) -> bool:
+        """Bring an attempt's directory home; False when that could not be done now."""
+        return self.session is not None and await self._answered(self.session.fetch(ref, dest))
+
+    async def release(self) -> bool:
+        """Say that nothing more will come; False when nobody heard: what is there leaves by itself later."""
+        return self.session is not None and await self._answered(self.session.release())
+
+    async def _answered(self, answer: Awaitable[object]) -> bool:
+        try:
+            await answer
+        except Exception as error:  # noqa: BLE001 - as in `_serve`
+            self.complain(_trouble(self.name, error))
+            return False
+        return True
 
     def ended(self, count: int, at: float) -> None:
         """Note that attempts ended just now, by the monotonic clock."""

@@ -48,9 +48,10 @@ def create_tree(files: Files, tree: SweepTree) -> None:
         LedgerError: the directory exists or cannot be written.
     """
     try:
-        tree.root.mkdir(parents=True)
+        files.make_directories(str(tree.root.parent))
+        files.make_directory(str(tree.root))
         for directory in tree.directories():
-            directory.mkdir(parents=True)
+            files.make_directories(str(directory))
         content = {"format": FORMAT, "min_reader": FORMAT, "sweep_id": tree.sweep_id, "hash": "sha256"}
         files.replace(str(tree.format), json.dumps(content).encode() + b"\n", durable=True)
         files.sync_filesystem(str(tree.root))
@@ -58,14 +59,14 @@ def create_tree(files: Files, tree: SweepTree) -> None:
         raise storage_error(tree.root, error) from error
 
 
-def check_format(tree: SweepTree) -> None:
+def check_format(files: Files, tree: SweepTree) -> None:
     """Refuse a tree that is not a sweep, or that only a newer HSM can read.
 
     Raises:
         SweepError, LedgerNewer, LedgerCorrupt
     """
     try:
-        content = json.loads(tree.format.read_text(encoding="utf-8"))
+        content = json.loads(files.contents(str(tree.format)))
         min_reader = int(content["min_reader"])
     except FileNotFoundError as error:
         raise SweepError(f"{tree.root} is not a sweep", hint="`hsm sweep list` shows the sweeps") from error
@@ -105,7 +106,7 @@ class LedgerReader:
     """
 
     def __init__(self, files: Files, tree: SweepTree, mark: Mark = Mark()) -> None:
-        check_format(tree)
+        check_format(files, tree)
         self._files = files
         self._tree = tree
         self._name = mark.segment
@@ -149,7 +150,9 @@ class LedgerReader:
 
         A segment without a whole header holds nothing: its writer died, or is at it just now.
         """
-        candidates = live_segments(self._files, self._tree) if not self._name else segments(self._tree)
+        candidates = (
+            live_segments(self._files, self._tree) if not self._name else segments(self._files, self._tree)
+        )
         for path in candidates:
             header = header_of(self._files, path) if path.name > self._name else None
             if header is not None:
@@ -252,13 +255,16 @@ class Ledger:
             raise storage_error(Path(self._log.path), error) from error
 
     def _write(self, payloads: list[bytes], *, artifacts: bool) -> None:
-        check_epoch(self._tree, self.claim)
+        self._check_epoch()
         if artifacts:
             self._world.files.sync_filesystem(str(self._tree.hsm))
         if self._log.position.offset > SEGMENT_BYTES:
             self._rotate()
         self._log.write(payloads)
         self._log.sync()
+
+    def _check_epoch(self) -> None:
+        check_epoch(self._world.files, self._tree, self.claim)
 
     def _rotate(self) -> None:
         full = self._log
@@ -275,7 +281,7 @@ class Ledger:
 def _keep_torn(files: Files, tree: SweepTree, reader: LedgerReader) -> None:
     if reader.torn:
         torn = tree.hsm / "torn"
-        torn.mkdir(exist_ok=True)
+        files.make_directories(str(torn))
         mark = reader.mark
         files.replace(str(torn / f"{mark.segment}.{mark.position.offset}"), reader.torn, durable=True)
 

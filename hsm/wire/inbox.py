@@ -8,7 +8,6 @@ writes behind that is ignored, by the agent that runs, by one that comes after i
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from hsm.wire.files import Files
@@ -37,7 +36,7 @@ class Inbox:
 
         Runs that were heard before the limit was known are recalled by a record in their place.
         """
-        names = log_names(self._directory)
+        names = log_names(self._files, self._directory)
         heard: Dict[str, List[Record]] = {}
         for name in reversed(names):  # the newest one first: it limits the older ones
             heard[name] = list(self._read_log(name))
@@ -80,9 +79,9 @@ def epoch_of(name: str) -> int:
     return int(name.partition("-")[0])
 
 
-def log_names(directory: str) -> List[str]:
+def log_names(files: Files, directory: str) -> List[str]:
     """Return the names of an inbox's logs in order."""
-    return sorted(name for name in os.listdir(directory) if name.endswith(".log"))
+    return [name for name in files.list(directory) if name.endswith(".log")]
 
 
 def next_session(files: Files, directory: str, epoch: int) -> Tuple[str, Dict[str, int]]:
@@ -90,7 +89,7 @@ def next_session(files: Files, directory: str, epoch: int) -> Tuple[str, Dict[st
 
     The lengths are those of files opened just now: on network file systems a `stat` may be old.
     """
-    names = log_names(directory)
+    names = log_names(files, directory)
     ours = [int(name[:-4].partition("-")[2]) for name in names if epoch_of(name) == epoch]
     lengths: Dict[str, Any] = {name: _length(files, f"{directory}/{name}") for name in names}
     return f"{epoch:06d}-{max(ours, default=0) + 1:04d}.log", lengths

@@ -14,7 +14,10 @@ from hsm.core import control
 from hsm.core.errors import LedgerError
 from hsm.core.inputs import CancelAsked, Input
 from hsm.core.tree import SweepTree
+from hsm.core.world import World
 from tests.unit.core.worlds import new_tree
+
+WORLD = World()
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ class Engine:
 
 
 async def say(tree: SweepTree, line: bytes) -> dict[str, object]:
-    reader, writer = await asyncio.open_unix_connection(control.address_of(tree))
+    reader, writer = await asyncio.open_unix_connection(control.address_of(WORLD, tree))
     writer.write(line)
     writer.write_eof()
     reply = await reader.readline()
@@ -47,8 +50,8 @@ async def say(tree: SweepTree, line: bytes) -> dict[str, object]:
 async def test_an_answer_comes_when_the_engine_says_so(tree: SweepTree) -> None:
     """Not before."""
     engine = Engine()
-    async with control.listening(tree, engine.post):
-        asking = asyncio.create_task(control.ask_to_cancel(control.address_of(tree), [3, 4]))
+    async with control.listening(WORLD, tree, engine.post):
+        asking = asyncio.create_task(control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [3, 4]))
         await engine.arrived.wait()
         assert list(engine.asked[0].tasks) == [3, 4]
         await say(tree, b"hello\n")  # whoever asks later has an answer by now
@@ -65,16 +68,16 @@ async def test_an_answer_comes_when_the_engine_says_so(tree: SweepTree) -> None:
 async def test_what_is_no_request_is_refused(tree: SweepTree, line: bytes) -> None:
     """And never reaches the engine."""
     engine = Engine()
-    async with control.listening(tree, engine.post):
+    async with control.listening(WORLD, tree, engine.post):
         assert "not a request" in str((await say(tree, line))["error"])
     assert not engine.asked
 
 
 async def test_the_socket_is_private_and_goes_with_the_engine(tree: SweepTree) -> None:
     """Nobody else may connect; a stale one of a dead engine is replaced."""
-    address = Path(control.address_of(tree))
+    address = Path(control.address_of(WORLD, tree))
     await asyncio.to_thread(address.write_text, "stale")
-    async with control.listening(tree, Engine().post):
+    async with control.listening(WORLD, tree, Engine().post):
         mode = os.lstat(address).st_mode
         assert stat.S_ISSOCK(mode)
         assert stat.S_IMODE(mode) == 0o600
@@ -82,23 +85,38 @@ async def test_the_socket_is_private_and_goes_with_the_engine(tree: SweepTree) -
     assert address not in set(await asyncio.to_thread(lambda: list(address.parent.iterdir())))
 
 
-async def test_an_engine_that_is_not_there_is_an_error(tree: SweepTree) -> None:
-    """One that says that the request has not been taken."""
-    with pytest.raises(LedgerError, match="does not answer"):
-        await control.ask_to_cancel(control.address_of(tree), [])
+async def test_an_engine_that_is_not_there_has_not_been_asked(tree: SweepTree) -> None:
+    """Who asks is told so, and can look who is there now."""
+    assert not await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
 
 
-async def test_an_engine_that_leaves_without_an_answer_has_not_acknowledged(tree: SweepTree) -> None:
-    """Who asked gets an error, not silence."""
+async def test_an_engine_that_leaves_says_that_it_did_not_hear(tree: SweepTree) -> None:
+    """What it has not taken in when it leaves is answered all the same: it has not been done."""
+    engine = Engine()
+    async with asyncio.timeout(5):
+        async with control.listening(WORLD, tree, engine.post):
+            asking = asyncio.create_task(control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), []))
+            await engine.arrived.wait()
+        assert not await asking
+
+
+async def test_an_engine_that_dies_without_an_answer_has_not_acknowledged(tree: SweepTree) -> None:
+    """Nothing is said, so nothing is done."""
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.close()
 
-    server = await asyncio.start_unix_server(hang_up, path=control.address_of(tree))
+    server = await asyncio.start_unix_server(hang_up, path=control.address_of(WORLD, tree))
     try:
-        with pytest.raises(LedgerError, match="went away"):
-            await control.ask_to_cancel(control.address_of(tree), [])
+        assert not await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
     finally:
         server.close()
-        await asyncio.to_thread(Path(control.address_of(tree)).unlink)
+        await asyncio.to_thread(Path(control.address_of(WORLD, tree)).unlink)
+
+
+async def test_a_refusal_is_an_error(tree: SweepTree) -> None:
+    """With what the engine said."""
+    async with control.listening(WORLD, tree, Engine().post):
+        with pytest.raises(LedgerError, match="not a request"):
+            await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), ["x"])  # type: ignore[list-item]

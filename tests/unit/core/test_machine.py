@@ -387,7 +387,7 @@ def test_whichever_attempt_is_sealed_first_is_the_result() -> None:
 
 def test_late_records_may_come_in_any_order() -> None:
     """Of a lost attempt and its successor: one result, whatever is told first, and nothing contradicts it."""
-    story = [
+    story: list[Any] = [
         exited(1),
         ev.AttemptStarted(task=7, attempt=2, at=2.0),
         exited(2),

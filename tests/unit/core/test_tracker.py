@@ -15,7 +15,7 @@ from hsm.core.model import OutcomeKind, Proposal
 from hsm.core.plan import write_plan
 from hsm.core.segments import Mark
 from hsm.core.spec import Direction, SweepSpec
-from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
+from hsm.core.states import PRESUMED, AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.core.summary import freeze, glance, replay, save, tracker_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -65,20 +65,21 @@ def recount(tracker: SweepTracker) -> None:
             range(generation.first, generation.first + generation.count)
         )
         assert generation.open == sum(not task.status.is_final for task in members)
-    latest = [task.attempt for task in tasks if task.attempt]
+    every = [attempt for task in tasks for attempt in task.attempts]
     for name, source in tracker.sources.items():
-        states = [attempt.state for attempt in latest if attempt.source == name]
+        states = [attempt.state for attempt in every if attempt.source == name]
         assert source.running == states.count(AttemptState.RUNNING)
         assert source.in_flight == sum(state.is_live and state is not AttemptState.EXITED for state in states)
         assert source.finished == states.count(AttemptState.SEALED)
-    live = [task for task in tasks if task.attempt and task.attempt.state.is_live]
+    live = [task for task in tasks if task.live_attempts]
     assert tracker.live() == live
     waiting = [task for task in tasks if task.status is TaskStatus.RECEIVED]
     assert tracker.ready(len(tasks)) == waiting
     assert tracker.ready(1) == waiting[:1]
-    for task in live:
-        assert task.attempt is not None
-        assert tracker.by_token(task.attempt.token) == (task, task.attempt.number)
+    for task in tasks:
+        for attempt in task.attempts:
+            known = attempt.state.is_live or attempt.state in PRESUMED
+            assert tracker.by_token(attempt.token) == ((task, attempt.number) if known else None)
 
 
 def best_of(tracker: SweepTracker) -> float | None:
@@ -118,7 +119,7 @@ async def written(tree: SweepTree, seed: int, steps: int) -> tuple[list[Mark], l
     world.close()
     trackers = []
     for count in range(len(events) + 1):
-        tracker = tracker_of(tree, SPEC)
+        tracker = tracker_of(Files(), tree, SPEC)
         for event in events[:count]:
             tracker.fold(event)
         trackers.append(tracker)
@@ -143,7 +144,7 @@ async def test_a_summary_at_the_end_of_the_ledger_holds_everything_that_is_shown
     """A reader of a finished sweep folds nothing at all, and sees the same, at every length of the story."""
     events = Story(Random(11), tree, SPEC).tell(120)
     _, ledger = open_ledger(Process(), tree, SPEC)
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     for event in events:
         await ledger.commit([event])
         tracker.fold(event)
@@ -156,7 +157,7 @@ async def test_reopened_tasks_can_be_looked_at_before_the_next_summary(tree: Swe
     """A summary knows finished tasks by status alone; what happens to them later is folded all the same."""
     world = Process()
     _, ledger = open_ledger(world, tree, SPEC)
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     name, count = write_plan(Files(), tree.plans, [Proposal(params={"k": 1})], "p")
 
     async def commit(event: ev.Event) -> None:
@@ -236,7 +237,7 @@ async def test_a_summary_of_another_ledger_is_not_believed(tree: SweepTree) -> N
 def test_a_follower_sees_what_a_reader_sees(tree: SweepTree) -> None:
     """Reading on event by event, as the monitor does, ends where reading at once does."""
     events = Story(Random(3), tree, SPEC).tell(80)
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     for event in events:
         tracker.fold(ev.from_record(ev.to_record(event)))
     assert view(tracker)["counts"] == +Counter(task.status for task in tracker.tasks)
@@ -245,7 +246,7 @@ def test_a_follower_sees_what_a_reader_sees(tree: SweepTree) -> None:
 
 
 def small(tree: SweepTree, spec: SweepSpec, *params: dict[str, Any]) -> SweepTracker:
-    tracker = tracker_of(tree, spec)
+    tracker = tracker_of(Files(), tree, spec)
     name, count = write_plan(Files(), tree.plans, [Proposal(params=p) for p in params], "p")
     tracker.fold(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=1.0))
     return tracker
@@ -341,7 +342,7 @@ def test_a_sweep_that_is_over_cannot_be_cancelled(tree: SweepTree) -> None:
 
 def test_sources_of_the_stories_are_the_ones_counted(tree: SweepTree) -> None:
     """A source that opened is counted from then on, open until the engine lets go."""
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     for source in SOURCES:
         tracker.fold(ev.SourceOpened(source=source, slots=3, at=1.0))
     assert {name: (s.slots, s.open) for name, s in tracker.sources.items()} == dict.fromkeys(
