@@ -192,6 +192,7 @@ def observation_of(message: Message) -> Observation | None:
                 at=message.at,
                 reason=message.reason,
                 cause=Cause.LOST,
+                agent=f"that of attempt {message.token[:8]}",
             )
         case _:
             return None

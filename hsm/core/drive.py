@@ -124,6 +124,8 @@ class Drive:
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
             turn.take(event)
+            if isinstance(event, ev.ZombieFound):
+                self._resolver.hunt_down(event.tokens, turn)
         self._resolver.doubt_all(self.tracker)
         for item in heard:
             self._reactions.react(item, turn)

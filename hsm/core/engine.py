@@ -28,6 +28,7 @@ from hsm.core.states import SweepStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree, new_sweep_id
 from hsm.core.world import World
+from hsm.core.zombies import keep, zombie_tails
 
 ASK_AGAIN_S = 0.2
 TAKEOVER_RISK = (
@@ -229,6 +230,7 @@ class SweepEngine:
             program=program.report,
         )
         openings = self._openings(drive.tracker, job, program, ledger)
+        openings += await self._world.blocking(self._zombies, job.tree)
         async with control.listening(self._world, job.tree, drive.mailbox.put):
             return await drive.run(context, openings, program.digest)
 
@@ -250,6 +252,17 @@ class SweepEngine:
             epoch=ledger.claim.epoch, host=who.host, pid=who.pid, version=__version__, at=now
         )
         return [*openings, started]
+
+    def _zombies(self, tree: SweepTree) -> list[ev.Event]:
+        """Return what is to be said of superseded engines that went on writing."""
+        files, now = self._world.files, self._world.now()
+        return [
+            ev.ZombieFound(
+                segment=tail.segment, offset=tail.offset, bytes=tail.bytes, tokens=tail.tokens, at=now
+            )
+            for tail in zombie_tails(files, tree)
+            if keep(files, tree, tail)
+        ]
 
 
 def _check_open(tracker: SweepTracker, tasks: Sequence[int]) -> None:

@@ -45,6 +45,7 @@ class Resolver:
         self._lanes = lanes
         self._doubts: dict[str, dict[str, Doubt]] = {}
         self._asked: set[str] = set()
+        self._strangers: set[str] = set()
 
     def doubt_all(self, tracker: SweepTracker) -> None:
         """Note every attempt that an engine which is gone may have handed over."""
@@ -57,6 +58,12 @@ class Resolver:
         """Note an attempt of which it is not known, as from now, whether its source has it."""
         doubts = self._doubts.setdefault(attempt.source, {})
         doubts[attempt.token] = Doubt(task, attempt.number, self._world.monotonic())
+
+    def hunt_down(self, tokens: Sequence[str], turn: Turn) -> None:
+        """Have attempts ended, wherever they are, that an engine handed over which had been superseded."""
+        self._strangers.update(tokens)
+        for source in self._lanes if tokens else ():
+            turn.calls.append((source, Find(tokens)))
 
     def closed(self, source: str) -> None:
         """Note that a source cannot answer any more what it has been asked."""
@@ -111,6 +118,8 @@ class Resolver:
         for token in found.asked:
             doubt = doubts.get(token)
             if doubt is None:
+                if token in self._strangers and token in found.refs:
+                    turn.calls.append((found.source, Cancel(found.refs[token])))
                 continue
             if not self._is_doubtful(turn.tracker, token):
                 del doubts[token]  # it has been seen meanwhile

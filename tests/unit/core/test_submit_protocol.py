@@ -79,7 +79,7 @@ def of_task(here: Lab, cls: type, task: int) -> list[Any]:
 
 @pytest.mark.parametrize("denials", [1, 2])
 async def test_twice_no_is_needed(tmp_path: Path, denials: int) -> None:
-    """Denied once and then found it is adopted; denied twice it is ended, should it be there, and run anew."""
+    """Denied once and then found it is adopted; denied twice it is ended, if it is there, and run anew."""
     gate = threading.Event()
     here = waiting(tmp_path, gate, 0.05)
     here.machine.trouble.denials = denials
