@@ -161,7 +161,7 @@ async def test_a_heart_beats_from_the_claim_to_the_end(tmp_path: Path) -> None:
     """Every five seconds a counter goes up, also while a hunter thinks and every slot is busy."""
     here, world = lab(tmp_path, hold), Process()
     running = asyncio.create_task(drive(here.job(numbered(2)), world))
-    await until(lambda: read_beat(world, here.tree, 1))
+    await until(lambda: read_beat(world, here.tree, 1) and len(here.executed) == 2)
     first = read_beat(world, here.tree, 1)
     assert int(first) >= 1
     running.cancel()

@@ -178,6 +178,13 @@ async def test_an_attempt_that_is_there_twice_is_kept_once(tmp_path: Path) -> No
     assert here.runs == Counter([1, 2])
 
 
+async def passed(time_s: float) -> None:
+    """Let time go by, by the clock that the engine goes by."""
+    world = World()
+    until_ = world.monotonic() + time_s
+    await until(lambda: world.monotonic() >= until_)
+
+
 def lacking(here: Lab, times: int) -> None:
     for _ in range(times):
         here.machine.miss(here.executed[0].token)
@@ -193,7 +200,7 @@ async def test_what_a_listing_lacks_is_missing_and_nothing_more(tmp_path: Path) 
         lacking(here, 2)
         await until(lambda: here.tracker.task(1).attempts[0].state is AttemptState.MISSING)
         assert here.tracker.task(1).status is TaskStatus.RUNNING
-        await asyncio.sleep(0.02)
+        await passed(0.02)
         here.machine.show(here.executed[0].token)
         await until(lambda: here.tracker.task(1).attempts[0].state is AttemptState.RUNNING)
     gate.set()
@@ -210,7 +217,7 @@ async def test_what_listings_lack_for_long_is_lost_and_its_late_end_still_counts
     await until(lambda: here.kinds(ev.AttemptStarted))
     lacking(here, 2)
     await until(lambda: here.tracker.task(1).attempts[0].state is AttemptState.MISSING)
-    await asyncio.sleep(0.02)
+    await passed(0.02)
     lacking(here, 1)
     await until(lambda: len(here.kinds(ev.AttemptStarted)) == 2)
     (lost,) = here.kinds(ev.AttemptLost)
