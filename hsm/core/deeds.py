@@ -60,6 +60,7 @@ class Deeds:
 
     def _take_up(self, source: str) -> None:
         """Do again, on a source that has just been opened, what may have been left undone on it."""
+        doomed: list[Task] = []
         for task in self._tracker.live():
             here = [attempt for attempt in task.live_attempts if attempt.source == source]
             for attempt in here:
@@ -68,7 +69,8 @@ class Deeds:
                 elif attempt.state is AttemptState.RUNNING and attempt is task.attempt:
                     self._homing.project_later(task)
             if here and (task.cancel_requested or task.status.is_final):
-                self._cancel([task])
+                doomed.append(task)
+        self._cancel(doomed)
         if self._recalled:
             self._recalled = False
             self.recall()
