@@ -85,6 +85,7 @@ class FileAgentSource(ComputeSource):
             grace_s=context.grace_s,
             program=dict(context.program),
             prev=dict(prev),
+            adopted=None if context.adopted is None else list(context.adopted),
         )
 
     @property
