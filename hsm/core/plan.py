@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt
@@ -113,12 +113,17 @@ def _task(line: bytes, generation: int, index: int) -> Task:
     )
 
 
-def read_task(files: Files, plans: Path, event: GenerationPlanned, index: int) -> Task:
-    """Return one task of a plan, as received, without making the others.
+def read_tasks(
+    files: Files, plans: Path, event: GenerationPlanned, indices: Collection[int]
+) -> Mapping[int, Task]:
+    """Return those of the tasks that are of this plan, as received, without making the others.
 
     Raises:
         LedgerCorrupt: the plan is missing or its content is not what its name says.
     """
+    places = [index - event.first for index in indices if 0 <= index - event.first < event.count]
+    if not places:
+        return {}
     path = plans / f"{event.plan}.jsonl"
     try:
         data = files.contents(str(path))
@@ -126,5 +131,7 @@ def read_task(files: Files, plans: Path, event: GenerationPlanned, index: int) -
         raise LedgerCorrupt(f"{path}: the plan of generation {event.generation} is missing") from error
     if hashlib.sha256(data).hexdigest() != event.plan:
         raise LedgerCorrupt(f"{path}: its content is not what its name says")
-    line = data.split(b"\n", index - event.first + 1)[index - event.first]
-    return _task(line, event.generation, index)
+    lines = data.split(b"\n", max(places) + 1)
+    return {
+        event.first + place: _task(lines[place], event.generation, event.first + place) for place in places
+    }
