@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,13 @@ from hsm.wire.messages import Hello, Opened, from_record
 LOW_SPACE_BYTES = 1 << 30
 AGENT_SPACE_BYTES = 1 << 20
 """With less than this an agent can hardly write its records, let alone its attempts their results."""
+
+LIMITS = {
+    errno.EMFILE: "too many files are open here: raise the limit that `ulimit -n` shows",
+    errno.ENFILE: "too many files are open on this machine: end what has them open",
+    errno.EAGAIN: "no more processes may be started: end some, or raise the limit that `ulimit -u` shows",
+}
+"""What to do where the machine lacks something other than space."""
 
 LAST_WORDS_BYTES = 4096
 LAST_WORDS_LENGTH = 200
@@ -110,6 +118,11 @@ def no_room(folder: Path, free: int | None) -> str:
     return f"only {free / 1e6:.1f} MB are free on the file system of {folder}: free some space there"
 
 
+def lacking(files: Files, folder: Path, error: OSError) -> str:
+    """Return what to do about an error that says what the machine lacks; empty where that is not known."""
+    return LIMITS.get(error.errno or 0, "") or no_room(folder, free_bytes(files, folder))
+
+
 def silence(files: Files, log: Path, heard: int, free: int | None) -> tuple[str, str]:
     """Return why an agent does not answer and what to do: its last words behind byte `heard` of its log."""
     words = last_words(files, log, heard)
@@ -159,7 +172,7 @@ class _LocalSession(AgentSession):
         try:
             session = cls(world, source, context, environment)
         except OSError as error:
-            hint = no_room(context.sweep_dir, free_bytes(world.files, context.sweep_dir))
+            hint = lacking(world.files, context.sweep_dir, error)
             raise SourceError(source.name, f"its inbox cannot be written: {error}", hint=hint) from error
         await session._greet()
         await session.replace_agent()
@@ -231,7 +244,7 @@ class _LocalSession(AgentSession):
             )
         except OSError as error:
             os.close(ready)
-            hint = no_room(self._log.parent, free_bytes(self._world.files, self._context.sweep_dir))
+            hint = lacking(self._world.files, self._context.sweep_dir, error)
             raise SourceError(self._name, f"its agent cannot be started: {error}", hint=hint) from error
         finally:
             os.close(keep)

@@ -35,7 +35,7 @@ from tests.integration.tally import FAULTS
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 POINTS = 21
-DEEP = 7
+DEEP = 5
 LAST_SHARE = 0.9
 """How many acts a run has differs a little; nearer to the end a process may be done before it is killed."""
 
@@ -218,8 +218,9 @@ def test_killed_programs_are_told_from_those_that_lost_their_agent(
     os.kill(int(pid), signal.SIGKILL)
     FAULTS["programs killed"] += 1
     (project.root / "hold").unlink()
-    code = running.end().code
-    if code != 0:
+    if running.end().code == -9:
+        project.run("sweep", "complete", "last", "-q", code=None)
+    if project.status()["counts"]["failed"]:
         project.run("sweep", "complete", "last", "-q", "--retry-failed")
     assert project.status()["counts"]["sealed"] == 6
     sealed = [record for record in records(project) if record["t"] == "attempt_sealed"]
@@ -228,7 +229,7 @@ def test_killed_programs_are_told_from_those_that_lost_their_agent(
     assert next(record["attempt"] for record in sealed if record["task"] == number) > int(attempt)
 
 
-CANCELS = range(1, 61) if IS_NIGHT else range(1, 61, 10)
+CANCELS = range(1, 61) if IS_NIGHT else range(1, 61, 15)
 
 
 @pytest.mark.parametrize("at", CANCELS)
