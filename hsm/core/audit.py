@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt
 from hsm.core.ledger import check_format
-from hsm.core.segments import header_of, segments
+from hsm.core.segments import header_of, name_of, opened, segments
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
 from hsm.wire.files import Files
@@ -107,7 +107,7 @@ def raw_records(files: Files, tree: SweepTree) -> Iterator[tuple[str, Record]]:
         if known.header is not None:
             for group in walk.groups(known.path, known.header, limit):
                 for record in group:
-                    yield known.path.name, record
+                    yield name_of(known.path), record
             fault = walk.judge(known.path, limit).reason or next(iter(walk.faults), "")
         else:
             fault = known.fault
@@ -172,7 +172,7 @@ class _Walk:
         live = self._known[self._first :]
         for index, known in enumerate(live):
             following = next((later.header for later in live[index + 1 :] if later.header), None)
-            is_prev = following is not None and following["prev"]["segment"] == known.path.name
+            is_prev = following is not None and following["prev"]["segment"] == name_of(known.path)
             yield known, following["prev"]["length"] if following and is_prev else None
 
     def groups(self, path: Path, header: Record, limit: int | None) -> Iterator[list[Record]]:
@@ -183,8 +183,9 @@ class _Walk:
             self.faults.append(f"{path}: it follows {prev['segment']}, which cannot be read")
         elif start != self.here._replace(offset=0):
             self.faults.append(f"{path}: it goes on from another end of {prev['segment']} than is there")
-        self._name, self._records = path.name, 0
-        self._reader = LogReader(self._files, str(path), start)
+        self._name, self._records = name_of(path), 0
+        self._source = opened(self._files, path)
+        self._reader = LogReader(self._source, str(path), start)
         for group in self._reader.groups(limit):
             self._records += len(group)
             self.plans += [record["plan"] for record in group if record.get("t") == "generation_planned"]
@@ -193,7 +194,7 @@ class _Walk:
 
     def judge(self, path: Path, limit: int | None) -> SegmentAudit:
         """Return what has been found of the segment whose groups have just been read."""
-        end, size, damage = self._reader.position.offset, self._files.length(str(path)), self._reader.damage
+        end, size, damage = self._reader.position.offset, self._source.length(str(path)), self._reader.damage
         state, reason = SegmentState.WHOLE, ""
         told = f"{path}: damaged at byte {damage.offset}: {damage.reason}" if damage else f"{path}: cut short"
         if limit is not None and end != limit:
@@ -201,7 +202,7 @@ class _Walk:
         elif limit is not None and size > limit:
             state = SegmentState.OVERRUN
         elif limit is None and size > end:
-            is_damaged = frames.holds_commit(self._files.read(str(path), end))
+            is_damaged = frames.holds_commit(self._source.read(str(path), end))
             state, reason = (SegmentState.DAMAGED, told) if is_damaged else (SegmentState.TORN, "")
         return SegmentAudit(
             path=path,

@@ -222,7 +222,7 @@ class Drive:
         limit = self._job.wishes.max_tasks
         if limit is None or self._planner.is_asking or not self.tracker.generations:
             return False
-        return all(task.status.is_final for task in self.tracker.tasks[:limit])
+        return self.tracker.tasks.are_final(limit)
 
     # Acting on what is durable
 

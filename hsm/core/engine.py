@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsm._version import __version__
-from hsm.core import control, summary
+from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
 from hsm.core.drive import Drive, Listener
 from hsm.core.epochs import holder
@@ -135,7 +135,7 @@ class SweepEngine:
         def rebuild() -> SweepTracker:
             tracker, reader = summary.replay(self._world.files, tree, spec)
             Projector(self._world.files, tree).rebuild(tracker)
-            summary.save(self._world.files, tree, summary.freeze(tracker, reader.mark))
+            snapshots.save(self._world.files, tree, snapshots.freeze(tracker, reader.mark))
             return tracker
 
         return await self._world.blocking(rebuild)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from hsm.core.errors import HsmError
 from hsm.core.events import AttemptFailed, AttemptSealed
-from hsm.core.model import Task
+from hsm.core.plan import Plan
 from hsm.core.source import AttemptOrder, Observations, SubmitOutcome
 
 
@@ -54,15 +54,13 @@ class LaneFailed:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The hunter has proposed a generation; it is written down as plan `name`.
+    """The hunter has proposed a generation; it is written down as `plan`, None when it is empty.
 
     `over` says why it proposed nothing; `forbidden` proposals met a rule of `forbid`.
     """
 
     generation: int
-    name: str
-    count: int
-    tasks: Sequence[Task]
+    plan: Plan | None = None
     forbidden: int = 0
     over: str = ""
 

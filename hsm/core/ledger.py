@@ -29,15 +29,35 @@ from hsm.core.errors import (
     SweepError,
 )
 from hsm.core.events import Event, UnknownEvent, from_record, to_record
-from hsm.core.segments import FORMAT, Mark, header_of, live_segments, new_header, segment_path, segments
+from hsm.core.segments import (
+    FORMAT,
+    Mark,
+    find_segment,
+    header_of,
+    live_segments,
+    name_of,
+    new_header,
+    opened,
+    segment_path,
+    segments,
+)
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
 from hsm.wire import frames
 from hsm.wire.files import Files
-from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
+from hsm.wire.log import (
+    NO_ROOM,
+    LogChanged,
+    LogReader,
+    LogWriter,
+    Position,
+    Record,
+    Wanted,
+    encode_record,
+    everything,
+)
 
 SEGMENT_BYTES = 64 << 20
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STORAGE = NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 """Errors that can only come from the disk under the sweep, whichever part of the engine met them."""
 
@@ -86,15 +106,19 @@ def storage_error(path: Path, error: OSError) -> LedgerError:
     """Return the error that a user sees when the file system refuses, with the fix."""
     reason = error.strerror or str(error)
     if error.errno in NO_ROOM:
+        room = {errno.EDQUOT: "raise the quota", errno.EFBIG: "raise the limit on the size of files"}
         return LedgerFull(
             f"{path}: {reason}",
-            hint="free space or raise the quota, then `hsm sweep complete ID`",
+            hint=f"{room.get(error.errno or 0, 'free space (or inodes)')}, then `hsm sweep complete ID`",
             transient=True,
         )
     hints = {
         errno.EROFS: "the file system is read-only; remount it or choose another output directory",
         errno.EACCES: "you may not write there; choose another output directory",
+        errno.EPERM: "you may not write there; choose another output directory",
         errno.EEXIST: "choose another name",
+        errno.EIO: "the disk or its server failed; what runs goes on: mend it, then `hsm sweep complete ID`",
+        errno.ESTALE: "its server lost it; what runs goes on: mend it, then `hsm sweep complete ID`",
     }
     return LedgerError(f"{path}: {reason}", hint=hints.get(error.errno or 0, ""))
 
@@ -106,15 +130,19 @@ class LedgerReader:
     that died, or that is writing just now, leaves behind.
     """
 
-    def __init__(self, files: Files, tree: SweepTree, mark: Mark = Mark()) -> None:
+    def __init__(
+        self, files: Files, tree: SweepTree, mark: Mark = Mark(), wanted: Wanted = everything
+    ) -> None:
         check_format(files, tree)
         self._files = files
+        self._wanted = wanted
         self._tree = tree
         self._name = mark.segment
         self._reader = self._open(mark.segment, mark.position) if mark.segment else None
 
     def _open(self, name: str, position: Position) -> LogReader:
-        return LogReader(self._files, str(self._tree.ledger / name), position)
+        path = find_segment(self._files, self._tree, name)
+        return LogReader(opened(self._files, path), str(path), position, self._wanted)
 
     @property
     def mark(self) -> Mark:
@@ -136,15 +164,24 @@ class LedgerReader:
         while True:
             following = self._following()
             if self._reader is not None:
-                limit = following[1]["prev"]["length"] if following else None
-                for record in self._reader.records(limit):
-                    event = self._event(record)
-                    if event is not None:
-                        yield event
+                yield from self._rest(following[1]["prev"]["length"] if following else None)
             if following is None:
                 self._check_tail()
                 return
             self._cross(*following)
+
+    def _rest(self, limit: int | None) -> Iterator[Event]:
+        """Yield what the segment still holds, also when it goes to the archive meanwhile."""
+        reader = self._reader
+        while reader is not None:
+            for record in reader.records(limit):
+                event = self._event(record)
+                if event is not None:
+                    yield event
+            if limit is None or reader.position.offset >= limit or self._files.is_file(reader.path):
+                return
+            self._reader = self._open(self._name, reader.position)
+            reader = self._reader if self._reader.path != reader.path else None
 
     def _following(self) -> tuple[Path, Record] | None:
         """Return the next segment and its header.
@@ -155,7 +192,7 @@ class LedgerReader:
             live_segments(self._files, self._tree) if not self._name else segments(self._files, self._tree)
         )
         for path in candidates:
-            header = header_of(self._files, path) if path.name > self._name else None
+            header = header_of(self._files, path) if name_of(path) > self._name else None
             if header is not None:
                 return path, header
         return None
@@ -178,14 +215,15 @@ class LedgerReader:
         end = Position(prev["length"], prev["seq"], bytes.fromhex(prev["chain"]))
         if here != Mark(prev["segment"], end):
             raise self._corrupt(here.position.offset, f"{path.name} goes on from byte {prev['length']}")
-        self._name, self._reader = path.name, self._open(path.name, here.position._replace(offset=0))
+        self._name = name_of(path)
+        self._reader = self._open(self._name, here.position._replace(offset=0))
 
     def _check_tail(self) -> None:
         """Refuse a tail that holds acknowledged groups behind its damage; any other one is torn."""
         if self._reader is None or self._reader.damage is None:
             return
         at = self._reader.position
-        behind = self._files.read(self._reader.path, at.offset)
+        behind = opened(self._files, Path(self._reader.path)).read(self._reader.path, at.offset)
         again = frames.GroupReader(offset=at.offset, seq=at.seq, chain=at.chain)
         if again.feed(behind) or again.damage is None:
             return  # the writer has gone on in the meantime
@@ -250,11 +288,18 @@ class Ledger:
 
         Raises:
             LedgerFull: there is no room; none of the events happened.
-            LedgerError: the disk failed; none of the events may be relied on.
+            Fenced: a newer engine has taken the sweep.
+            LedgerCorrupt: somebody has changed the ledger under this engine.
+            LedgerError: the disk failed twice, in two files; none of the events may be relied on.
         """
         payloads = [encode_record(to_record(event)) for event in events]
         try:
             await self._world.blocking_to_its_end(self._write, payloads, artifacts=artifacts)
+        except LogChanged as error:
+            raise LedgerCorrupt(
+                f"{self._log.path}: changed while this engine was writing it: {error.strerror}",
+                hint="what runs goes on; find out who did it, restore the file, then `hsm sweep complete ID`",
+            ) from error
         except OSError as error:
             raise storage_error(Path(self._log.path), error) from error
 
@@ -262,8 +307,20 @@ class Ledger:
         self._check_epoch()
         if artifacts:
             self._world.files.sync_filesystem(str(self._tree.hsm))
-        if self._log.position.offset > SEGMENT_BYTES:
-            self._rotate()
+        if self._log.is_broken or self._log.position.offset > SEGMENT_BYTES:
+            self._begin_next()
+        try:
+            self._append(payloads)
+        except LogChanged:
+            raise
+        except OSError as error:
+            if error.errno in NO_ROOM and not self._log.is_broken:
+                raise  # it is as it was
+            self._check_epoch()  # so a lock shows that was lost on a network file system
+            self._begin_next()
+            self._append(payloads)
+
+    def _append(self, payloads: list[bytes]) -> None:
         self._log.write(payloads)
         self._log.sync()
 
@@ -277,11 +334,13 @@ class Ledger:
                 hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
             )
 
-    def _rotate(self) -> None:
-        full = self._log
+    def _begin_next(self) -> None:
+        """Go on in a new segment, behind what is known to be durable; the old one is let go."""
+        old = self._log
         self._number += 1
-        self._log = _begin(self._world.files, self._tree, self.claim.epoch, self._number, self.mark)
-        full.close()
+        mark = Mark(Path(old.path).name, old.synced)
+        self._log = _begin(self._world.files, self._tree, self.claim.epoch, self._number, mark)
+        old.close()
 
     def close(self) -> None:
         """Close the segment."""

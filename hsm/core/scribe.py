@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
-from hsm.core import summary
+from hsm.core import snapshots
 from hsm.core.projection import Projector, mapping_lines, moment
 from hsm.core.segments import Mark
 from hsm.core.story import is_engine_matter, line_of
@@ -49,9 +49,9 @@ class Scribe:
         """Take in events that are durable, and write what is due."""
         self._gather(events, tracker)
         await self._if_due(self._logs, self._write_logs)
-        frozen = summary.freeze(tracker, mark) if self._summary.is_due(self._world.monotonic()) else None
+        frozen = snapshots.freeze(tracker, mark) if self._summary.is_due(self._world.monotonic()) else None
         if frozen is not None:
-            await self._if_due(self._summary, lambda: summary.save(self._world.files, self._tree, frozen))
+            await self._if_due(self._summary, lambda: snapshots.save(self._world.files, self._tree, frozen))
         tasks = list(tracker.tasks) if self._mapping.is_due(self._world.monotonic()) else None
         if tasks is not None:
             await self._if_due(self._mapping, lambda: self._write_mapping("".join(mapping_lines(tasks))))
@@ -61,13 +61,13 @@ class Scribe:
     ) -> None:
         """Write everything for the last time."""
         self._gather(events, tracker)
-        frozen = summary.freeze(tracker, mark)
+        frozen = snapshots.freeze(tracker, mark)
 
         def write() -> None:
             self._write_logs()
             projector.write_mapping(tracker)
             projector.write_errors(tracker)
-            summary.save(self._world.files, self._tree, frozen)
+            snapshots.save(self._world.files, self._tree, frozen)
 
         await self._world.blocking(write)
 

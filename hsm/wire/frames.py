@@ -114,6 +114,15 @@ def _group_at(data: bytes, start: int, seq: int, chain: bytes) -> Group | Damage
     return Damage(at, "the last group has no commit", True) if payloads else None
 
 
+def ends_with_commit(data: bytes, seq: int, chain: bytes) -> bool:
+    """Tell whether these bytes end with the commit frame behind which a log stands at `seq` and `chain`."""
+    start = data.rfind(b"\n" + MAGIC, 0, len(data) - 1) + 1
+    found = _frame_at(data, start)
+    if not isinstance(found, tuple) or found[0] != seq - 1 or found[2] != len(data):
+        return False
+    return found[1].startswith(_COMMIT_PREFIX) and found[1].endswith(b',"h":"%b"}' % chain.hex().encode())
+
+
 class GroupReader:
     """Reads committed groups from a log whose bytes arrive piece by piece.
 
