@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hsm.core import events as ev
 from hsm.core.archive import check_unpruned
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import Budget, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_task

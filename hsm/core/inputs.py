@@ -66,6 +66,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotWritten:
+    """A snapshot of the state after record `seq` is durable."""
+
+    name: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     """Somebody wants tasks (all when empty) to end; `done` is set when that is durable."""
 
@@ -81,5 +89,13 @@ class DetachAsked:
 
 
 Input: TypeAlias = (
-    Seen | HandedOver | HandoverLost | Judged | LaneFailed | Planned | CancelAsked | DetachAsked
+    Seen
+    | HandedOver
+    | HandoverLost
+    | Judged
+    | LaneFailed
+    | Planned
+    | SnapshotWritten
+    | CancelAsked
+    | DetachAsked
 )

@@ -9,6 +9,7 @@ from hsm.core.inputs import Input, Planned
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import History, Hunter, HuntOver, Screened, Task, TaskResult
 from hsm.core.plan import load_plan, write_plan
+from hsm.core.room import when_there_is_room
 from hsm.core.spec import SweepSpec
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -66,7 +67,7 @@ class Planner:
         """Answer requests until cancelled."""
         while True:
             for history in await self._requests.take():
-                post(await self._world.blocking(self._plan, history))
+                post(await when_there_is_room(self._world, self._plan, history))
 
     def _plan(self, history: History) -> Planned:
         generation = history.generation

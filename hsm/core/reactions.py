@@ -123,6 +123,10 @@ class Reactions:
             turn.take(reused)
 
     @react.register
+    def _snapshot_written(self, item: inp.SnapshotWritten, turn: Turn) -> None:
+        turn.take(ev.SnapshotTaken(snapshot=item.name, seq=item.seq, at=self._world.now()))
+
+    @react.register
     def _cancel_asked(self, item: inp.CancelAsked, turn: Turn) -> None:
         known = range(1, len(turn.tracker.tasks) + 1)
         tasks = tuple(index for index in item.tasks if index in known)

@@ -121,22 +121,42 @@ MAX_COMMIT_BYTES = 256
 
 
 def header_of(files: Files, path: Path) -> Record | None:
-    """Return the header of a segment, None where none has been written.
+    """Return the header of a segment, None where its first group is not whole: it holds nothing.
 
     Raises:
         LedgerCorrupt: it is damaged, and something stands behind it.
     """
-    data = opened(files, path).read(str(path), 0, 1 << 16)
+    group = first_group(files, path)
+    return decode_record(group[0]) if group else None
+
+
+def first_group(files: Files, path: Path) -> list[bytes]:
+    """Return the records of a segment's first group, none where it is not whole.
+
+    They are its header, and those that it says again of the segment before.
+
+    Raises:
+        LedgerCorrupt: it is damaged, and something stands behind it.
+    """
+    source = opened(files, path)
+    data = source.read(str(path), 0, 1 << 16)
     payload = frames.first_payload(data)
     header: Record = {} if payload is None else decode_record(payload)
     if header.get("t") == "header":
-        return header
+        prev = header["prev"]
+        reader = frames.GroupReader(seq=prev["seq"], chain=bytes.fromhex(prev["chain"]))
+        groups = reader.feed(data)
+        if not groups and len(data) == 1 << 16:
+            data += source.read(str(path), 1 << 16)
+            groups = reader.feed(data[1 << 16 :])
+        if groups:
+            return groups[0].payloads
     if frames.holds_commit(data):
         raise LedgerCorrupt(
             f"{path}: damaged at byte 0: it does not begin with a header",
             hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",
         )
-    return None
+    return []
 
 
 def segment_path(tree: SweepTree, epoch: int, number: int) -> Path:

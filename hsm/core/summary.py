@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hsm.core import events as ev
 from hsm.core.archive import check_unpruned
 from hsm.core.errors import LedgerCorrupt, MachineError
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.plan import Plan, load_plan
 from hsm.core.segments import is_on_ledger
 from hsm.core.snapshots import SnapshotInvalid, kept, read_head, restore

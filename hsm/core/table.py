@@ -123,6 +123,10 @@ class TaskTable(Sequence[Task]):
     def _change(self, place: int) -> None:
         self._chunks.pop(place // CHUNK_TASKS, None)
 
+    def frozen(self) -> TaskTable:
+        """Return the table as it is now, for another thread."""
+        return TaskTable(self._parts.copy(), self._firsts.copy(), self._rows.copy(), self._open.copy())
+
     # For snapshots
 
     def chunks(self) -> list[Chunk]:

@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args
 from hsm.core import events as ev
 from hsm.core.archive import pruned_before
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan

@@ -127,6 +127,7 @@ class GroupReader:
     """Reads committed groups from a log whose bytes arrive piece by piece.
 
     `offset`, `seq` and `chain` say where the last whole group ended; reading may begin there anew.
+    `last` is that group, and `before` are the same three of where it began, None before the first one.
     `damage` says what stopped the last `feed`, None when it used up all bytes.
     """
 
@@ -134,6 +135,8 @@ class GroupReader:
         self.offset = offset
         self.seq = seq
         self.chain = chain
+        self.last: Group | None = None
+        self.before: tuple[int, int, bytes] | None = None
         self.damage: Damage | None = None
         self.pending = b""
 
@@ -144,6 +147,7 @@ class GroupReader:
         at = 0
         found = _group_at(data, at, self.seq, self.chain)
         while isinstance(found, Group):
+            self.last, self.before = found, (self.offset + at, self.seq, self.chain)
             at, self.seq, self.chain = found.end, found.seq, found.chain
             groups.append(found._replace(end=self.offset + at))
             found = _group_at(data, at, self.seq, self.chain)

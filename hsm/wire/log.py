@@ -68,11 +68,21 @@ class LogWriter:
         self._failed: OSError | None = None
 
     @classmethod
-    def create(cls, files: Files, path: str, header: Record, position: Position = Position()) -> LogWriter:
-        """Create the log with its header group, durable with its name. The file must not exist."""
+    def create(
+        cls,
+        files: Files,
+        path: str,
+        header: Record,
+        position: Position = Position(),
+        again: Iterable[bytes] = (),
+    ) -> LogWriter:
+        """Create the log with its header group, durable with its name. The file must not exist.
+
+        `again` are the payloads that it takes over from another log, in the group of the header.
+        """
         log = cls(files, path, files.create(path), position._replace(offset=0))
         try:
-            log.write([encode_record(header)])
+            log.write([encode_record(header), *again])
             log.sync()
             files.sync_directory(os.path.dirname(path))
         except OSError:
@@ -180,6 +190,12 @@ class LogReader:
     def pending(self) -> bytes:
         """The bytes behind the last whole group that have been read so far."""
         return self._reader.pending
+
+    @property
+    def last(self) -> tuple[Position, list[bytes]] | None:
+        """Where the last group began and what is in it, None before the first one that was read."""
+        last, before = self._reader.last, self._reader.before
+        return (Position(*before), last.payloads) if last and before else None
 
     def groups(self, limit: int | None = None) -> Iterator[list[Record]]:
         """Yield the records of every further whole group that the file holds now, before byte `limit`."""

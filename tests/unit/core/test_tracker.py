@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from hsm.core import events as ev
-from hsm.core.ledger import Ledger, LedgerReader
+from hsm.core.ledger import Ledger
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import OutcomeKind, Proposal
 from hsm.core.plan import write_plan
 from hsm.core.segments import Mark

@@ -9,11 +9,12 @@ from random import Random
 from typing import Any, ClassVar
 
 from hsm.core.job import SweepJob, Wishes
-from hsm.core.ledger import Ledger, create_tree
+from hsm.core.ledger import Ledger
 from hsm.core.model import History, Hunter, Proposal
 from hsm.core.plan import Plan
 from hsm.core.source import ComputeSource
 from hsm.core.spec import HuntSpec, Objective, ProgramSpec, SweepSpec
+from hsm.core.storage import create_tree
 from hsm.core.summary import replay
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
