@@ -2,8 +2,8 @@
 
     python benchmarks/million_tasks.py [--tasks 1000000]
 
-The plan, the ledger, the tracker, snapshots and archive are those of the engine; only sources and programs are
-left out. Every group of 500 tasks is written and fdatasynced. Each way of starting is a process of its own.
+The plan, the ledger, the tracker, snapshots and archive are those of the engine; only sources and programs
+are left out. Every group of 500 tasks is written and fdatasynced. Each way to start is a process of its own.
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from hsm.core.archive import pruned_before
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.segments import first_group, name_of, opened, segments
+from hsm.core.segments import first_group, is_on_ledger, name_of, opened, segments
+from hsm.core.snapshots import SnapshotInvalid, check_rows, kept, read_head
 from hsm.core.storage import check_format
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
@@ -53,10 +55,23 @@ class SegmentAudit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotAudit:
+    """One durable snapshot. `reason` says why it cannot be used, which costs time only."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """A ledger as it was found. `chain` is the hash over every record up to `seq`, as hexadecimal digits."""
+    """A ledger as it was found. `chain` is the hash over every record up to `seq`, as hexadecimal digits.
+
+    What happened before record `pruned` has been deleted on request, nothing where it is 0.
+    """
 
     segments: tuple[SegmentAudit, ...]
+    snapshots: tuple[SnapshotAudit, ...]
+    pruned: int
     plans: int
     faults: tuple[str, ...]
     seq: int
@@ -87,11 +102,25 @@ def audit(files: Files, tree: SweepTree) -> Audit:
     faults += [segment.reason for segment in found if segment.state is SegmentState.DAMAGED]
     return Audit(
         segments=found,
+        snapshots=tuple(_snapshots(files, tree)),
+        pruned=walk.pruned,
         plans=len(walk.plans),
         faults=tuple(faults),
         seq=walk.here.seq,
         chain=walk.here.chain.hex(),
     )
+
+
+def _snapshots(files: Files, tree: SweepTree) -> Iterator[SnapshotAudit]:
+    for path in kept(files, tree):
+        name = Path(path).name
+        try:
+            head = read_head(files, path)
+            check_rows(files, tree, head)
+            reason = "" if is_on_ledger(files, tree, head.mark) else f"{path}: of no place in this ledger"
+        except (SnapshotInvalid, LedgerCorrupt) as error:
+            reason = str(error)
+        yield SnapshotAudit(name=name, reason=reason)
 
 
 def raw_records(files: Files, tree: SweepTree) -> Iterator[tuple[str, Record]]:
@@ -135,6 +164,7 @@ class _Walk:
         self.here = Position()
         self.faults: list[str] = []
         self.plans: list[str] = []
+        self.pruned = pruned_before(files, tree)
         self._files = files
         self._name = ""
         self._records = 0
@@ -187,6 +217,8 @@ class _Walk:
         """Yield the groups of a segment that count, after checking that it follows the one before it."""
         prev = header["prev"]
         start = Position(0, prev["seq"], bytes.fromhex(prev["chain"]))
+        if not self._name and prev["seq"] <= self.pruned:
+            self._name, self.here = prev["segment"], start  # what it follows was pruned
         if self._name != prev["segment"]:
             self.faults.append(f"{path}: it follows {prev['segment']}, which cannot be read")
         elif start != self.here._replace(offset=0):

@@ -39,6 +39,7 @@ class Recorder:
         tree: SweepTree,
         ledger: Ledger,
         tracker: SweepTracker,
+        *,
         listen: Listener,
         mailbox: Mailbox[Input],
     ) -> None:
