@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -61,8 +61,11 @@ def happenings(index: int, at: float) -> list[ev.Event]:
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Return the most memory that this process ever had (getrusage would count that of its parent)."""
+    (line,) = [
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    ]
+    return int(line.split()[1]) * 1024
 
 
 class Run:
@@ -128,7 +131,7 @@ def begin(way: str, tree: SweepTree) -> None:
         tracker, reader = WAYS[way](world.files, tree, SPEC)
     took_s = world.monotonic() - began
     found = {"tasks": len(tracker.tasks), "finished": tracker.finished, "seq": reader.mark.position.seq}
-    print(json.dumps({"s": took_s, "bytes": peak_bytes(), **found}))
+    print(json.dumps({"s": took_s, "cpu_s": time.process_time(), "bytes": peak_bytes(), **found}))
 
 
 def size_of(path: Path) -> int:
@@ -160,7 +163,8 @@ def main() -> None:
         command = [sys.executable, __file__, "--begin", way, str(tree.root)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         assert found["finished"] == arguments.tasks
-        print(f"{way:<8} {found['s']:6.1f} s, memory at most {found['bytes'] / 1e6:.0f} MB")
+        took = f"{found['s']:6.1f} s ({found['cpu_s']:.1f} s of processor time)"
+        print(f"{way:<8} {took}, memory at most {found['bytes'] / 1e6:.0f} MB")
     for name in ("plan", "ledger", "archive", "snap"):
         print(f".hsm/{name:<8} {size_of(tree.hsm / name) / 1e6:8.0f} MB")
     print(f".hsm, all     {size_of(tree.hsm) / 1e6:8.0f} MB")

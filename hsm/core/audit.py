@@ -33,6 +33,8 @@ class SegmentState(StrEnum):
     """A superseded engine wrote on behind the place where its successor began. Ignored, no damage."""
     EMPTY = "empty"
     """It has no header: its writer died before it held anything. No damage."""
+    STRAY = "stray"
+    """A later segment goes on from before it: its engine was superseded, or recorded nothing. No damage."""
     REPLACED = "replaced"
     """A salvaged ledger begins behind it: kept, and not read."""
     DAMAGED = "damaged"
@@ -133,6 +135,8 @@ def raw_records(files: Files, tree: SweepTree) -> Iterator[tuple[str, Record]]:
     """
     walk = _Walk(files, tree)
     for known, limit in walk.live():
+        if walk.is_stray(known):
+            continue
         if known.header is not None:
             for group in walk.groups(known.path, known.header, limit):
                 for record in group:
@@ -155,6 +159,17 @@ class _Segment:
     header: Record | None
     again: Sequence[bytes] = ()
     fault: str = ""
+
+
+def _strays(known: Sequence[_Segment]) -> list[_Segment]:
+    """Return the segments that a later one skips."""
+    found, prev = list[_Segment](), None
+    for segment in reversed(known):
+        if prev is not None and name_of(segment.path) > prev:
+            found.append(segment)
+        elif segment.header is not None:
+            prev = segment.header["prev"]["segment"]
+    return found
 
 
 class _Walk:
@@ -187,6 +202,9 @@ class _Walk:
         for known in self._known[: self._first]:
             yield self._unread(known.path, SegmentState.REPLACED)
         for known, limit in self.live():
+            if self.is_stray(known):
+                yield self._unread(known.path, SegmentState.STRAY)
+                continue
             if known.header is None:
                 state = SegmentState.DAMAGED if known.fault else SegmentState.EMPTY
                 yield self._unread(known.path, state, known.fault, limit)
@@ -206,12 +224,18 @@ class _Walk:
     def live(self) -> Iterator[tuple[_Segment, int | None]]:
         """Yield each segment that counts, with the byte up to which it does where that is known."""
         live = self._known[self._first :]
+        self._strays = _strays(live)
         for index, known in enumerate(live):
-            following = next((later for later in live[index + 1 :] if later.header), None)
+            later = (later for later in live[index + 1 :] if later.header and later not in self._strays)
+            following = next(later, None)
             prev = following.header["prev"] if following and following.header else {"segment": ""}
             is_prev = prev["segment"] == name_of(known.path)
             self._again = following.again if following and is_prev else ()
             yield known, int(prev["length"]) if is_prev else None
+
+    def is_stray(self, known: _Segment) -> bool:
+        """Tell whether a later segment goes on from before this one."""
+        return known in self._strays
 
     def groups(self, path: Path, header: Record, limit: int | None) -> Iterator[list[Record]]:
         """Yield the groups of a segment that count, after checking that it follows the one before it."""

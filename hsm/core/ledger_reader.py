@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt, LedgerNewer
 from hsm.core.events import Event, UnknownEvent, from_record
-from hsm.core.segments import Mark, find_segment, header_of, live_segments, name_of, opened, segments
+from hsm.core.segments import Headers, Mark, find_segment, live_segments, name_of, opened, segments
 from hsm.core.storage import check_format
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
@@ -33,6 +33,7 @@ class LedgerReader:
         self._name = mark.segment
         self._reader = self._open(mark.segment, mark.position) if mark.segment else None
         self._again: deque[bytes] = deque()
+        self._headers: Headers = {}
 
     def _open(self, name: str, position: Position) -> LogReader:
         path = find_segment(self._files, self._tree, name)
@@ -101,17 +102,15 @@ class LedgerReader:
             reader = self._reader if self._reader.path != reader.path else None
 
     def _following(self) -> tuple[Path, Record] | None:
-        """Return the next segment and its header.
+        """Return the next segment that counts, and its header.
 
         A segment without a whole header holds nothing: its writer died, or is at it just now.
         """
-        candidates = (
-            live_segments(self._files, self._tree) if not self._name else segments(self._files, self._tree)
-        )
-        for path in candidates:
-            header = header_of(self._files, path) if name_of(path) > self._name else None
-            if header is not None:
-                return path, header
+        if not any(name_of(path) > self._name for path in segments(self._files, self._tree)):
+            return None
+        for path in live_segments(self._files, self._tree, self._headers):
+            if name_of(path) > self._name:
+                return path, self._headers[name_of(path)]
         return None
 
     def _event(self, record: Record) -> Event | None:

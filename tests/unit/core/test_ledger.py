@@ -11,6 +11,7 @@ import pytest
 
 from hsm.core import events as ev
 from hsm.core import ledger as ledgers
+from hsm.core.audit import SegmentState, audit
 from hsm.core.epochs import holder, last_claim
 from hsm.core.errors import (
     EngineRunning,
@@ -220,17 +221,39 @@ async def test_a_reader_that_stood_behind_the_last_group_goes_on(tree: SweepTree
     assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
 
 
-async def test_an_engine_that_recorded_nothing_is_put_aside(tree: SweepTree) -> None:
+async def test_an_engine_that_recorded_nothing_is_skipped(tree: SweepTree) -> None:
     """Its segment may be gone after a power cut, so nothing goes on from it, however many there were."""
     await write(tree, [[1], [2]])
     for _ in range(3):
         await write(tree, [])
     await write(tree, [[3]])
-    assert [path.name for path in segments(Files(), tree)] == ["000001-0001.hsl", "000005-0001.hsl"]
-    assert sorted(path.name for path in (tree.hsm / "torn").iterdir()) == [
-        f"00000{epoch}-0001.hsl" for epoch in (2, 3, 4)
-    ]
     assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+    states = [segment.state for segment in audit(Files(), tree).segments]
+    assert states == [SegmentState.WHOLE, *[SegmentState.STRAY] * 3, SegmentState.WHOLE]
+    for path in segments(Files(), tree)[1:-1]:
+        path.unlink()
+        assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+
+
+async def test_a_new_segment_of_a_superseded_engine_is_skipped(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped before it began the next one, and did not know yet of the engine that took over."""
+    old = Process("far")
+    _, zombie = open_ledger(old, tree)
+    await zombie.commit([cursor(1)])
+    await zombie.commit([cursor(2)])
+    _, ledger = open_ledger(Process(), tree, takeover=True)
+    await ledger.commit([cursor(3)])
+    monkeypatch.setattr(Ledger, "_check_epoch", lambda _: None)
+    monkeypatch.setattr(ledgers, "SEGMENT_BYTES", 10)
+    await zombie.commit([cursor(666)])
+    assert len(segments(Files(), tree)) == 3
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+    assert audit(Files(), tree).is_sound
+    for item in (ledger, zombie):
+        item.close()
+    old.close()
 
 
 async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> None:
@@ -266,6 +289,7 @@ async def test_what_a_superseded_engine_still_writes_is_ignored(
     assert list(before.events()) == [cursor(1)]
     world = Process()
     _, ledger = open_ledger(world, tree, takeover=True)
+    monkeypatch.setattr(ledgers, "CHECK_S", -1.0)
     with pytest.raises(Fenced, match="epoch 2"):
         await zombie.commit([cursor(665)])
     monkeypatch.setattr(
