@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hsm.core.epochs import HELD, Claim, claim_epoch, holder, running
+from hsm.core.epochs import HELD, Claim, claim_epoch, holder, last_claim, running
 from hsm.core.errors import EngineRunning, Fenced, LedgerCorrupt
 from hsm.core.events import Event, to_record
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.segments import Mark, new_header, segment_path
-from hsm.core.storage import storage_error
+from hsm.core.storage import check_place, storage_error
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
 from hsm.wire.files import Files
@@ -57,8 +57,12 @@ class Ledger:
 
         Raises:
             EngineRunning: another engine drives the sweep.
+            SweepError: the tree is a copy.
             LedgerError: the tree cannot be written.
         """
+        if not takeover:
+            last = last_claim(world.files, tree)
+            check_place(world.files, tree, last, socket=socket, released=released)
         current = holder(world, tree, released=released)
         if current is not None and (not takeover or world.is_alive(current.who)):
             raise running(world, current)

@@ -26,7 +26,7 @@ class LedgerReader:
     def __init__(
         self, files: Files, tree: SweepTree, mark: Mark = Mark(), wanted: Wanted = everything
     ) -> None:
-        check_format(files, tree)
+        self._sweep_id = check_format(files, tree)
         self._files = files
         self._wanted = wanted
         self._tree = tree
@@ -115,6 +115,7 @@ class LedgerReader:
 
     def _event(self, record: Record) -> Event | None:
         if record.get("t") == "header":
+            self._check_owner(record)
             return None
         if self._again:
             if record != decode_record(self._again.popleft()):
@@ -128,6 +129,11 @@ class LedgerReader:
             raise LedgerNewer(
                 f"{self._tree.ledger / self._name}: {error}", hint="use the version of HSM that wrote it"
             ) from error
+
+    def _check_owner(self, header: Record) -> None:
+        """Refuse a segment of another sweep."""
+        if self._sweep_id not in ("", header["sweep_id"]):
+            raise self._corrupt(0, f"it is of the sweep {header['sweep_id']}, not of {self._sweep_id}")
 
     def _cross(self, path: Path, header: Record) -> None:
         """Go on to the next segment, after checking that this one ended where the next one says."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -679,6 +682,85 @@ def test_a_damaged_format_is_refused(tree: SweepTree, content: bytes) -> None:
     tree.format.write_bytes(content)
     with pytest.raises(LedgerCorrupt, match="FORMAT is damaged"):
         events_of(tree)
+
+
+def test_a_linked_ledger_is_refused(tree: SweepTree, tmp_path: Path) -> None:
+    """What it leads to may be driven from elsewhere; the error says where it lies."""
+    real = tmp_path / "elsewhere"
+    tree.hsm.rename(real)
+    tree.hsm.symlink_to(real)
+    with pytest.raises(SweepError, match="is a link") as refused:
+        open_ledger(Process(), tree)
+    assert str(real) in refused.value.hint
+
+
+async def test_a_segment_of_another_sweep_is_refused(tree: SweepTree) -> None:
+    """A `.hsm` that was put together of two sweeps: it says whose the segment is."""
+    await write(tree, [[1]])
+    content = json.loads(tree.format.read_bytes())
+    tree.format.write_text(json.dumps({**content, "sweep_id": "other-20260101-000000-bbbb"}))
+    before = content_of(tree)
+    with pytest.raises(LedgerCorrupt, match=f"of the sweep {tree.sweep_id}, not of other-2026"):
+        open_ledger(Process(), tree)
+    assert content_of(tree) == before
+
+
+async def test_a_tree_under_another_name_is_read_and_not_driven(tree: SweepTree) -> None:
+    """A copy beside its original, or a sweep that was put where another one was."""
+    await write(tree, [[1]])
+    copy = SweepTree(tree.root.with_name("copy-20260101-000000-cccc"))
+    shutil.copytree(tree.root, copy.root)
+    before = content_of(copy)
+    assert events_of(copy) == [cursor(1)]
+    with pytest.raises(SweepError, match=f"holds the sweep {tree.sweep_id}") as refused:
+        open_ledger(Process(), copy)
+    assert str(tree.root) in refused.value.hint
+    assert content_of(copy) == before
+
+
+async def test_a_tree_that_was_copied_while_it_was_driven_is_not_driven(
+    tree: SweepTree, tmp_path: Path
+) -> None:
+    """Its engine listens for the original; what runs is not adopted twice. A tree that was moved can be."""
+    world = Process()
+    reader = LedgerReader(world.files, tree)
+    ledger = Ledger.open(world, tree, reader, socket="of the original", released=0, takeover=False)
+    await ledger.commit([cursor(1)])
+    copy = SweepTree(tmp_path / "copies" / tree.sweep_id)
+    shutil.copytree(tree.root, copy.root)
+    ledger.close()
+    world.close()
+    world.die()
+    before = content_of(copy)
+
+    def take(*, takeover: bool) -> Ledger:
+        other = Process()
+        again = LedgerReader(other.files, copy)
+        list(again.events())
+        return Ledger.open(other, copy, again, socket="of the copy", released=0, takeover=takeover)
+
+    with pytest.raises(SweepError, match="was copied or moved while an engine") as refused:
+        take(takeover=False)
+    assert "--takeover" in refused.value.hint
+    assert content_of(copy) == before
+    take(takeover=True).close()
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
+async def test_a_directory_that_may_not_be_written_is_one_clear_error(tree: SweepTree, code: int) -> None:
+    """What, where, and what to do; nothing is changed."""
+    await write(tree, [[1]])
+    world, before = Process(), content_of(tree)
+
+    def refuse(path: str, data: bytes, part: str) -> None:
+        raise OSError(code, os.strerror(code), path)
+
+    world.files.publish = refuse  # type: ignore[method-assign]
+    with pytest.raises(LedgerError, match=re.escape(os.strerror(code))) as refused:
+        open_ledger(world, tree)
+    assert str(tree.hsm) in refused.value.message
+    assert "another output directory" in refused.value.hint
+    assert content_of(tree) == before
 
 
 def test_what_is_no_sweep_is_told(tmp_path: Path) -> None:
