@@ -184,7 +184,7 @@ class Drive:
             self._recall()
             return
         self._stop_if_hopeless(turn)
-        if not self.tracker.stopped and not self._recorder.is_short:
+        if not (self.tracker.stopped or self.tracker.hindrance or self._recorder.is_short):
             self._planner.ask_if_due(self.tracker)
             self._assigner.assign(turn)
 
