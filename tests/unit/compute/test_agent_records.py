@@ -75,6 +75,31 @@ def test_records_go_on_in_another_log_after_a_failed_sync(tmp_path: Path) -> Non
     assert "1.log" not in files.syncs[failed:]
 
 
+def test_records_go_on_in_another_log_after_a_failed_write(tmp_path: Path) -> None:
+    """The record that was being written is told in the next log, and nothing twice."""
+    files, woken, logs = FaultyFiles(), threading.Semaphore(0), iter("12")
+    host = Host()
+
+    def begin() -> LogWriter:
+        return LogWriter.create(files, str(tmp_path / f"{next(logs)}.log"), {"t": "opened"})
+
+    def fail(call: str) -> None:
+        if call == "write":
+            files.before = lambda _: None
+            raise OSError(errno.EIO, "Input/output error")
+
+    records = Records(host, begin, woken.release)
+    files.before = fail
+    records.add(Lost("1", "gone", 1.0))
+    records.flush()
+    assert records.is_stuck
+    later = records.due[0] + 1.0
+    host.monotonic = lambda: later  # type: ignore[method-assign]
+    records.flush()
+    records.close()
+    assert [records_of(tmp_path / f"{number}.log") for number in (1, 2)] == [["opened"], ["opened", "lost"]]
+
+
 def test_an_agent_whose_second_log_fails_too_ends(tmp_path: Path) -> None:
     """It tells nothing any more that it cannot make durable; what it left running is found by the next."""
     files, woken, logs = FaultyFiles(), threading.Semaphore(0), iter("12")
