@@ -62,9 +62,7 @@ class SweepState:
         Raises:
             KeyError: there is none.
         """
-        if not 1 <= index <= len(self.tasks):
-            raise KeyError(index)
-        return self.tasks[index - 1]
+        return self.tasks.get(index)
 
     def by_token(self, token: str) -> tuple[Task, int] | None:
         """Return the task and the attempt number of a token of an attempt that is not over."""
@@ -75,9 +73,13 @@ class SweepState:
         """Return the tasks whose latest attempt is not over, in order."""
         return [self.task(index) for index in sorted({index for index, _ in self._tokens.values()})]
 
+    def waiting(self, limit: int) -> list[int]:
+        """Return the indices of the first tasks, at most `limit`, that wait for an attempt."""
+        return self._ready.first(limit, self._waits)
+
     def ready(self, limit: int) -> list[Task]:
         """Return the first tasks, at most `limit`, that wait for an attempt."""
-        return [self.task(index) for index in self._ready.first(limit, self._waits)]
+        return [self.task(index) for index in self.waiting(limit)]
 
     def _waits(self, index: int) -> bool:
         return self.tasks.status(index - 1) is TaskStatus.RECEIVED
