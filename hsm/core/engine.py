@@ -11,20 +11,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsm._version import __version__
-from hsm.core import control, summary
+from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
-from hsm.core.drive import Drive, Listener
-from hsm.core.epochs import Say, Tenure, holder, say_nothing, watch
+from hsm.core.drive import Drive
+from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
 from hsm.core.errors import HsmError, LedgerError, SweepError
 from hsm.core.inputs import DetachAsked
 from hsm.core.job import Origin, SweepJob
-from hsm.core.ledger import STORAGE, Ledger, LedgerReader, create_tree, storage_error
+from hsm.core.ledger import Ledger
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
+from hsm.core.recorder import Listener
 from hsm.core.source import ComputeSource, SweepContext
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
+from hsm.core.storage import STORAGE, create_tree, storage_error
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree, new_sweep_id
 from hsm.core.world import World
@@ -147,7 +150,7 @@ class SweepEngine:
         def rebuild() -> SweepTracker:
             tracker, reader = summary.replay(self._world.files, tree, spec)
             Projector(self._world.files, tree).rebuild(tracker)
-            summary.save(self._world.files, tree, summary.freeze(tracker, reader.mark))
+            snapshots.save(self._world.files, tree, snapshots.freeze(tracker, reader.mark))
             return tracker
 
         return await self._world.blocking(rebuild)
@@ -204,11 +207,14 @@ class SweepEngine:
         """
         world, tree = self._world, job.tree
         claim = holder(world, tree, released=tracker.released)
-        if claim is None or world.is_alive(claim.who) is not None:
-            return 0
+        is_elsewhere = claim is not None and world.is_alive(claim.who) is None
         if job.wishes.takeover:
-            self._say(TAKEOVER_RISK.format(host=claim.who.host))
-            return claim.epoch
+            last = last_claim(world.files, tree)
+            if claim is not None and is_elsewhere:
+                self._say(TAKEOVER_RISK.format(host=claim.who.host))
+            return last.epoch if last is not None else 0
+        if claim is None or not is_elsewhere:
+            return 0
 
         def is_gone() -> bool:
             for event in reader.events():
