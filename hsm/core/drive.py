@@ -177,7 +177,7 @@ class Drive:
                 await self._recorder.until_room()
             began = self._world.monotonic()
             turn = Turn(self.tracker)
-            for item in sorted(self.mailbox.drain(), key=_is_reply):
+            for item in sorted(_without_what_has_passed(self.mailbox.drain()), key=_is_reply):
                 self._reactions.react(item, turn)
             self._decide(turn)
             if turn.events or turn.acks:
@@ -204,7 +204,7 @@ class Drive:
             self._deeds.recall()
             return
         self._stop_if_hopeless(turn)
-        if not self.tracker.stopped and not self._recorder.is_short:
+        if not (self.tracker.stopped or self.tracker.hindrance or self._recorder.is_short):
             self._planner.ask_if_due(self.tracker)
             if not self._resolver.is_settling:
                 self._assigner.assign(turn)
@@ -282,6 +282,13 @@ class Drive:
         await self._scribe.close(turn.events, self.tracker, self._projector)
         await self._keeper.close(self.tracker, self._ledger.mark)
         return status
+
+
+def _without_what_has_passed(items: list[inp.Input]) -> list[inp.Input]:
+    """Leave out that room was missed where it has been found since."""
+    if inp.RoomMissed("") not in items:
+        return items
+    return [item for item in items if not (isinstance(item, inp.RoomMissed) and item.reason)]
 
 
 def _is_reply(item: inp.Input) -> bool:

@@ -91,6 +91,13 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomMissed:
+    """Something else than the ledger finds no room on the disk and waits; without a reason, it goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotWritten:
     """A snapshot of the state after record `seq` is durable."""
 
@@ -126,6 +133,7 @@ Input: TypeAlias = (
     | LaneOpened
     | LaneFailed
     | Planned
+    | RoomMissed
     | SnapshotWritten
     | CancelAsked
     | DetachAsked

@@ -16,7 +16,7 @@ from hsm.core.observed import event_of
 from hsm.core.planner import Planner
 from hsm.core.resolver import DOUBTFUL, Resolver
 from hsm.core.source import AttemptOrder, Observation, Rejected, SubmitOutcome, Submitted
-from hsm.core.states import PRESUMED, AttemptState, TaskStatus
+from hsm.core.states import PRESUMED, AttemptState, Hindrance, TaskStatus
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
@@ -198,6 +198,14 @@ class Reactions:
         self._planner.accepted()
         for reused in tracker.take_duplicates():
             turn.take(reused)
+
+    @react.register
+    def _room_missed(self, item: inp.RoomMissed, turn: Turn) -> None:
+        at = self._world.now()
+        if item.reason and not turn.tracker.hindrance:
+            turn.take(ev.RecordingHindered(hindrance=Hindrance.FULL, reason=item.reason, at=at))
+        elif not item.reason and turn.tracker.hindrance:
+            turn.take(ev.RecordingResumed(at=at))
 
     @react.register
     def _snapshot_written(self, item: inp.SnapshotWritten, turn: Turn) -> None:

@@ -22,6 +22,7 @@ class Turn:
         self.started: list[Task] = []
         self.calls: list[tuple[str, Call]] = []
         self.reopened: list[str] = []
+        self.told: list[ev.Event] = []
         self.acks: list[asyncio.Future[None]] = []
 
     def take(self, event: ev.Event) -> None:
@@ -37,7 +38,7 @@ class Turn:
     @property
     def news(self) -> list[ev.Event]:
         """The events that nobody has been told of before they were durable."""
-        return [e for e in self.events if not isinstance(e, (ev.RecordingHindered, ev.RecordingResumed))]
+        return [event for event in self.events if event not in self.told]
 
     @property
     def needs_artifacts(self) -> bool:

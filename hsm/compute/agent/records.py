@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Callable, List
 
@@ -76,8 +77,7 @@ class Records:
     def wait_for_room(self, error: OSError) -> None:
         """Note that the machine lacks something for now."""
         if not self.is_stuck:
-            sys.stderr.write(f"no room, trying again: {error}\n")
-            sys.stderr.flush()
+            _say(f"no room, trying again: {error}")
         self._stuck_until = self._host.monotonic() + RETRY_S
 
     @property
@@ -104,8 +104,7 @@ class Records:
         try:
             return bool(self._syncer.done())
         except OSError as error:
-            sys.stderr.write(f"the log of records failed, going on in another: {error}\n")
-            sys.stderr.flush()
+            _say(f"the log of records failed, going on in another: {error}")
             self._renew()
             return True
 
@@ -116,3 +115,10 @@ class Records:
         if self._log.is_broken:
             self._renew()
         self._log.sync()
+
+
+def _say(text: str) -> None:
+    """Write a line to the agent's own log, which may be on the disk that is full."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
