@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hsm.cli.console import Console
 from hsm.config import Project, find_project, load_frozen
 from hsm.core import summary
 from hsm.core.epochs import Claim, holder
@@ -133,6 +134,14 @@ def look_on(world: World, tree: SweepTree) -> tuple[Look, LedgerReader]:
 
 def _look(world: World, tree: SweepTree, spec: SweepSpec, tracker: SweepTracker) -> Look:
     return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
+
+
+def warn_of_misspelt(console: Console, space: Workspace) -> None:
+    """Warn of environment variables that nearly are settings."""
+    from hsm.config.settings import misspelt
+
+    for name, near in misspelt(space.world.environment()):
+        console.warn(f"the environment variable {name} sets nothing", f"did you mean {near}?")
 
 
 def refuse_if_driven(space: Workspace, look: Look) -> None:

@@ -74,8 +74,11 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
     gridded = grid.read_grid(swept) if "sweep" in top.nodes else None
     hunted = hunts.read_hunt(hunting) if "hunt" in top.nodes else None
     constants = top.section("parameters")
-    _check_names(constants, [*grid.swept_names(swept), *hunts.space_names(hunting)])
-    examples = {**{key: node.plain() for key, node in constants.nodes.items()}, **_examples(gridded, hunted)}
+    named = [*grid.swept_names(swept), *hunts.space_names(hunting)]
+    _check_names(constants, named)
+    examples: dict[str, Value] = dict.fromkeys(name for name, _ in named)  # those with faults too
+    examples |= {key: node.plain() for key, node in constants.nodes.items()}
+    examples |= _examples(gridded, hunted)
     for section in (swept, hunting):
         rules.check_names(section, list(examples))
     program.check_placeholders(top.section("program"), runs, examples)

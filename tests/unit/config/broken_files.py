@@ -343,6 +343,20 @@ BROKEN = [
         "call in braces", gridded("{k: range(0, 1)}"), ":5:13", '"range(0"; expected a list', "quote the call"
     ),
     Broken(
+        "call in braces, a number behind it",
+        gridded("{k: range(0, 1, 0.25), n: [1]}"),
+        ":5:22",
+        "the key is an integer",
+        "quote the call before it",
+    ),
+    Broken(
+        "call of another library",
+        swept("  paired: [{g: {m: 'linspace(0, 1, 5)'}}]\n"),
+        ":6:20",
+        '"linspace(0, 1, 5)"; expected a list',
+        "there is no linspace(); there are range(",
+    ),
+    Broken(
         "name around a name", gridded("{k.a: [1], k: [1]}"), ":5:20", "`k` clashes with `k.a`", "remove one"
     ),
 ]
