@@ -630,10 +630,8 @@ async def test_a_full_disk_is_waited_out_wherever_it_strikes(
     assert result.status is SweepStatus.COMPLETE
     assert here.runs == Counter(range(1, 31))
     assert told
-    assert [type(e) for e in here.kinds(ev.RecordingHindered) + here.kinds(ev.RecordingResumed)] == [
-        ev.RecordingHindered,
-        ev.RecordingResumed,
-    ]
+    assert len(here.kinds(ev.RecordingHindered)) == len(here.kinds(ev.RecordingResumed)) > 0
+    assert result.tracker.hindrance == ""
     assert not here.tree.reserve.exists()
 
 
