@@ -82,10 +82,11 @@ def begin(project: Project) -> Answer:
 
 
 def records(project: Project) -> list[Mapping[str, Any]]:
-    """Return what the ledger holds; nothing when the sweep was never made."""
+    """Return what the ledger holds, in whatever segments; nothing when the sweep was never made."""
     answer = project.run("ledger", "export", "last", code=None, KILL_WHO="nobody")
     assert answer.code in (0, 2), answer.err
-    return [json.loads(line) for line in answer.out.splitlines()] if answer.code == 0 else []
+    found = [json.loads(line) for line in answer.out.splitlines()] if answer.code == 0 else []
+    return [record for record in found if record["t"] != "header"]
 
 
 def tree_of(project: Project) -> Path | None:

@@ -121,7 +121,7 @@ def test_a_spoilt_ledger_is_refused_and_left_as_it_is(
     spoil(tree / ".hsm")
     (tree / ".hsm" / "summary.json").unlink(missing_ok=True)
     before = contents(tree)
-    for words in COMMANDS:
+    for words in COMMANDS[:2] if spoil is make_newer else COMMANDS:  # what can be read can be exported
         check_refusal(project.run(*words, code=None), said)
     assert contents(tree) == before
 
@@ -199,6 +199,7 @@ def test_a_disk_that_is_read_only_refuses_new_sweeps_and_going_on(project: Proje
     finally:
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     project.run("sweep", "complete", str(there), "-q")
+    assert "8 sealed" in project.run("sweep", "status", str(there)).out
     assert sorted(task for task, _, _ in project.begun()) == [f"task_000{n}" for n in range(1, 9)]
 
 
