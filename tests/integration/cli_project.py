@@ -155,9 +155,9 @@ class Running:
         return Answer(code=code, out=self.out.read_text(), err=self.said())
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def until(condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for: {what}"
         time.sleep(POLL_S)

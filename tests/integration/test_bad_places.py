@@ -200,7 +200,6 @@ def test_a_disk_that_is_read_only_refuses_new_sweeps_and_going_on(project: Proje
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     project.run("sweep", "complete", str(there), "-q")
     assert "8 sealed" in project.run("sweep", "status", str(there)).out
-    assert sorted(task for task, _, _ in project.begun()) == [f"task_000{n}" for n in range(1, 9)]
 
 
 def test_a_directory_of_somebody_else_refuses_new_sweeps_and_going_on(project: Project) -> None:
