@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +12,7 @@ from hsm.compute.agent_session import AgentSession
 from hsm.compute.carrier import FileCarrier
 from hsm.compute.environment import Environment, prepare
 from hsm.core.errors import SourceError
+from hsm.core.limits import remedy
 from hsm.core.source import (
     Capabilities,
     Check,
@@ -31,13 +31,6 @@ from hsm.wire.messages import Hello, Opened, from_record
 LOW_SPACE_BYTES = 1 << 30
 AGENT_SPACE_BYTES = 1 << 20
 """With less than this an agent can hardly write its records, let alone its attempts their results."""
-
-LIMITS = {
-    errno.EMFILE: "too many files are open here: raise the limit that `ulimit -n` shows",
-    errno.ENFILE: "too many files are open on this machine: end what has them open",
-    errno.EAGAIN: "no more processes may be started: end some, or raise the limit that `ulimit -u` shows",
-}
-"""What to do where the machine lacks something other than space."""
 
 LAST_WORDS_BYTES = 4096
 LAST_WORDS_LENGTH = 200
@@ -120,7 +113,7 @@ def no_room(folder: Path, free: int | None) -> str:
 
 def lacking(files: Files, folder: Path, error: OSError) -> str:
     """Return what to do about an error that says what the machine lacks; empty where that is not known."""
-    return LIMITS.get(error.errno or 0, "") or no_room(folder, free_bytes(files, folder))
+    return remedy(error) or no_room(folder, free_bytes(files, folder))
 
 
 def silence(files: Files, log: Path, heard: int, free: int | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ HsmError
     SelectorInvalid   words that name no tasks
   SweepError        no such sweep, or not in a fit state        exit 2
   SourceError       a compute source cannot be had or used      exit 3
+  HostLacking       this machine lacks what HSM needs         exit 3
   LedgerError       the ledger cannot be read or written        exit 3
     LedgerCorrupt, LedgerNewer, LedgerPruned, LedgerFull, EngineRunning, Fenced
   MachineError      a transition that the table forbids: a bug  exit 3
@@ -97,6 +98,12 @@ class SourceError(HsmError):
     def __init__(self, source: str, message: str, *, hint: str = "", transient: bool = False) -> None:
         super().__init__(f"source '{source}': {message}", hint=hint, transient=transient)
         self.source = source
+
+
+class HostLacking(HsmError):
+    """This machine lacks what HSM itself needs in order to run."""
+
+    code = "host.lacking"
 
 
 class LedgerError(HsmError):

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from hsm.core.dispatch import LaneView
 from hsm.core.epochs import Tenure
 from hsm.core.errors import HsmError, SourceError
+from hsm.core.limits import remedy
 from hsm.core.inputs import (
     Found,
     HandedOver,
@@ -267,7 +268,9 @@ def _trouble(name: str, error: Exception) -> SourceError:
     told = lasting or [leaf for leaf in leaves if isinstance(leaf, SourceError)]
     if told:
         return told[0]
-    broken = SourceError(name, f"it broke: {type(leaves[0]).__name__}: {leaves[0]}", transient=True)
+    broken = SourceError(
+        name, f"it broke: {type(leaves[0]).__name__}: {leaves[0]}", hint=remedy(leaves[0]), transient=True
+    )
     broken.__cause__ = leaves[0]
     return broken
 

@@ -91,7 +91,7 @@ class Project:
         name = f"said-{len(list(self.root.glob('said-*.out')))}"
         with (self.root / f"{name}.out").open("wb") as out, (self.root / f"{name}.err").open("wb") as err:
             process = subprocess.Popen(
-                [str(self.hsm), *arguments],
+                [*self.prefix, str(self.hsm), *arguments],
                 cwd=self.root,
                 env=self._environment({}),
                 stdin=subprocess.DEVNULL,

@@ -150,7 +150,7 @@ def test_a_manager_that_stood_still_goes_on_where_it_was(project: Project) -> No
     running = held(project)
     os.kill(running.process.pid, signal.SIGSTOP)
     refused = project.run("sweep", "complete", "last", code=3)
-    assert f"pid {running.process.pid}, drives this sweep" in refused.err
+    assert f"pid {running.process.pid}, drives" in refused.err
     assert "hint: " in refused.err
     project.hold.unlink()
     until(lambda: len(list(project.tree().glob(".hsm/work/*/provenance.json"))) >= 3, "they have ended")
@@ -171,7 +171,7 @@ def test_an_engine_on_another_host_is_refused_while_this_one_beats(project: Proj
     """With the host and the pid that drive it; nothing of the one that runs is touched."""
     running = held(project)
     refused = elsewhere(project).run("sweep", "complete", "last", code=3)
-    assert f"on host {os.uname().nodename}, pid {running.process.pid}, drives this sweep" in refused.err
+    assert f"on host {os.uname().nodename}, pid {running.process.pid}, drives" in refused.err
     assert "its heartbeat moves" in refused.err
     FAULTS["second engines"] += 1
     project.hold.unlink()
@@ -192,10 +192,11 @@ def test_a_manager_that_was_superseded_while_it_stood_still_does_nothing_more(
     rival = elsewhere(project).start("sweep", "complete", "last", *words)
     until(lambda: len(list((project.tree() / ".hsm" / "epochs").glob("*.claim"))) == 2, "it is taken over", 100)
     os.kill(running.process.pid, signal.SIGCONT)
+    project.hold.unlink()  # so that there is something to do for the one that wakes
     answer = running.end()
     check_word(answer)
     assert "another engine took this sweep over" in answer.err
     FAULTS["take-overs"] += 1
-    project.hold.unlink()
-    rival.end()
-    finish(project, complete=True)
+    assert rival.end().code in (0, 3), rival.said()
+    project.run("sweep", "complete", "last", "-q", "--takeover")  # where the programs are, and their agent
+    finish(project, complete=False)
