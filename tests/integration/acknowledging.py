@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hsm.cli import driving
 from hsm.cli.entry import main as run_hsm
 from hsm.core import events as ev
-from hsm.core.drive import Listener
 from hsm.core.engine import SweepEngine, ignore
+from hsm.core.recorder import Listener
 from hsm.core.tracker import SweepTracker
 from hsm.core.world import World
 
@@ -25,7 +26,7 @@ TOLD_EARLY = {"recording_hindered", "recording_resumed"}
 class Acknowledging(SweepEngine):
     """An engine that writes down what it tells its listener."""
 
-    def __init__(self, world: World | None = None, *, listen: Listener = ignore) -> None:
+    def __init__(self, world: World | None = None, *, listen: Listener = ignore, **more: Any) -> None:
         file = os.open(os.environ["HSM_ACKNOWLEDGED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
         def tell(events: Sequence[ev.Event], tracker: SweepTracker) -> None:
@@ -33,7 +34,7 @@ class Acknowledging(SweepEngine):
             os.write(file, b"".join(json.dumps(record).encode() + b"\n" for record in records))
             listen(events, tracker)
 
-        super().__init__(world, listen=tell)
+        super().__init__(world, listen=tell, **more)
 
 
 def command(folder: Path) -> Path:

@@ -128,7 +128,8 @@ def check_results(project: Project, expected: Mapping[str, bytes], known: Sequen
         assert 'status: "sealed"' in (place / "status.yaml").read_text()
         assert (place / "stdout.log").read_bytes() == output
         check_bytes(place)
-    assert not list((tree / ".hsm" / "work").iterdir())
+    left = [str(path.relative_to(tree)) for path in (tree / ".hsm" / "work").rglob("*")]
+    assert not left, (left, [record for record in held if "task" in record])
 
 
 def check_bytes(place: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
     for death in cuts(whole, number):
         folder = tmp_path / f"{disk.kind}-{str(death).replace(' ', '-')}"
         project = new_project(folder, disk, death)
-        assert run_until_cut(project, disk, "sweep", "run", "points.yaml", "-q"), death
+        assert run_until_cut(project, disk, "sweep", "run", "points.yaml", "-q"), f"{death} never came"
         held = records(project)
         check_acknowledged(project, held)
         if len(death.at) > 1 and held and run_until_cut(project, disk, "sweep", "complete", "last", "-q"):
