@@ -13,7 +13,6 @@ from typing import TypeAlias
 from hsm.core.dispatch import LaneView
 from hsm.core.epochs import Tenure
 from hsm.core.errors import HsmError, SourceError
-from hsm.core.limits import remedy
 from hsm.core.inputs import (
     Found,
     HandedOver,
@@ -24,6 +23,7 @@ from hsm.core.inputs import (
     NotHandedOver,
     Seen,
 )
+from hsm.core.limits import remedy
 from hsm.core.mailbox import Mailbox
 from hsm.core.source import AttemptOrder, ComputeSource, SourceSession, SweepContext
 from hsm.core.world import World

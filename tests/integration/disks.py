@@ -65,27 +65,26 @@ class PowerlessDisk:
 
 
 def _processes() -> list[int]:
-    own = os.getpid()
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != own]
+    names = (path.name for path in Path("/proc").iterdir())
+    return [int(name) for name in names if name.isdigit() and int(name) != os.getpid()]
 
 
 def _uses(pid: int, place: Path) -> bool:
     """Tell whether a process was started for this place, works in it, or has something open there."""
-    base, prefix = f"/proc/{pid}", str(place)
+    base, prefix = Path(f"/proc/{pid}"), str(place)
     try:
-        with open(f"{base}/stat") as file:
-            if file.read().rpartition(") ")[2][:1] in "ZX":
-                return False
-        words = Path(f"{base}/cmdline").read_bytes() + Path(f"{base}/environ").read_bytes()
-        links = [f"{base}/cwd", *(f"{base}/fd/{name}" for name in os.listdir(f"{base}/fd"))]
+        if (base / "stat").read_text().rpartition(") ")[2][:1] in "ZX":
+            return False
+        words = (base / "cmdline").read_bytes() + (base / "environ").read_bytes()
+        links = [base / "cwd", *(base / "fd").iterdir()]
     except OSError:
         return False
     return prefix.encode() + b"/" in words or any(_target(link).startswith(prefix) for link in links)
 
 
-def _target(link: str) -> str:
+def _target(link: Path) -> str:
     try:
-        return os.readlink(link)
+        return str(link.readlink())
     except OSError:
         return ""
 

@@ -25,7 +25,8 @@ program:
     - sh
     - -c
     - >-
-      echo $HSM_TASK_ID >> "$HSM_PROJECT/ran"; echo "out of {{k}}"; yes {{k}} | head -c {BYTES} > results/bytes;
+      echo $HSM_TASK_ID >> "$HSM_PROJECT/ran"; echo "out of {{k}}";
+      yes {{k}} | head -c {BYTES} > results/bytes;
       echo '{{{{"score": {{k}}}}}}' > metrics.json
 hunt:
   hunter: evolution
@@ -60,8 +61,6 @@ class Death:
             "KILL_UNDER": under,
         }
         return found if cut is None else {**found, "KILL_CUT": str(cut)}
-
-
 
 
 def write_project(folder: Path) -> None:
@@ -115,7 +114,9 @@ def ran(project: Project) -> Counter[str]:
         return Counter()
 
 
-def check_results(project: Project, expected: Mapping[str, bytes], known: Sequence[Mapping[str, Any]]) -> None:
+def check_results(
+    project: Project, expected: Mapping[str, bytes], known: Sequence[Mapping[str, Any]]
+) -> None:
     """Check every result byte by byte, and that the ledger holds what it held, and seals each task once."""
     held = records(project)
     assert held[: len(known)] == list(known)
@@ -145,7 +146,7 @@ def check_bytes(place: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undisturbed:
-    """What a run does in which nobody dies: the acts of manager, agent and of a manager that only looks again."""
+    """What a run does in which nobody dies: the acts of manager and agent, and each task's output."""
 
     acts: Mapping[str, Sequence[str]]
     outputs: Mapping[str, bytes]

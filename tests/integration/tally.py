@@ -3,4 +3,4 @@
 from collections import Counter
 
 FAULTS: Counter[str] = Counter()
-"""What was done, in words, and how often. A test that finds something lost or doubled fails, so neither is here."""
+"""What was done, in words, and how often. What is lost or doubled fails a test, so it is not here."""

@@ -1,4 +1,4 @@
-"""Sweeps that are damaged, foreign, copied or in places where nobody may write: one clear error, nothing changed."""
+"""Sweeps that are damaged, foreign, copied, or where nobody may write: one clear error, nothing changed."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def contents(root: Path) -> dict[str, object]:
     """Return everything there is below a directory: kinds, bytes, and when each was written."""
     found: dict[str, object] = {}
     for path in sorted(root.rglob("*")):
-        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else None
         found[str(path.relative_to(root))] = (path.lstat().st_mtime_ns, content)
     return found
 

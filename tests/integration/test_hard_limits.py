@@ -1,6 +1,6 @@
 """Too few files and processes, a clock that jumps, managers that stand still or are told to go, and rivals.
 
-Each ends in one clear message, and loses nothing: `hsm sweep complete` ends the sweep with each task run once.
+Each ends in one clear message and loses nothing: `hsm sweep complete` ends the sweep, each task run once.
 """
 
 import os
@@ -21,8 +21,8 @@ TASKS = 6
 SWEEP = """\
 name: heat
 program:
-  command: [sh, -c, 'echo "$HSM_TASK_ID $HSM_ATTEMPT $$" >> "$HSM_PROJECT/begun.txt"; while [ -e "$HSM_PROJECT/hold" ];
-    do sleep 0.02; done; echo {k} > results/k']
+  command: [sh, -c, 'echo "$HSM_TASK_ID $HSM_ATTEMPT $$" >> "$HSM_PROJECT/begun.txt";
+    while [ -e "$HSM_PROJECT/hold" ]; do sleep 0.02; done; echo {k} > results/k']
 sweep: {grid: {k: [1, 2, 3, 4, 5, 6]}}
 sources: [local:3]
 """
@@ -64,7 +64,9 @@ def finish(project: Project, *, complete: bool) -> None:
 @pytest.mark.parametrize("files", range(6, 26) if IS_NIGHT else [8, 10, 12, 14, 18])
 def test_too_few_open_files_are_one_clear_word(project: Project, files: int) -> None:
     """Wherever the limit is met it is said what to raise; with more of them everything runs, once."""
-    answer = limited(project, "prlimit", f"--nofile={files}").run("sweep", "run", "heat.yaml", "-q", code=None)
+    answer = limited(project, "prlimit", f"--nofile={files}").run(
+        "sweep", "run", "heat.yaml", "-q", code=None
+    )
     if answer.code != 0:
         check_word(answer)
         assert "ulimit -n" in answer.err
@@ -126,7 +128,9 @@ def test_a_signal_is_answered_and_what_runs_goes_on(project: Project, number: si
     assert answer.code == 130
     assert "Traceback" not in answer.err
     if number is not signal.SIGHUP:  # of a terminal that is gone there is nobody to read it
-        assert answer.err.count("stopping: no new attempts; 3 running attempts are finished by the agent") == 1
+        assert (
+            answer.err.count("stopping: no new attempts; 3 running attempts are finished by the agent") == 1
+        )
         assert "hsm sweep complete" in answer.err
     FAULTS["managers told to go"] += 1
     project.hold.unlink()
@@ -183,14 +187,16 @@ def test_an_engine_on_another_host_is_refused_while_this_one_beats(project: Proj
 def test_a_manager_that_was_superseded_while_it_stood_still_does_nothing_more(
     project: Project, way: str
 ) -> None:
-    """Another host takes the sweep; the one that wakes says that it was superseded, and nothing is doubled."""
+    """Another host takes the sweep; the one that wakes says that it was superseded. Nothing is doubled."""
     if way == "silence" and not IS_NIGHT:
         pytest.skip("BY NIGHT: a heartbeat must stand still for a minute")
     running = held(project)
     os.kill(running.process.pid, signal.SIGSTOP)
     words = ["--takeover"] if way == "--takeover" else []
     rival = elsewhere(project).start("sweep", "complete", "last", *words)
-    until(lambda: len(list((project.tree() / ".hsm" / "epochs").glob("*.claim"))) == 2, "it is taken over", 100)
+    until(
+        lambda: len(list((project.tree() / ".hsm" / "epochs").glob("*.claim"))) == 2, "it is taken over", 100
+    )
     os.kill(running.process.pid, signal.SIGCONT)
     project.hold.unlink()  # so that there is something to do for the one that wakes
     answer = running.end()

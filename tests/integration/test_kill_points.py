@@ -174,8 +174,8 @@ def test_recovery_may_be_killed_as_often_as_anything_else(
 WAITING = """\
 name: waiting
 program:
-  command: [sh, -c, 'echo $HSM_TASK_ID $HSM_ATTEMPT $$ >> "$HSM_PROJECT/begun.txt"; while [ -e "$HSM_PROJECT/hold" ];
-    do sleep 0.02; done; echo {k} > results/k']
+  command: [sh, -c, 'echo $HSM_TASK_ID $HSM_ATTEMPT $$ >> "$HSM_PROJECT/begun.txt";
+    while [ -e "$HSM_PROJECT/hold" ]; do sleep 0.02; done; echo {k} > results/k']
 sweep: {grid: {k: [1, 2, 3, 4, 5, 6]}}
 max_failure_rate: 1.0
 sources: [local:3]
@@ -233,7 +233,9 @@ CANCELS = range(1, 61) if IS_NIGHT else range(1, 61, 15)
 
 
 @pytest.mark.parametrize("at", CANCELS)
-def test_a_cancel_that_is_killed_leaves_nothing_half_ended(tmp_path: Path, hsm_command: Path, at: int) -> None:
+def test_a_cancel_that_is_killed_leaves_nothing_half_ended(
+    tmp_path: Path, hsm_command: Path, at: int
+) -> None:
     """Asked once more, everything is gone; whatever the first one recorded is still there."""
     death = Death(who="manager", at=(at,), side=SIDES[at % 3])
     environment = death.environment(tmp_path / "dead", "/sweeps/outputs")

@@ -121,7 +121,7 @@ def check_acknowledged(project: Project, held: Sequence[Mapping[str, Any]]) -> N
 def test_a_power_cut_loses_nothing_that_was_acknowledged(
     tmp_path: Path, disk: PowerlessDisk, whole: Undisturbed, number: int
 ) -> None:
-    """Every event and every byte is there; `complete` ends the sweep with each result once, as if nothing was."""
+    """Every event and every byte is there; `complete` ends the sweep as if nothing was, each result once."""
     for death in cuts(whole, number):
         folder = tmp_path / f"{disk.kind}-{str(death).replace(' ', '-')}"
         project = new_project(folder, disk, death)

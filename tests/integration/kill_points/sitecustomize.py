@@ -5,8 +5,8 @@ KILL_UNDER  a part of the paths on which acts are counted
 KILL_AT     numbers of acts: the first process of that role dies at the first of them, the next process at the
             second, and so on; those after the last number live
 KILL_SIDE   `before`, `within` (half of a write) or `after` the act
-KILL_MARK   `MARK.0`, `MARK.1`, ... are made at each death. A process that lives leaves `MARK.acts`: one line for
-            each of its acts, with what was done to which path, and the events in what was written
+KILL_MARK   `MARK.0`, `MARK.1`, ... are made at each death. A process that lives leaves `MARK.acts`: one line
+            for each of its acts, with what was done to which path, and the events in what was written
 KILL_CUT    a mounted file system that loses its power with the process: what was not synced is gone
 """
 
