@@ -3,10 +3,10 @@
     python benchmarks/adoption.py [--tasks 1000] [--sleep 90]
 
 Each program says that it begins and sleeps. When all have begun, the manager gets `kill -9`, however little
-of that it has recorded; `hsm sweep complete` is started at once and the clock with it. It stops when the ledger
-shows the new engine, its source open, and every program known to run. Then the sweep is let come to its end:
-every task must be sealed, and every program must have begun once. Beside it: how long the bare start of so
-many sleeping processes takes here.
+of that it has recorded; `hsm sweep complete` is started at once and the clock with it. It stops when the
+ledger shows the new engine, its source open, and every program known to run. Then the sweep is let come to
+its end: every task must be sealed, and every program must have begun once. Beside it: how long the bare start
+of so many sleeping processes takes here.
 """
 
 from __future__ import annotations
