@@ -23,6 +23,7 @@ SILENT_S = 5.0
 TASK_TONES = {
     TaskStatus.SEALED: Tone.GOOD,
     TaskStatus.REUSED: Tone.GOOD,
+    TaskStatus.CORRUPT: Tone.BAD,
     TaskStatus.FAILED: Tone.BAD,
     TaskStatus.CANCELLED: Tone.WARN,
     TaskStatus.COLLECTING: Tone.ACTIVE,
@@ -46,7 +47,11 @@ SWEEP_WORDS = {
     SweepStatus.STOPPED: "stopped",
     SweepStatus.CANCELLED: "cancelled",
 }
-TASK_WORDS = {TaskStatus.RECEIVED: "waiting", TaskStatus.SCHEDULED: "queued"}
+TASK_WORDS = {
+    TaskStatus.RECEIVED: "waiting",
+    TaskStatus.SCHEDULED: "queued",
+    TaskStatus.CORRUPT: "corrupt at rest",
+}
 BAR_ORDER = tuple(TASK_TONES)
 
 

@@ -130,7 +130,8 @@ class Exit:
 class Attempt:
     """One execution of a task. Times are seconds since the epoch, for show only.
 
-    `collected_at` is when its evidence was home: sealed, or kept as that of a failure.
+    `collected_at` is when its evidence was home: sealed, or kept as that of a failure. `damage` says which of
+    its files were found damaged at rest, `divergence` which of its results are not those of another attempt.
     """
 
     number: int
@@ -146,6 +147,8 @@ class Attempt:
     manifest: str | None = None
     cause: Cause | None = None
     reason: str = ""
+    damage: str = ""
+    divergence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,6 +244,8 @@ def _attempt_status(attempt: Attempt) -> dict[str, Any]:
         "ended_at": moment(attempt.ended_at),
         "cause": attempt.cause and str(attempt.cause),
         "provenance_sha256": attempt.manifest,
+        "damage": attempt.damage or None,
+        "divergence": attempt.divergence or None,
     }
     if attempt.exit is not None:
         known["exit_code"] = attempt.exit.code

@@ -16,7 +16,7 @@ from hsm.core.ledger import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan
-from hsm.core.segments import segments
+from hsm.core.segments import holds_findings, segments
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.tree import SweepTree
@@ -44,7 +44,8 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
     """
     reader = LedgerReader(files, tree)
     last_epoch = max((int(path.name[:6]) for path in segments(files, tree)), default=0)
-    fold = _TaskFold(files, tree, spec, last_epoch=last_epoch)
+    is_touched = any(holds_findings(files, path) for path in segments(files, tree))
+    fold = _TaskFold(files, tree, spec, last_epoch=last_epoch, is_touched=is_touched)
     for event in reader.events():
         fold.take(event)
         yield from fold.due()
@@ -54,11 +55,14 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
 class _TaskFold:
     """The tasks as far as the ledger has been read, and how many of them have been told."""
 
-    def __init__(self, files: Files, tree: SweepTree, spec: SweepSpec, *, last_epoch: int) -> None:
+    def __init__(
+        self, files: Files, tree: SweepTree, spec: SweepSpec, *, last_epoch: int, is_touched: bool = False
+    ) -> None:
         self._files = files
         self._tree = tree
         self._budget = spec.retry
         self._last_epoch = last_epoch
+        self._for_ever = frozenset[TaskStatus]() if is_touched else _FOR_EVER
         self._epoch = 0
         self._may_reopen = True
         self._tasks: list[Task] = []
@@ -139,8 +143,8 @@ class _TaskFold:
         return Settled(task, task if task.reuses is None else self._task(task.reuses))
 
     def _is_settled(self, task: Task) -> bool:
-        if task.status in _FOR_EVER:
+        if task.status in self._for_ever:
             return True
-        if not task.status.is_final or self._may_reopen:
+        if not task.status.is_final or self._may_reopen or not self._for_ever:
             return False
         return task.attempt is None or task.attempt.state not in _PRESUMED

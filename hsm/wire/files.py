@@ -325,7 +325,7 @@ def _name(entry: "os.DirEntry[str]") -> Name:
 
 
 def _make_read_only(fd: int, mode: int) -> None:
-    """Take the right to write away from everybody; a file system or an owner that does not let us is no error."""
+    """Take the right to write away from everybody, unless file system or owner does not let us."""
     try:
         os.fchmod(fd, stat.S_IMODE(mode) & ~0o222)
     except OSError as error:

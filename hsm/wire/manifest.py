@@ -148,18 +148,25 @@ class Mismatch(NamedTuple):
     is_missing: bool = False
 
 
-def read(
-    files: Files, directory: str, report_sha256: str, *, protect: bool = False
-) -> "List[Entry] | Mismatch":
+class Listed(NamedTuple):
+    """The manifest of an attempt, and the names of what it lists beside: links, and what was ignored."""
+
+    entries: List[Entry]
+    beside: List[str]
+
+
+def read(files: Files, directory: str, report_sha256: str, *, protect: bool = False) -> "Listed | Mismatch":
     """Return the manifest in an attempt's provenance report, whose SHA-256 its exit record tells."""
     try:
         report = _report(files, directory, protect=protect)
         if sha256_hex(report) != report_sha256:
             return Mismatch(REPORT, "its SHA-256 is not the one in the exit record")
-        return [_entry(item) for item in json.loads(report)["artifacts"]]
+        content = json.loads(report)
+        beside = [*content.get("links", ()), *content.get("ignored", ())]
+        return Listed([_entry(item) for item in content["artifacts"]], beside)
     except FileNotFoundError as error:
         return Mismatch(REPORT, f"cannot be read: {error.strerror}", is_missing=True)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Mismatch(REPORT, f"cannot be read: {error}")
 
 
@@ -232,7 +239,14 @@ def _check(files: Files, directory: str, entry: Entry, *, protect: bool) -> Opti
 
 def verify(files: Files, directory: str, report_sha256: str) -> "List[Entry] | Mismatch":
     """Return an attempt's manifest after protecting and reading every byte of it, or what does not agree."""
-    entries = read(files, directory, report_sha256, protect=True)
-    if isinstance(entries, Mismatch):
-        return entries
-    return next(mismatches(files, directory, entries, protect=True), None) or entries
+    listed = read(files, directory, report_sha256, protect=True)
+    if isinstance(listed, Mismatch):
+        return listed
+    return next(mismatches(files, directory, listed.entries, protect=True), None) or listed.entries
+
+
+def extras(files: Files, directory: str, listed: Listed) -> List[str]:
+    """Return what lies in an attempt's directory and is in no manifest, nor the manager's."""
+    known = {entry.path for entry in listed.entries}.union(listed.beside)
+    found = find(files, directory)
+    return sorted({*found.sizes, *found.links, *found.ignored} - known)

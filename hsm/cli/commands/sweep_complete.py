@@ -11,11 +11,11 @@ from hsm.api.origin import project_of
 from hsm.cli import forms, options, words
 from hsm.cli.console import Console, Tone
 from hsm.cli.workspace import Look, Workspace, refuse_if_driven, some_tasks, study
-from hsm.core.completion import REOPENABLE, CompletionPlan, Fate, plan_completion
+from hsm.core.completion import CompletionPlan, Fate, plan_completion
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.job import Wishes
 from hsm.core.monitor import expected_tasks
-from hsm.core.states import TaskStatus
+from hsm.core.states import REOPENABLE, TaskStatus
 
 MEANINGS = {
     Fate.COLLECT: "ended; their results are brought home",
@@ -94,7 +94,7 @@ def _to_retry(space: Workspace, look: Look, words_: tuple[str, ...]) -> list[int
     again = [index for index in chosen if look.tracker.task(index).status in REOPENABLE]
     if not again:
         hint = f"`{space.command('sweep status ID --tasks failed', look.tree)}` shows those that did"
-        raise SweepError(f"none of {','.join(words_)} failed or was cancelled", hint=hint)
+        raise SweepError(f"none of {','.join(words_)} failed, was cancelled or is corrupt", hint=hint)
     return again
 
 

@@ -329,9 +329,9 @@ def test_every_mismatch_is_told_not_only_the_first(attempt: Path) -> None:
     digest = sealed(attempt)
     (attempt / "metrics.json").write_bytes(b'{"f": 2.0}')
     (attempt / "params.yaml").unlink()
-    entries = manifest.read(Files(), str(attempt), digest)
-    assert isinstance(entries, list)
-    found = list(manifest.mismatches(Files(), str(attempt), entries))
+    listed_ = manifest.read(Files(), str(attempt), digest)
+    assert isinstance(listed_, manifest.Listed)
+    found = list(manifest.mismatches(Files(), str(attempt), listed_.entries))
     assert [(item.path, item.is_missing) for item in found] == [
         ("metrics.json", False),
         ("params.yaml", True),
