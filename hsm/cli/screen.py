@@ -222,6 +222,9 @@ def failures(now: Progress, glyphs: Glyphs, shown: int = SHOWN_FAILURES) -> Iter
         count = words.plural(sum(group.count for group in rest), "attempt")
         kinds = words.plural(len(rest), "more kind")
         yield labelled("", (f"{kinds}, {count}: `hsm monitor errors`", Tone.DIM))
+    if now.diverged:
+        told = f"{words.plural(now.diverged, 'attempt')} ended with other results than the one that counts"
+        yield labelled("divergent", (told, Tone.WARN))
     if now.stopped:
         yield labelled("stopped", (now.stopped, Tone.BAD))
 

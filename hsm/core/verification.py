@@ -141,11 +141,12 @@ def survey(files: Files, tree: SweepTree, spec: SweepSpec) -> Survey:
 
 
 def evidence(state: SweepState) -> Iterator[Evidence]:
-    """Yield every attempt whose files were found whole and sealed."""
+    """Yield every attempt whose files were found whole and sealed, but damaged results that were replaced."""
     for task in state.tasks:
         for attempt in task.attempts:
             is_whole = attempt.state in EVIDENCE and attempt.cause is not Cause.TRANSFER
-            if is_whole and attempt.manifest not in (None, manifest.NO_FILES):
+            is_replaced = attempt.state is AttemptState.CORRUPT and attempt is not task.attempt
+            if is_whole and not is_replaced and attempt.manifest not in (None, manifest.NO_FILES):
                 yield Evidence(task, attempt)
 
 
@@ -210,7 +211,12 @@ def _findings(files: Files, directory: str, attempt: Attempt, sizes: list[int]) 
         return
     sizes.extend(entry.size for entry in listed.entries)
     yield from map(_finding, manifest.mismatches(files, directory, listed.entries))
-    for path in manifest.extras(files, directory, listed):
+    try:
+        names = manifest.extras(files, directory, listed)
+    except OSError as error:
+        yield Finding(path="", kind=FindingKind.MISSING, reason=f"it cannot be listed: {error.strerror}")
+        return
+    for path in names:
         yield Finding(path=path, kind=FindingKind.EXTRA, reason="it is in no manifest")
 
 

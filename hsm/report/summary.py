@@ -49,7 +49,9 @@ def headline(view: ReportView) -> Markup:
     took = view.took_s
     spent = f" in {duration(took)}" if took is not None else ""
     failed = sum(task.status is TaskStatus.FAILED for task in view.tasks)
+    corrupt = sum(task.status is TaskStatus.CORRUPT for task in view.tasks)
     bad = f", {failed:,} failed" if failed else ""
+    bad += f", {corrupt:,} corrupt at rest" if corrupt else ""
     opening = f"{done:,} of {count(len(view.tasks), 'task')} have a result{bad}{spent}."
     best = view.best()
     if not best or view.spec.hunt is None:

@@ -21,7 +21,7 @@ MEANINGS = {
     Fate.COLLECT: "ended; their results are brought home",
     Fate.ADOPT: "were handed over; they are taken up, not run again",
     Fate.RUN: "wait for an attempt",
-    Fate.RERUN: "failed or were cancelled; they are tried again",
+    Fate.RERUN: "failed, were cancelled or are corrupt; they are tried again",
 }
 
 
@@ -39,7 +39,7 @@ MEANINGS = {
     "retry",
     multiple=True,
     metavar="TASKS",
-    help="Of those, try only these again: 3, 20-30, failed, ...",
+    help="Of those, or of corrupt ones, try only these again: 3, 20-30, corrupt, ...",
 )
 @click.option("--takeover", is_flag=True, help="Go on although an engine on another host may be alive.")
 @options.max_tasks
@@ -129,7 +129,10 @@ def _rows(look: Look, plan: CompletionPlan) -> Iterator[tuple[str, int, str]]:
     kept = counts[TaskStatus.SEALED] + counts[TaskStatus.REUSED]
     yield str(Fate.KEEP), kept, "have their result"
     yield from ((str(fate), plan.count(fate), meaning) for fate, meaning in MEANINGS.items())
-    left = plan.count(Fate.KEEP) - kept
+    kept_tasks = map(look.tracker.task, plan.fates[Fate.KEEP]) if counts[TaskStatus.CORRUPT] else ()
+    corrupt = sum(task.status is TaskStatus.CORRUPT for task in kept_tasks)
+    yield "corrupt", corrupt, "have a damaged result; `--retry corrupt` runs them again"
+    left = plan.count(Fate.KEEP) - kept - corrupt
     yield "leave", left, "failed or were cancelled; `--retry-failed` tries them again"
     yield "propose", _further(look, plan), "may still be proposed by the hunter"
 

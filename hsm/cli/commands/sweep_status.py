@@ -79,6 +79,9 @@ def notice(space: Workspace, look: Look) -> str:
         who = look.claim.who
         is_here = space.world.is_alive(who) is not None
         return "" if is_here else f"its engine is on {who.host}, pid {who.pid}, and cannot be seen from here"
+    if look.tracker.counts[TaskStatus.CORRUPT]:
+        again = space.command("sweep complete ID --retry corrupt", look.tree)
+        return f"damaged results can be run again: {again}"
     if look.status is SweepStatus.PARTIAL:
         return f"no engine drives it; go on: {space.command('sweep complete ID', look.tree)}"
     return ""
