@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hsm.core import events as ev
 from hsm.core.ledger import Ledger
@@ -74,7 +75,7 @@ class Resting:
 
 def ending(tree: SweepTree, task: int, number: int = 1, *, cause: Cause | None = None) -> list[ev.Event]:
     """Leave the files of an attempt in the task's place, and return the events of its whole life."""
-    who = {"task": task, "attempt": number}
+    who: dict[str, Any] = {"task": task, "attempt": number}
     digest = leave(
         tree.task(task), **{"metrics.json": b'{"f": %d}' % task, "results/x.bin": b"%d" % task * 99}
     )

@@ -1,4 +1,4 @@
-"""The seal of a sweep: one hash over all results, in the ledger and beside it; changes of either are found."""
+"""The seal of a sweep: one hash over its results, in the ledger and beside it; any change is found."""
 
 from __future__ import annotations
 
