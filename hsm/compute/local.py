@@ -176,6 +176,7 @@ class _LocalSession(AgentSession):
             gpus=visible_gpus(self._world.files, self._environment),
             grace_s=context.grace_s,
             program=dict(context.program),
+            prev=self._disk.prev,
         )
         await self._disk.send([hello])
 

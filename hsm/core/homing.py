@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from hsm.core.collector import Ended, judge
-from hsm.core.errors import SourceError
-from hsm.core.events import AttemptFailed, AttemptSealed
-from hsm.core.inputs import Input, Judged, LaneFailed
+from hsm.core.divergence import Rival, divergence_of
+from hsm.core.epochs import Tenure
+from hsm.core.events import AttemptFailed, AttemptSealed, ResultsDiverged
+from hsm.core.inputs import Input, Judged
 from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
-from hsm.core.model import Task
+from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector
 from hsm.core.tracker import Order
 from hsm.core.world import World
 
+Verdict: TypeAlias = AttemptSealed | AttemptFailed
+
 
 class Homing:
-    """Collects and projects in the background. `pending` attempts have been ordered and not yet judged."""
+    """Collects and projects in the background. `pending` has the tokens of what is being collected."""
 
     def __init__(
-        self, world: World, projector: Projector, lanes: Mapping[str, Lane], post: Callable[[Input], None]
+        self,
+        world: World,
+        projector: Projector,
+        lanes: Mapping[str, Lane],
+        tenure: Tenure,
+        post: Callable[[Input], None],
     ) -> None:
-        self.pending = 0
+        self.pending: set[str] = set()
         self._world = world
         self._projector = projector
         self._lanes = lanes
+        self._tenure = tenure
         self._post = post
-        self._ended: Mailbox[Ended] = Mailbox()
+        self._ended: Mailbox[Ended | Rival] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
 
-    def collect_later(self, task: Task, directory: Path) -> None:
-        """Have the task's latest attempt, which has ended, brought home and judged."""
-        if task.attempt is not None:
-            self.pending += 1
-            self._ended.put(Ended(task, task.attempt, directory))
+    def collect_later(self, task: Task, attempt: Attempt, directory: Path) -> None:
+        """Have an attempt that has exited brought home and judged, unless it is being brought home."""
+        if attempt.token not in self.pending:
+            self.pending.add(attempt.token)
+            self._ended.put(Ended(task, attempt, directory))
 
-    def delivered(self, count: int) -> None:
-        """Note that verdicts have been folded."""
-        self.pending -= count
+    def compare_later(self, task: Task, attempt: Attempt, other: Attempt) -> None:
+        """Have the results of an attempt, which has ended, compared with those of another one of its task."""
+        if attempt.token not in self.pending:
+            self.pending.add(attempt.token)
+            self._ended.put(Rival(task, attempt, other))
+
+    def delivered(self, tokens: Iterable[str]) -> None:
+        """Note that nothing more comes of these: verdicts have been folded, or they did not come home."""
+        self.pending.difference_update(tokens)
 
     def project_later(self, item: Order | Task) -> None:
         """Have an order carried out in `tasks/`, or a running task linked there."""
@@ -53,11 +69,19 @@ class Homing:
     async def collect(self) -> None:
         """Bring home and judge until cancelled."""
         while True:
-            home = [ended for ended in await self._ended.take() if await self._fetch(ended)]
+            ended = await self._ended.take()
+            home = [one for one in ended if await self._fetch(one)]
             # Posted even when empty: that less is pending may be what the engine waits for.
-            self._post(Judged(await self._world.blocking(self._judge, home) if home else ()))
+            verdicts, found = await self._world.blocking(self._look_at, home) if home else ((), ())
+            self._post(Judged([one.attempt.token for one in ended], verdicts, found))
 
-    def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
+    def _look_at(self, home: Sequence[Ended | Rival]) -> tuple[list[Verdict], list[ResultsDiverged]]:
+        at, files = self._world.now(), self._world.files
+        rivals = [one for one in home if isinstance(one, Rival)]
+        found = [divergence_of(files, self._projector, one, at) for one in rivals]
+        return self._judge([one for one in home if isinstance(one, Ended)]), [one for one in found if one]
+
+    def _judge(self, ended: Sequence[Ended]) -> list[Verdict]:
         at = self._world.now()
         return [judge(self._world.files, self._located(item), at) for item in ended]
 
@@ -67,19 +91,18 @@ class Homing:
             return ended
         return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
 
-    async def _fetch(self, ended: Ended) -> bool:
-        """Bring one attempt home; when its source fails it stays as it is, for a later engine to collect."""
+    async def _fetch(self, ended: Ended | Rival) -> bool:
+        """Bring one attempt home; when its source fails it stays as it is until the source is back."""
         attempt = ended.attempt
         lane = self._lanes.get(attempt.source)
-        if lane is not None and lane.is_open:
-            try:
-                await lane.session.fetch(attempt.ref or attempt.token, ended.directory)
-            except SourceError as error:
-                self._post(LaneFailed(lane.name, error))
-            else:
-                return True
-        self.pending -= 1
-        return False
+        return lane is not None and await lane.fetch(attempt.ref or attempt.token, self._home_of(ended))
+
+    def _home_of(self, ended: Ended | Rival) -> Path:
+        return (
+            ended.directory
+            if isinstance(ended, Ended)
+            else self._projector.directory(ended.task, ended.attempt)
+        )
 
     async def project(self) -> None:
         """Write what people read, until there is no more."""
@@ -89,5 +112,6 @@ class Homing:
             await self._world.blocking(self._write, [item for item in items if item is not None])
 
     def _write(self, items: Sequence[Order | Task]) -> None:
+        self._tenure.check_now()
         self._projector.link([item for item in items if isinstance(item, Task)])
         self._projector.apply([item for item in items if not isinstance(item, Task)])

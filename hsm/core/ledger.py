@@ -18,10 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hsm._version import __version__
-from hsm.core.epochs import HELD, Claim, claim_epoch, holder, running
+from hsm.core.epochs import HELD, Claim, check_epoch, take
 from hsm.core.errors import (
     EngineRunning,
-    Fenced,
     LedgerCorrupt,
     LedgerError,
     LedgerFull,
@@ -218,19 +217,16 @@ class Ledger:
         *,
         socket: str,
         released: int,
-        takeover: bool,
+        dead: int = 0,
     ) -> Ledger:
-        """Claim the next epoch and begin its segment where `reader`, which has read everything, stands.
+        """Claim the next epoch (`epochs.take`) and begin its segment where `reader` stands, having read all.
 
         Raises:
             EngineRunning: another engine drives the sweep.
             LedgerError: the tree cannot be written.
         """
-        current = holder(world, tree, released=released)
-        if current is not None and (not takeover or world.is_alive(current.who)):
-            raise running(world, current)
         try:
-            claim = claim_epoch(world, tree, socket)
+            claim = take(world, tree, socket=socket, released=released, dead=dead)
             if next(reader.events(), None) is not None:
                 raise EngineRunning("another engine was at this sweep just now", transient=True)
             _keep_torn(world.files, tree, reader)
@@ -268,14 +264,7 @@ class Ledger:
         self._log.sync()
 
     def _check_epoch(self) -> None:
-        """Stop at once when a newer engine has taken the sweep."""
-        names = self._world.files.list(str(self._tree.epochs))
-        newest = max(int(name[:6]) for name in names if name.endswith(".claim"))
-        if newest > self.claim.epoch:
-            raise Fenced(
-                f"another engine took this sweep over, as epoch {newest}",
-                hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
-            )
+        check_epoch(self._world.files, self._tree, self.claim)
 
     def _rotate(self) -> None:
         full = self._log

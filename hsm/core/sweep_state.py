@@ -52,6 +52,7 @@ class SweepState:
         self.endings: deque[float] = deque(maxlen=PACE_EVENTS)
         self._ready = ReadyQueue()
         self._tokens: dict[str, tuple[int, int]] = {}
+        self._presumed: dict[str, tuple[int, int]] = {}
 
     def task(self, index: int) -> Task:
         """Return the task with this index.
@@ -64,12 +65,12 @@ class SweepState:
         return self.tasks[index - 1]
 
     def by_token(self, token: str) -> tuple[Task, int] | None:
-        """Return the task and the attempt number of a token of an attempt that is not over."""
-        found = self._tokens.get(token)
+        """Return the task and the attempt number of a token of an attempt that is not proved to be over."""
+        found = self._tokens.get(token) or self._presumed.get(token)
         return None if found is None else (self.task(found[0]), found[1])
 
     def live(self) -> list[Task]:
-        """Return the tasks whose latest attempt is not over, in order."""
+        """Return the tasks that have an attempt which is not over, in order."""
         return [self.task(index) for index in sorted({index for index, _ in self._tokens.values()})]
 
     def ready(self, limit: int) -> list[Task]:

@@ -13,10 +13,10 @@ from typing import TypeAlias, assert_never
 from hsm.core import events as ev
 from hsm.core.intake import Intake, PlanReader
 from hsm.core.machine import Command, Step, reopen, request_cancel, step
-from hsm.core.model import Task
+from hsm.core.model import Attempt, Task
 from hsm.core.scoring import beats
 from hsm.core.spec import SweepSpec
-from hsm.core.states import REOPENABLE, TaskStatus
+from hsm.core.states import PRESUMED, REOPENABLE, TaskStatus
 from hsm.core.sweep_state import SweepState
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
@@ -27,7 +27,13 @@ _FOUND_LATER = (ev.ArtifactsDamaged, ev.ArtifactsRestored, ev.ArtifactsVerified)
 _BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
 _SealEvent: TypeAlias = ev.SweepSealed | ev.ArtifactsVerified
 _EngineEvent: TypeAlias = (
-    _SealEvent | ev.EngineStarted | ev.EngineStopped | ev.SourceOpened | ev.SourceFailed | ev.CursorMoved
+    _SealEvent
+    | ev.EngineStarted
+    | ev.EngineStopped
+    | ev.SourceOpened
+    | ev.SourceFailed
+    | ev.ZombieFound
+    | ev.CursorMoved
 )
 
 
@@ -52,8 +58,8 @@ class SweepTracker(SweepState):
         self.counts = Counter(task.status for task in tasks)
         self._ready.extend(task.index for task in tasks if task.status is TaskStatus.RECEIVED)
         for task in tasks:
-            if task.attempt is not None and task.attempt.state.is_live:
-                self._tokens[task.attempt.token] = (task.index, task.attempt.number)
+            for attempt in task.attempts:
+                self._remember(task.index, attempt)
 
     def fold(self, event: ev.Event) -> list[Order]:
         """Apply one event and return what is to be done about it.
@@ -76,6 +82,8 @@ class SweepTracker(SweepState):
         after, commands = step(before, event, self.spec.retry)
         if after is not before:
             self._put(before, after)
+            if not isinstance(event, ev.TaskReused):
+                self._count_attempt(before, after, event.attempt)
             self._note(event, after)
             self.retries += isinstance(event, _BAD_ENDINGS) and after.status is TaskStatus.RECEIVED
             if isinstance(event, ev.AttemptSealed):
@@ -85,7 +93,6 @@ class SweepTracker(SweepState):
 
     def _put(self, before: Task, after: Task) -> None:
         self.tasks[after.index - 1] = after
-        self._count_attempt(before, after)
         if before.status is after.status:
             return
         self.counts[before.status] -= 1
@@ -102,19 +109,22 @@ class SweepTracker(SweepState):
             if best is None or beats(found, best.score, self.spec.hunt.objective.direction):
                 self.improvements.append(Best(found, task.index))
 
-    def _count_attempt(self, before: Task, after: Task) -> None:
-        old, new = before.attempt, after.attempt
-        if new is None:
-            return
-        same = old is not None and old.number == new.number
-        was = old.state if same and old else None
-        if was is new.state:
-            return
-        self._source(new.source).count(was, new.state)
-        if new.state.is_live:
-            self._tokens[new.token] = (after.index, new.number)
+    def _count_attempt(self, before: Task, after: Task, number: int) -> None:
+        was = before.attempts[number - 1].state if number <= len(before.attempts) else None
+        attempt = after.attempts[number - 1]
+        if was is not attempt.state:
+            self._source(attempt.source).count(was, attempt.state)
+            self._remember(after.index, attempt)
+
+    def _remember(self, index: int, attempt: Attempt) -> None:
+        """Keep the token of an attempt of which something may still be heard."""
+        known = self._tokens if attempt.state.is_live else self._presumed
+        other = self._presumed if attempt.state.is_live else self._tokens
+        other.pop(attempt.token, None)
+        if attempt.state.is_live or attempt.state in PRESUMED:
+            known[attempt.token] = (index, attempt.number)
         else:
-            self._tokens.pop(new.token, None)
+            known.pop(attempt.token, None)
 
     def _note(self, event: ev.TaskEvent, after: Task) -> None:
         if isinstance(event, _TOLD_BY_SOURCE):
@@ -150,26 +160,32 @@ class SweepTracker(SweepState):
                 self._source(event.source).opened(event.slots)
                 self._source(event.source).heard(event.at)
             case ev.SourceFailed():
-                self._source(event.source).closed(event.reason)
+                self._source(event.source).closed(event.reason, paused=event.paused)
+            case ev.ZombieFound():
+                pass  # told, and no part of the sweep
             case ev.EngineStarted():
                 self.engine, self.epoch, self.stopped = event, event.epoch, ""
                 self.outcomes.clear()
                 self._close_sources()
             case ev.EngineStopped():
                 self._close_sources()
-            case ev.SweepSealed():
-                self.sealed = event
-            case ev.ArtifactsVerified():
-                self.verified = event
+            case ev.SweepSealed() | ev.ArtifactsVerified():
+                self._fold_seal(event)
             case _:
                 assert_never(event)
+
+    def _fold_seal(self, event: _SealEvent) -> None:
+        if isinstance(event, ev.SweepSealed):
+            self.sealed = event
+        else:
+            self.verified = event
 
     def _source(self, name: str) -> SourceState:
         return self.sources.setdefault(name, SourceState())
 
     def _close_sources(self) -> None:
         for source in self.sources.values():
-            source.open = False
+            source.open = source.paused = False
 
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)

@@ -255,9 +255,7 @@ async def record(world: World, tree: SweepTree, spec: SweepSpec, found: Verifica
     events = news(tracker, found.checked, world.now())
     if not events:
         return []
-    ledger = await world.blocking(
-        Ledger.open, world, tree, reader, socket="", released=tracker.released, takeover=False
-    )
+    ledger = await world.blocking(Ledger.open, world, tree, reader, socket="", released=tracker.released)
     try:
         said = ev.ArtifactsVerified(
             epoch=ledger.claim.epoch,

@@ -22,8 +22,8 @@ from hsm.wire.messages import (
 class Backlog:
     """Attempts that wait, in the order in which they came, and what is known of the others.
 
-    `unfinished` holds the attempts that a predecessor began and never ended. A message of an epoch older
-    than the newest one is ignored: its manager has been superseded.
+    `unfinished` holds the attempts that a predecessor began and never ended. What of a superseded manager's
+    messages counts, the inbox has decided; none of them greets or closes after a newer one has greeted.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,8 @@ class Backlog:
 
     def hear(self, epoch: int, message: Message) -> None:
         """Take in one message of the manager that holds this epoch."""
-        if self.hello is not None and epoch < self.hello.epoch:
+        is_old = self.hello is not None and epoch < self.hello.epoch
+        if isinstance(message, (Hello, Close)) and is_old:
             return
         if isinstance(message, Hello):
             self.hello, self.closed = message, False

@@ -1,6 +1,6 @@
 """The agent's loop: read the inbox, keep the slots full, enforce limits, write records, tell who listens.
 
-    inbox/<epoch>.log ──> Backlog ──> Slots (launch, limits, end) ──> Records ──> records/<incarnation>.log
+    inbox/*.log ─> Inbox ─> Backlog ──> Slots (launch, limits, end) ──> Records ──> records/<incarnation>.log
     manager ── any byte: "look at the inbox" ──> Bell ──> any byte: "look at the records" ──> manager
 
 Records are handed to the kernel at the end of each turn and made durable by a thread while the next attempts
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from hsm._version import __version__
 from hsm.compute.agent.backlog import Backlog
@@ -20,6 +20,7 @@ from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.slots import Slots
+from hsm.wire.inbox import Inbox
 from hsm.wire.log import LogReader, LogWriter
 from hsm.wire.messages import Message, Opened, Withdrawn, from_record, to_record
 
@@ -34,7 +35,7 @@ class Paths(NamedTuple):
 
     @property
     def inbox(self) -> str:
-        """Directory of the manager's logs, one per epoch."""
+        """Directory of the managers' logs, one per session."""
         return os.path.join(self.home, "inbox")
 
     @property
@@ -60,7 +61,7 @@ class Agent:
         self._leave = leave
         self._bell = bell
         self._backlog = Backlog()
-        self._inbox: List[Tuple[int, LogReader]] = []
+        self._inbox = Inbox(host.files, paths.inbox)
         self._stopping = False
         self._idle_since: Optional[float] = None
         self._next_look = 0.0
@@ -144,15 +145,8 @@ class Agent:
             return
         self._bell.rang = False
         self._next_look = now + (self._leave.poll_s or 0.0)
-        known = {epoch for epoch, _ in self._inbox}
-        for name in self._files.list(self._paths.inbox):
-            epoch = int(name.partition(".")[0])
-            if epoch not in known:
-                self._inbox.append((epoch, LogReader(self._files, os.path.join(self._paths.inbox, name))))
-        for epoch, reader in self._inbox:
-            for record in reader.records():
-                if record.get("t") != "inbox":
-                    self._hear(epoch, from_record(record))
+        for said in self._inbox.read():
+            self._hear(said.epoch, from_record(said.record))
 
     def _hear(self, epoch: int, message: Message) -> None:
         before = self._backlog.hello

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -67,14 +67,14 @@ class FileAgentSource(ComputeSource):
             self._world.files.make_directories(f"{home}/{part}")
         carrier = _WatchedFiles(self._world, home, context.epoch, POLL_S)
         try:
-            await carrier.send([self._hello(context)])
+            await carrier.send([self._hello(context, carrier.prev)])
             session = _FileSession(self, carrier, context)
             await session.replace_agent()
             yield session
         finally:
             await carrier.close()
 
-    def _hello(self, context: SweepContext) -> Hello:
+    def _hello(self, context: SweepContext, prev: Mapping[str, int]) -> Hello:
         return Hello(
             epoch=context.epoch,
             sweep_id=context.sweep_id,
@@ -84,6 +84,7 @@ class FileAgentSource(ComputeSource):
             gpus=[],
             grace_s=context.grace_s,
             program=dict(context.program),
+            prev=dict(prev),
         )
 
     @property

@@ -122,14 +122,14 @@ def test_managers_that_follow_one_another_are_one(epochs: list[list[Run]], steps
     assert life.backlog.closed
 
 
-def test_a_superseded_manager_is_not_heard() -> None:
-    """What a manager says after a newer one has come is ignored."""
+def test_a_superseded_manager_neither_greets_nor_closes() -> None:
+    """Its orders count as far as the inbox lets them through; who is the manager, the newest one says."""
     backlog = Backlog()
     order = Run("a" * 32, 1, 1, "d", ["true"], "{}", 0, "c", "k", None, None, 0)
-    backlog.hear(2, hello(2))
-    backlog.hear(1, order)
-    backlog.hear(1, Close())
-    assert (list(backlog.waiting), backlog.closed) == ([], False)
+    for epoch, message in ((2, hello(2)), (1, hello(1)), (1, order), (1, Close())):
+        backlog.hear(epoch, message)
+    assert backlog.hello == hello(2)
+    assert (list(backlog.waiting), backlog.closed) == (["a" * 32], False)
 
 
 def test_a_new_manager_reopens_what_was_closed() -> None:

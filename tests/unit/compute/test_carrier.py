@@ -100,11 +100,12 @@ async def test_everything_that_was_ever_sent_is_found(world: World, home: Path) 
     sent = []
     for epoch in (1, 2):
         carrier = FileCarrier(world, home, epoch, poll_s=0.01)
-        await carrier.send([Hello(epoch, "s", 1, "/", {}, [], 1.0, {}), Cancel([str(epoch)])])
+        hello = Hello(epoch, "s", 1, "/", {}, [], 1.0, {}, carrier.prev)
+        await carrier.send([hello, Cancel([str(epoch)])])
         sent = await carrier.sent()
         await carrier.close()
     kinds = [record["t"] for record in sent]
-    assert kinds == ["inbox", "hello", "cancel"] * 2
+    assert kinds == ["hello", "cancel"] * 2
     assert [record["tokens"] for record in sent if record["t"] == "cancel"] == [["1"], ["2"]]
 
 
@@ -119,5 +120,5 @@ async def test_a_full_disk_is_an_error_of_the_source(world: World, home: Path) -
     assert str(home) in caught.value.hint
     disk.full = False
     await carrier.send([Close()])
-    assert [record["t"] for record in await carrier.sent()] == ["inbox", "close"]
+    assert [record["t"] for record in await carrier.sent()] == ["close"]
     await carrier.close()

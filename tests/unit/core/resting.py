@@ -51,9 +51,7 @@ class Resting:
     def engine(self, *groups: Sequence[ev.Event]) -> SweepTracker:
         """Let an engine commit these groups, close the sweep if it is over, and leave."""
         tracker, reader = replay(FILES, self.tree, SPEC)
-        ledger = Ledger.open(
-            self.world, self.tree, reader, socket="", released=tracker.released, takeover=False
-        )
+        ledger = Ledger.open(self.world, self.tree, reader, socket="", released=tracker.released)
         started = ev.EngineStarted(epoch=ledger.claim.epoch, host="h", pid=1, version="0", at=10.0)
         self._commit(ledger, tracker, [started])
         for group in groups:

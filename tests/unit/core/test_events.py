@@ -28,6 +28,8 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "files": st.lists(texts, max_size=3).map(tuple),
     "faults": st.lists(texts, max_size=3).map(tuple),
     "counts": st.dictionaries(texts, st.integers(0, 9), max_size=3),
+    "tokens": st.lists(texts, max_size=3).map(tuple),
+    "others": st.lists(texts, max_size=3).map(tuple),
     "status": st.sampled_from(SweepStatus),
     "manifest": st.none() | texts,
 }
@@ -35,6 +37,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(0, 10**9),
     float: times,
     str: texts,
+    bool: st.booleans(),
     Cause: st.sampled_from(Cause),
     Cause | None: st.none() | st.sampled_from(Cause),
 }

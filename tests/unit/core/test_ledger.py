@@ -396,7 +396,7 @@ async def test_an_engine_that_saw_an_older_state_is_refused(tree: SweepTree) -> 
     assert list(reader.events()) == []
     await write(tree, [[1]], world)
     with pytest.raises(EngineRunning, match="just now"):
-        Ledger.open(hasty, tree, reader, socket="", released=0, takeover=False)
+        Ledger.open(hasty, tree, reader, socket="", released=0)
     hasty.die()
     await write(tree, [[2]])
     assert events_of(tree) == [cursor(1), cursor(2)]
@@ -460,7 +460,7 @@ def test_an_epoch_is_claimed_once(tree: SweepTree) -> None:
 
     second.files.publish = publish  # type: ignore[method-assign]
     with pytest.raises(EngineRunning, match="at this very moment"):
-        Ledger.open(second, tree, reader, socket="", released=0, takeover=False)
+        Ledger.open(second, tree, reader, socket="", released=0)
     claim = last_claim(Files(), tree)
     assert claim is not None
     assert claim.who == first.identity()

@@ -197,9 +197,7 @@ def test_a_live_sweep_is_looked_at_and_not_written_to(tmp_path: Path) -> None:
     found = resting(tmp_path)
     flip(found.tree.task(2) / "metrics.json")
     tracker, reader = replay(FILES, found.tree, SPEC)
-    ledger = Ledger.open(
-        found.world, found.tree, reader, socket="", released=tracker.released, takeover=False
-    )
+    ledger = Ledger.open(found.world, found.tree, reader, socket="", released=tracker.released)
     result = look(found)
     assert [one.task for one in result.damaged] == [2]
     with pytest.raises(EngineRunning):
