@@ -98,11 +98,12 @@ class Homing:
         return lane is not None and await lane.fetch(attempt.ref or attempt.token, self._home_of(ended))
 
     def _home_of(self, ended: Ended | Rival) -> Path:
-        return (
-            ended.directory
-            if isinstance(ended, Ended)
-            else self._projector.directory(ended.task, ended.attempt)
-        )
+        """Return where an attempt is brought: one that is no result never to the place of that."""
+        if isinstance(ended, Ended):
+            return ended.directory
+        is_result = ended.attempt is ended.task.attempt
+        where = self._projector.directory if is_result else self._projector.aside
+        return where(ended.task, ended.attempt)
 
     async def project(self) -> None:
         """Write what people read, until there is no more."""
