@@ -1,4 +1,4 @@
-"""Artifacts are durable before the event that makes them a result: the order of calls, and a disk that fails."""
+"""Artifacts are durable before the event that makes them a result: order of calls, and a disk that fails."""
 
 from __future__ import annotations
 
