@@ -177,6 +177,7 @@ class _LocalSession(AgentSession):
             grace_s=context.grace_s,
             program=dict(context.program),
             prev=self._disk.prev,
+            adopted=None if context.adopted is None else list(context.adopted),
         )
         await self._disk.send([hello])
 

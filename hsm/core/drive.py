@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
@@ -78,6 +79,12 @@ class Drive:
             LedgerError: the ledger cannot be written; nothing that was acknowledged is lost.
         """
         job, post, world = self._job, self.mailbox.put, self._world
+        live = (attempt for task in self.tracker.live() for attempt in task.live_attempts)
+        self._given_up = {
+            attempt.token
+            for attempt in live
+            if attempt.source in job.wishes.abandon and attempt.state is not AttemptState.EXITED
+        }
         self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
         self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec)
         self._homing = Homing(world, self._projector, self._lanes, self._tenure, post)
@@ -89,7 +96,8 @@ class Drive:
             projecting = group.create_task(self._homing.project())
             running = [group.create_task(self._homing.collect()), group.create_task(self._planner.work(post))]
             running += [
-                group.create_task(lane.run(context, self._cursor(lane))) for lane in self._lanes.values()
+                group.create_task(lane.run(self._context(context, lane), self._cursor(lane)))
+                for lane in self._lanes.values()
             ]
             try:
                 if self.tracker.created is None and not job.wishes.cancel:
@@ -107,6 +115,14 @@ class Drive:
         if self._reactions.failure is not None:
             raise self._reactions.failure
         return status
+
+    def _context(self, context: SweepContext, lane: Lane) -> Callable[[], SweepContext]:
+        def of_now() -> SweepContext:
+            live = (attempt for task in self.tracker.live() for attempt in task.live_attempts)
+            adopted = [a.token for a in live if a.source == lane.name and a.token not in self._given_up]
+            return replace(context, adopted=adopted)
+
+        return of_now
 
     def _cursor(self, lane: Lane) -> Callable[[], str]:
         return lambda: self.tracker.cursors.get(lane.name, "")
@@ -139,9 +155,9 @@ class Drive:
 
     def _abandon(self, turn: Turn) -> None:
         """Give up what the user wants to be given up: attempts on sources of which nothing can be learnt."""
-        for task in self.tracker.live() if self._job.wishes.abandon else ():
+        for task in self.tracker.live() if self._given_up else ():
             for attempt in task.live_attempts:
-                if attempt.source in self._job.wishes.abandon and attempt.state is not AttemptState.EXITED:
+                if attempt.token in self._given_up:
                     reason, at = f"{attempt.source} was given up", self._world.now()
                     turn.take(
                         ev.AttemptAbandoned(task=task.index, attempt=attempt.number, reason=reason, at=at)

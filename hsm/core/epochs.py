@@ -227,19 +227,20 @@ class Tenure:
         self._beaten_at = began
 
     async def check(self) -> None:
-        """Make sure, before an act, that this engine may still act.
+        """Make sure, before an act, that this engine may act. Waits while its heartbeat cannot be written.
 
         Raises:
             Fenced: a newer engine has taken the sweep.
-            LedgerError: its heartbeat cannot be written, so that others may take it for dead.
+            LedgerError: the claims cannot be listed.
         """
-        await self._world.blocking(self.check_now)
+        while not await self._world.blocking(self._may_act):
+            await self._world.sleep(LOOK_S)
 
-    def check_now(self) -> None:
-        """Do as `check` does. Blocks."""
+    def _may_act(self) -> bool:
+        """Tell whether others cannot have taken this engine for dead, after looking whether they have."""
         try:
             if self._world.monotonic() > self._beaten_at + STALE_S:
-                self.beat()
+                self._try_to_beat()
             check_epoch(self._world.files, self._tree, self.claim)
         except OSError as error:
             raise LedgerError(
@@ -247,6 +248,7 @@ class Tenure:
                 hint="nothing is lost; `hsm sweep complete ID` goes on when the disk answers again",
                 transient=True,
             ) from error
+        return self._world.monotonic() <= self._beaten_at + STALE_S
 
 
 def check_epoch(files: Files, tree: SweepTree, claim: Claim) -> None:

@@ -110,9 +110,9 @@ class Homing:
         items: list[Order | Task | None] = []
         while None not in items:
             items = await self._written.take()
+            await self._tenure.check()
             await self._world.blocking(self._write, [item for item in items if item is not None])
 
     def _write(self, items: Sequence[Order | Task]) -> None:
-        self._tenure.check_now()
         self._projector.link([item for item in items if isinstance(item, Task)])
         self._projector.apply([item for item in items if not isinstance(item, Task)])

@@ -171,10 +171,10 @@ class Lane:
         """Wait until the source was opened, or failed to, for the first time."""
         await self._tried.wait()
 
-    async def run(self, context: SweepContext, cursor: Callable[[], str]) -> None:
+    async def run(self, context: Callable[[], SweepContext], cursor: Callable[[], str]) -> None:
         """Keep the source open until cancelled; observe it from after `cursor()` on."""
         while not self.is_over:
-            error = await self._serve(context, cursor)
+            error = await self._serve(context(), cursor)
             self.is_over = not error.transient
             self._close(error)
             self._tried.set()

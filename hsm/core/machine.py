@@ -190,7 +190,7 @@ def _exited(task: Task, event: ev.AttemptExited, budget: Budget) -> Step:
         return task, NOTHING
     if task.status.is_final:
         return moved, NOTHING  # kept, never a second result
-    if any(attempt.state.is_live for attempt in moved.attempts[event.attempt :]):
+    if not _is_latest(moved, event) and moved.attempts[-1].state.is_live:
         return moved, (Command.COLLECT,)  # whichever is sealed first is the result
     return replace(moved, status=TaskStatus.COLLECTING), (Command.COLLECT,)
 
@@ -208,7 +208,9 @@ def _sealed(task: Task, event: ev.AttemptSealed, budget: Budget) -> Step:
         reason="; ".join(event.notes),
         result=0 if _is_latest(moved, event) else event.attempt,
     )
-    return sealed, (Command.PLACE, Command.CANCEL) if moved.live_attempts else (Command.PLACE,)
+    if len(moved.attempts) > 1 and moved.live_attempts:
+        return sealed, (Command.PLACE, Command.CANCEL)
+    return sealed, (Command.PLACE,)
 
 
 def _ended_badly(

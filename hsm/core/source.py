@@ -24,7 +24,8 @@ from hsm.core.states import AttemptState, Cause
 class SweepContext:
     """What a source must know of the sweep that it is opened for.
 
-    `program` is what every provenance report says about the code; `epoch` fences older engines.
+    `program` is what every provenance report says about the code; `epoch` fences older engines. `adopted` are
+    the tokens that were handed to this source before and that the sweep still counts on; None: any may be.
     """
 
     sweep_id: str
@@ -35,6 +36,7 @@ class SweepContext:
     variables: Mapping[str, str]
     grace_s: float
     program: Mapping[str, object]
+    adopted: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

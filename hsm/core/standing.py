@@ -47,6 +47,21 @@ def standing(task: Task, tracker: SweepTracker, *, driven: bool) -> Standing:
             return found if driven else _left_alone(found)
 
 
+def doubt_of(task: Task, tracker: SweepTracker) -> str:
+    """Return what is not known of a task whose attempt should be somewhere: the word for it, or nothing."""
+    attempt = task.attempt
+    if attempt is None or task.status.is_final or not attempt.state.is_live:
+        return ""
+    lane = tracker.sources.get(attempt.source)
+    if lane is not None and lane.paused:
+        return f"unreachable: {attempt.source} cannot be asked"
+    words = {
+        AttemptState.UNCONFIRMED: f"unconfirmed: {attempt.source} is asked whether it has it",
+        AttemptState.MISSING: f"missing: {attempt.source} does not list it, which proves nothing",
+    }
+    return words.get(attempt.state, "")
+
+
 def unplanned(index: int, tracker: SweepTracker, *, driven: bool) -> Standing | None:
     """Return why a task has not been proposed yet, None when it never will be."""
     if index > expected_tasks(tracker):

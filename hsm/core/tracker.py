@@ -114,17 +114,21 @@ class SweepTracker(SweepState):
         attempt = after.attempts[number - 1]
         if was is not attempt.state:
             self._source(attempt.source).count(was, attempt.state)
-            self._remember(after.index, attempt)
+            if was is None or not (was.is_live and attempt.state.is_live):
+                self._remember(after.index, attempt)
 
     def _remember(self, index: int, attempt: Attempt) -> None:
         """Keep the token of an attempt of which something may still be heard."""
-        known = self._tokens if attempt.state.is_live else self._presumed
-        other = self._presumed if attempt.state.is_live else self._tokens
-        other.pop(attempt.token, None)
-        if attempt.state.is_live or attempt.state in PRESUMED:
-            known[attempt.token] = (index, attempt.number)
-        else:
-            known.pop(attempt.token, None)
+        token, state = attempt.token, attempt.state
+        if state.is_live:
+            self._tokens[token] = (index, attempt.number)
+            self._presumed.pop(token, None)
+            return
+        self._tokens.pop(token, None)
+        if state in PRESUMED:
+            self._presumed[token] = (index, attempt.number)
+        elif self._presumed:
+            self._presumed.pop(token, None)
 
     def _note(self, event: ev.TaskEvent, after: Task) -> None:
         if isinstance(event, _TOLD_BY_SOURCE):

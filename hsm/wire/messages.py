@@ -16,7 +16,8 @@ from hsm.wire.log import Record
 class Hello(NamedTuple):
     """First message of a manager's session: what holds for every attempt of it.
 
-    `prev` says how many bytes of each older log of the inbox count (`hsm.wire.inbox`).
+    `prev` says how many bytes of each older log of the inbox count (`hsm.wire.inbox`); of the runs in them
+    only those that are `adopted` are still wanted, all of them when it is None.
     """
 
     epoch: int
@@ -28,6 +29,7 @@ class Hello(NamedTuple):
     grace_s: float
     program: Dict[str, Any]
     prev: Dict[str, int] = {}  # noqa: RUF012 - never changed
+    adopted: Optional[List[str]] = None
 
 
 class Run(NamedTuple):

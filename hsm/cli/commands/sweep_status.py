@@ -13,6 +13,7 @@ from hsm.core.errors import ExitCode
 from hsm.core.model import Task
 from hsm.core.projection import status_of
 from hsm.core.selectors import is_selector
+from hsm.core.standing import doubt_of
 from hsm.core.states import SweepStatus, TaskStatus
 
 SHOWN_METRICS = 4
@@ -95,7 +96,8 @@ def _engine(look: Look) -> dict[str, object]:
 def _record(task: Task) -> dict[str, object]:
     import json
 
-    return {**status_of(task), "params": json.loads(task.params_json)}
+    state = task.attempt and str(task.attempt.state)
+    return {**status_of(task), "attempt_state": state, "params": json.loads(task.params_json)}
 
 
 def task_cells(look: Look, task: Task, *, now: float | None = None) -> list[str | Span]:
@@ -128,7 +130,8 @@ def _result(look: Look, task: Task) -> str:
     own = ", ".join(
         f"{key} = {_text(value)}" for key, value in params.items() if key not in look.spec.parameters
     )
-    return f"{task.reason or _numbers(look, task)}  {own}".strip()
+    doubt = doubt_of(task, look.tracker)
+    return f"{doubt or task.reason or _numbers(look, task)}  {own}".strip()
 
 
 def _numbers(look: Look, task: Task) -> str:

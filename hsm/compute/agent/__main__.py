@@ -10,14 +10,15 @@ from typing import Optional, Tuple
 
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
-from hsm.compute.agent.service import LINGER_S, Agent, Leave, Paths
+from hsm.compute.agent.service import LINGER_S, Agent, Elsewhere, Leave, Paths
 from hsm.wire.runtime import socket_path
 
 ALREADY_RUNNING = 75
+ELSEWHERE = 76
 
 
 def main() -> int:
-    """Run an agent until it has nothing left to do; 75 when another one runs already."""
+    """Run an agent until it has nothing left to do; 75 when one runs already, 76 when one may elsewhere."""
     parser = argparse.ArgumentParser(prog="hsm-agent")
     parser.add_argument("sweep")
     parser.add_argument("home")
@@ -39,7 +40,11 @@ def main() -> int:
         return ALREADY_RUNNING
     server, address = _serve(host, paths) if arguments.poll is None else (None, "")
     leave = Leave(arguments.poll, arguments.linger)
-    agent = Agent(paths, host, leave, bell=Bell(server), address=address)
+    try:
+        agent = Agent(paths, host, leave, bell=Bell(server), address=address)
+    except Elsewhere as error:
+        print(error, file=sys.stderr)  # noqa: T201 - into the source's log
+        return ELSEWHERE
     if arguments.ready is not None:
         os.close(arguments.ready)
     agent.run()

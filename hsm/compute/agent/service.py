@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 from hsm._version import __version__
 from hsm.compute.agent.backlog import Backlog
@@ -22,7 +22,7 @@ from hsm.compute.agent.records import Records
 from hsm.compute.agent.slots import Slots
 from hsm.wire.inbox import Inbox
 from hsm.wire.log import LogReader, LogWriter
-from hsm.wire.messages import Message, Opened, Withdrawn, from_record, to_record
+from hsm.wire.messages import Message, Opened, Started, Withdrawn, from_record, to_record
 
 LINGER_S = 5.0
 
@@ -51,6 +51,15 @@ class Leave(NamedTuple):
     linger_s: float = LINGER_S
 
 
+class Elsewhere(Exception):
+    """Attempts of this source may still run on another host, so that no agent may take their place here."""
+
+    def __init__(self, host: str, count: int) -> None:
+        super().__init__(
+            f"{count} attempts may still run on host {host}: go on there, or give them up by --abandon-source"
+        )
+
+
 class Agent:
     """One incarnation of the agent of one source of one sweep."""
 
@@ -64,12 +73,19 @@ class Agent:
         self._inbox = Inbox(host.files, paths.inbox)
         self._stopping = False
         self._idle_since: Optional[float] = None
+        self._hosts: Dict[str, str] = {}
+        self._last_host = host.name()
         self._next_look = 0.0
         incarnation = self._replay()
+        for said in self._inbox.read():
+            self._backlog.hear(said.epoch, from_record(said.record))
+        self._check_hosts()
         path = os.path.join(paths.records, f"{incarnation:06d}.log")
         log = LogWriter.create(host.files, path, to_record(self._opened(incarnation, address)))
         self._records = Records(host, log, bell.wake)
         self._slots = Slots(host, paths.sweep, self._records, bell.wake)
+        if self._backlog.hello is not None:
+            self._slots.offer_gpus(self._backlog.hello.gpus)
 
     def _opened(self, incarnation: int, address: str) -> Opened:
         host, pid = self._host, self._host.pid()
@@ -125,8 +141,27 @@ class Agent:
         for name in self._files.list(self._paths.records):
             last = int(name.partition(".")[0])
             for record in LogReader(self._files, os.path.join(self._paths.records, name)).records():
-                self._backlog.replay(from_record(record))
+                message = from_record(record)
+                if isinstance(message, Opened):
+                    self._last_host = message.host
+                elif isinstance(message, Started):
+                    self._hosts[message.token] = self._last_host
+                self._backlog.replay(message)
         return last + 1
+
+    def _check_hosts(self) -> None:
+        """Make sure that nothing which somebody counts on may run where we cannot see it.
+
+        Raises:
+            Elsewhere: an agent on another host may still have it.
+        """
+        here = self._host.name()
+        there = {token for token in self._backlog.unfinished if self._hosts[token] != here}
+        held = [token for token in there if not self._backlog.give_up(token)]
+        if held:
+            raise Elsewhere(self._hosts[held[0]], len(held))
+        if self._last_host != here and self._backlog.waiting:
+            raise Elsewhere(self._last_host, len(self._backlog.waiting))
 
     def _bury_predecessors(self) -> None:
         """Kill what a dead agent left running, checking that it is what it was, and record it as lost."""

@@ -85,6 +85,7 @@ class FileAgentSource(ComputeSource):
             grace_s=context.grace_s,
             program=dict(context.program),
             prev=dict(prev),
+            adopted=None if context.adopted is None else list(context.adopted),
         )
 
     @property
@@ -98,8 +99,10 @@ class FileAgentSource(ComputeSource):
         Raises:
             SourceError: it cannot be started.
         """
-        if is_running(self._world, home_of(context.sweep_dir, self.name)):
+        home = home_of(context.sweep_dir, self.name)
+        if is_running(self._world, home):
             return
+        before = newest_agent(self._world, home)
         ready, keep = os.pipe()
         try:
             self._spawn(context, keep)
@@ -112,6 +115,8 @@ class FileAgentSource(ComputeSource):
             await self._world.blocking(os.read, ready, 1)  # ends when the agent closes its end
         finally:
             os.close(ready)
+        if newest_agent(self._world, home) == before and not is_running(self._world, home):
+            raise SourceError(self.name, "its agent does not answer", transient=True)
 
     def _spawn(self, context: SweepContext, keep: int) -> None:
         log = context.sweep_dir / "logs" / "sources" / f"{self.name}.log"

@@ -127,6 +127,7 @@ class Site:
             variables=self._setting.variables,
             grace_s=self._setting.grace_s,
             program={"digest": "contract"},
+            adopted=[order.token for order in self.orders if order.token not in self.endings],
         )
 
     async def drop(self) -> None:

@@ -132,6 +132,32 @@ def test_a_superseded_manager_neither_greets_nor_closes() -> None:
     assert (list(backlog.waiting), backlog.closed) == (["a" * 32], False)
 
 
+def test_only_what_a_new_manager_counts_on_is_still_wanted() -> None:
+    """What waits and is not named is dropped, as is what comes in late; it may be ordered anew."""
+    orders = [Run(f"{n:032x}", n, 1, "d", ["true"], "{}", 0, "c", "k", None, None, 0) for n in range(4)]
+    names = [order.token for order in orders]
+    backlog = Backlog()
+    for message in (hello(1), orders[0], orders[1]):
+        backlog.hear(1, message)
+    backlog.hear(2, hello(2)._replace(adopted=[names[1], names[2]]))
+    assert list(backlog.waiting) == [names[1]]
+    backlog.hear(1, orders[2])
+    backlog.hear(1, orders[3])
+    assert list(backlog.waiting) == names[1:3]
+    backlog.hear(2, orders[0])
+    assert set(backlog.waiting) == set(names[:3])
+
+
+def test_what_ran_elsewhere_is_forgotten_when_nobody_counts_on_it() -> None:
+    """Of what a predecessor began: kept while it is wanted, and nothing is said of it otherwise."""
+    backlog = Backlog()
+    for token in ("a" * 32, "b" * 32):
+        backlog.replay(Started(token, 1, "1", 0.0))
+    backlog.hear(2, hello(2)._replace(adopted=["a" * 32]))
+    assert [backlog.give_up(token) for token in ("a" * 32, "b" * 32)] == [False, True]
+    assert list(backlog.unfinished) == ["a" * 32]
+
+
 def test_a_new_manager_reopens_what_was_closed() -> None:
     """An agent that was told to leave stays when another manager comes."""
     backlog = Backlog()

@@ -111,6 +111,7 @@ async def test_a_cancelled_attempt_that_never_began_is_void(tmp_path: Path) -> N
     await until(lambda: here.kinds(ev.AttemptStarted) and len(here.kinds(ev.AttemptIntended)) == 2)
     asker = SweepEngine(world)
     await asker.cancel_sweep(here.job(numbered(2)), [2])
+    await until(lambda: here.machine.cancelled)
     gate.set()
     here.machine.proceed()
     result = await running
