@@ -17,7 +17,7 @@ from hsm.core.model import Attempt, Task
 from hsm.core.states import AttemptState
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
-from hsm.wire import names
+from hsm.wire import manifest, names
 from hsm.wire.files import Files, Kind
 from hsm.wire.instants import timestamp
 from hsm.wire.manifest import NO_FILES, REPORT
@@ -89,9 +89,17 @@ class Projector:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if self._is_whole(place, attempt):  # what was run again under an old token is no result
+                self._keep(work, f"{os.path.basename(work)}.again")
+                return
             self._move_aside(task)
             self._files.rename(work, place)
         self.write_status(task)
+
+    def _is_whole(self, place: str, attempt: Attempt) -> bool:
+        """Tell whether the report in a directory is the one that was sealed."""
+        found = manifest.read(self._files, place, attempt.manifest or "")
+        return not isinstance(found, manifest.Mismatch)
 
     def _make_real(self, path: str) -> None:
         """Make a directory, in place of a link that leads nowhere."""
