@@ -149,7 +149,7 @@ def check_seal(
     except ValueError as error:
         return SealCheck(faults=(f"{tree.seal.name}: {error}",))
     if content is None:
-        gone = f"{tree.seal.name} is missing, although the ledger has a seal" if state.sealed else ""
+        gone = f"{tree.seal.name} is missing; `hsm sweep rebuild ID` writes it anew" if state.sealed else ""
         return SealCheck(faults=(gone,) if gone else ())
     meant = [pair for pair in seals if pair[0].root == content.get("root")]
     meant = [pair for pair in meant if moment(pair[0].at) == content.get("closed_at")] or meant

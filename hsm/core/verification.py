@@ -15,9 +15,10 @@ from random import Random
 
 from hsm.core import events as ev
 from hsm.core import summary
-from hsm.core.ledger import Ledger, LedgerReader
+from hsm.core.ledger import LedgerReader
 from hsm.core.machine import step
 from hsm.core.model import Attempt, Task
+from hsm.core.notes import note
 from hsm.core.projection import Projector
 from hsm.core.seal import SealCheck, check_seal, leaves, merkle_root
 from hsm.core.spec import SweepSpec
@@ -244,42 +245,26 @@ def news(state: SweepState, checked: Iterable[Checked], at: float) -> list[ev.Ta
     return events
 
 
-async def record(world: World, tree: SweepTree, spec: SweepSpec, found: Verification) -> list[ev.TaskEvent]:
+async def record(world: World, tree: SweepTree, spec: SweepSpec, found: Verification) -> list[ev.Event]:
     """Write down what is news, as an epoch of its own, and return it; without news nothing is written.
 
     Raises:
         EngineRunning: an engine drives the sweep.
         LedgerError: the sweep cannot be written.
     """
-    tracker, reader = await world.blocking(summary.replay, world.files, tree, spec)
-    events = news(tracker, found.checked, world.now())
-    if not events:
-        return []
-    ledger = await world.blocking(Ledger.open, world, tree, reader, socket="", released=tracker.released)
-    try:
-        said = ev.ArtifactsVerified(
-            epoch=ledger.claim.epoch,
+    told: list[ev.TaskEvent] = []
+
+    def said(tracker: SweepTracker) -> Sequence[ev.Event]:
+        told.extend(news(tracker, found.checked, world.now()))
+        return told
+
+    def last(epoch: int) -> ev.ArtifactsVerified:
+        return ev.ArtifactsVerified(
+            epoch=epoch,
             attempts=len(found.checked),
-            damaged=sum(isinstance(event, ev.ArtifactsDamaged) for event in events),
-            restored=sum(isinstance(event, ev.ArtifactsRestored) for event in events),
+            damaged=sum(isinstance(event, ev.ArtifactsDamaged) for event in told),
+            restored=sum(isinstance(event, ev.ArtifactsRestored) for event in told),
             at=world.now(),
         )
-        await ledger.commit([*events, said])
-        await world.blocking(_project, world.files, tree, tracker, [*events, said], ledger)
-    finally:
-        ledger.close()
-    return events
 
-
-def _project(
-    files: Files, tree: SweepTree, tracker: SweepTracker, events: Sequence[ev.Event], ledger: Ledger
-) -> None:
-    """Let the readable files say what is known now; they can be written anew at any time."""
-    projector = Projector(files, tree)
-    for event in events:
-        tracker.fold(event)
-    for index in {event.task for event in events if isinstance(event, ev.TaskEvent)}:
-        if files.is_directory(str(tree.task(index))):
-            projector.write_status(tracker.task(index))
-    projector.write_mapping(tracker)
-    summary.save(files, tree, summary.freeze(tracker, ledger.mark))
+    return await note(world, tree, spec, said, last)

@@ -158,20 +158,26 @@ def _nothing(console: Console, space: Workspace, look: Look) -> ExitCode:
     from hsm.cli.driving import finish
 
     console.say("nothing is left to run")
-    if look.tracker.released != look.tracker.epoch:
+    if look.tracker.released != look.tracker.epoch or not space.world.files.exists(str(look.tree.seal)):
         _tidy(space, look)
     return finish(console, space, Outcome(look=look))
 
 
 def _tidy(space: Workspace, look: Look) -> None:
-    """Place results and write files that the last engine, which died, did not come to."""
+    """Place results, write files and seal what the last engine, which died, did not come to."""
     import asyncio
 
     from hsm.core.engine import SweepEngine
+    from hsm.core.notes import seal_if_due
 
     engine = SweepEngine(space.world)
+
+    async def put_right() -> None:
+        await engine.rebuild_sweep(look.tree, look.spec)
+        await seal_if_due(space.world, look.tree, look.spec)
+
     try:
-        asyncio.run(engine.rebuild_sweep(look.tree, look.spec))
+        asyncio.run(put_right())
     finally:
         engine.close()
 

@@ -48,14 +48,17 @@ class Resting:
     def tracker(self) -> SweepTracker:
         return replay(FILES, self.tree, SPEC)[0]
 
-    def engine(self, *groups: Sequence[ev.Event]) -> SweepTracker:
-        """Let an engine commit these groups, close the sweep if it is over, and leave."""
+    def engine(self, *groups: Sequence[ev.Event], dies: bool = False) -> SweepTracker:
+        """Let an engine commit these groups, close the sweep if it is over, and leave, unless it dies."""
         tracker, reader = replay(FILES, self.tree, SPEC)
         ledger = Ledger.open(self.world, self.tree, reader, socket="", released=tracker.released)
         started = ev.EngineStarted(epoch=ledger.claim.epoch, host="h", pid=1, version="0", at=10.0)
         self._commit(ledger, tracker, [started])
         for group in groups:
             self._commit(ledger, tracker, group)
+        if dies:
+            ledger.close()
+            return tracker
         seal = sealed(tracker, 20.0)
         status = tracker.status(driven=False)
         stopped = ev.EngineStopped(epoch=ledger.claim.epoch, status=status, at=20.0)

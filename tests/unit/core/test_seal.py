@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from hsm.core import events as ev
 from hsm.core.model import Attempt, Task
+from hsm.core.notes import seal_if_due
 from hsm.core.seal import SealCheck, check_seal, leaves, merkle_root, read_seal, sealed
 from hsm.core.segments import segments
 from hsm.core.states import AttemptState, SweepStatus, TaskStatus
@@ -109,6 +111,23 @@ def test_a_sweep_that_is_opened_and_over_again_is_sealed_anew(tmp_path: Path) ->
     found.tree.seal.write_text(json.dumps(first))
     result = check(found)
     assert (result.faults, result.is_past) == ((), True), "an older seal of the same ledger"
+
+
+def test_what_an_engine_died_too_early_to_seal_is_sealed_later(tmp_path: Path) -> None:
+    """As of when it ended; a sweep that is sealed, or not over, is left as it is."""
+    found = resting(tmp_path, 2, failed=[1])
+    found.tree.task(1).rename(found.tree.attempts / "task_0001.1-00000000")
+    found.engine([ev.TasksReopened(tasks=(1,), at=11.0)], ending(found.tree, 1, 2), dies=True)
+    assert content(found)["results"] == 1
+    asyncio.run(seal_if_due(found.world, found.tree, SPEC))
+    assert content(found)["results"] == 2
+    result = check(found)
+    assert (result.faults, result.is_past) == ((), False)
+    tracker = found.tracker()
+    assert (tracker.last_at, tracker.released) == (13.0, 3)
+    before = [path.read_bytes() for path in segments(FILES, found.tree)]
+    asyncio.run(seal_if_due(found.world, found.tree, SPEC))
+    assert [path.read_bytes() for path in segments(FILES, found.tree)] == before
 
 
 def cut(said: dict[str, Any]) -> None:

@@ -36,7 +36,8 @@ def look(found: Resting) -> Verification:
 
 
 def note(found: Resting, result: Verification) -> list[ev.TaskEvent]:
-    return asyncio.run(record(found.world, found.tree, SPEC, result))
+    events = asyncio.run(record(found.world, found.tree, SPEC, result))
+    return [event for event in events if isinstance(event, ev.TaskEvent)]
 
 
 def told(result: Verification) -> list[tuple[int, str, str]]:
