@@ -106,6 +106,9 @@ def test_any_change_of_size_or_kind_is_found(attempt: Path, path: str, tmp_path:
     target.symlink_to(copy)
     assert found() == "it has become a symbolic link"
     target.unlink()
+    os.mkfifo(target)
+    assert found() == "not a regular file"
+    target.unlink()
     target.mkdir()
     assert found()
 
