@@ -79,12 +79,7 @@ class Drive:
             LedgerError: the ledger cannot be written; nothing that was acknowledged is lost.
         """
         job, post, world = self._job, self.mailbox.put, self._world
-        live = (attempt for task in self.tracker.live() for attempt in task.live_attempts)
-        self._given_up = {
-            attempt.token
-            for attempt in live
-            if attempt.source in job.wishes.abandon and attempt.state is not AttemptState.EXITED
-        }
+        self._given_up = self._to_give_up()
         self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
         self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec)
         self._homing = Homing(world, self._projector, self._lanes, self._tenure, post)
@@ -115,6 +110,12 @@ class Drive:
         if self._reactions.failure is not None:
             raise self._reactions.failure
         return status
+
+    def _to_give_up(self) -> set[str]:
+        """Return the tokens of the attempts that the user wants to be given up."""
+        live = (attempt for task in self.tracker.live() for attempt in task.live_attempts)
+        given_up = (a for a in live if a.source in self._job.wishes.abandon)
+        return {attempt.token for attempt in given_up if attempt.state is not AttemptState.EXITED}
 
     def _context(self, context: SweepContext, lane: Lane) -> Callable[[], SweepContext]:
         def of_now() -> SweepContext:

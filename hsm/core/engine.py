@@ -14,7 +14,7 @@ from hsm._version import __version__
 from hsm.core import control, summary
 from hsm.core import events as ev
 from hsm.core.drive import Drive, Listener
-from hsm.core.epochs import Say, Tenure, holder, say_nothing, watch
+from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
 from hsm.core.errors import HsmError, LedgerError, SweepError
 from hsm.core.inputs import DetachAsked
 from hsm.core.job import Origin, SweepJob
@@ -207,11 +207,14 @@ class SweepEngine:
         """
         world, tree = self._world, job.tree
         claim = holder(world, tree, released=tracker.released)
-        if claim is None or world.is_alive(claim.who) is not None:
-            return 0
+        is_elsewhere = claim is not None and world.is_alive(claim.who) is None
         if job.wishes.takeover:
-            self._say(TAKEOVER_RISK.format(host=claim.who.host))
-            return claim.epoch
+            last = last_claim(world.files, tree)
+            if claim is not None and is_elsewhere:
+                self._say(TAKEOVER_RISK.format(host=claim.who.host))
+            return last.epoch if last is not None else 0
+        if claim is None or not is_elsewhere:
+            return 0
 
         def is_gone() -> bool:
             for event in reader.events():

@@ -6,7 +6,7 @@ import argparse
 import os
 import socket
 import sys
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
@@ -14,11 +14,10 @@ from hsm.compute.agent.service import LINGER_S, Agent, Elsewhere, Leave, Paths
 from hsm.wire.runtime import socket_path
 
 ALREADY_RUNNING = 75
-ELSEWHERE = 76
 
 
-def main() -> int:
-    """Run an agent until it has nothing left to do; 75 when one runs already, 76 when one may elsewhere."""
+def main() -> "Union[int, str]":
+    """Run an agent until nothing is left to do; 75 when one runs already, words when one may elsewhere."""
     parser = argparse.ArgumentParser(prog="hsm-agent")
     parser.add_argument("sweep")
     parser.add_argument("home")
@@ -43,8 +42,7 @@ def main() -> int:
     try:
         agent = Agent(paths, host, leave, bell=Bell(server), address=address)
     except Elsewhere as error:
-        print(error, file=sys.stderr)  # noqa: T201 - into the source's log
-        return ELSEWHERE
+        return str(error)  # into the source's log
     if arguments.ready is not None:
         os.close(arguments.ready)
     agent.run()

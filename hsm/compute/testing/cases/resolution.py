@@ -46,7 +46,7 @@ class ResolutionCases(CaseBase):
     async def test_the_same_manager_may_come_again(self, site: Site) -> None:
         """A session that ended is opened anew under the same epoch: it reads on, and nothing runs twice."""
         gate = site.gate()
-        held = await site.submit(site.hold("held", gate), site.note("queued"))
+        held = await site.submit(site.hold("held", gate), site.note("second"))
         await site.running(held[0])
         for word in range(3):
             await site.drop()
@@ -55,4 +55,4 @@ class ResolutionCases(CaseBase):
             held += await site.submit(site.note(word))
         gate.open()
         await site.ended(held)
-        assert site.runs() == ["held", "queued", "0", "1", "2"]
+        assert site.runs() == ["held", "second", "0", "1", "2"]
