@@ -31,6 +31,7 @@ from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
 from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
+from hsm.core.seal import sealed
 from hsm.core.source import SweepContext
 from hsm.core.states import AttemptState, SweepStatus
 from hsm.core.tracker import SweepTracker
@@ -262,8 +263,11 @@ class Drive:
         status = self.tracker.status(driven=False)
         reason = self._reactions.detaching or self.tracker.stopped
         epoch = self._ledger.claim.epoch
-        turn = Turn(self.tracker)
-        turn.take(ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=self._world.now()))
+        turn, now = Turn(self.tracker), self._world.now()
+        seal = await self._world.blocking(sealed, self.tracker, now)
+        if seal is not None:
+            turn.take(seal)
+        turn.take(ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=now))
         await self._ledger.commit(turn.events)
         self._listen(turn.events, self.tracker)
         if not self.tracker.live():

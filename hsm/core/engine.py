@@ -22,6 +22,7 @@ from hsm.core.ledger import STORAGE, Ledger, LedgerReader, create_tree, storage_
 from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
+from hsm.core.seal import write_seal
 from hsm.core.source import ComputeSource, SweepContext
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
@@ -147,6 +148,8 @@ class SweepEngine:
         def rebuild() -> SweepTracker:
             tracker, reader = summary.replay(self._world.files, tree, spec)
             Projector(self._world.files, tree).rebuild(tracker)
+            if not self._world.files.exists(str(tree.seal)):
+                write_seal(self._world.files, tree, tracker, reader.mark)
             summary.save(self._world.files, tree, summary.freeze(tracker, reader.mark))
             return tracker
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from hsm.core import events as ev
 from hsm.core import summary
 from hsm.core.projection import Projector, mapping_lines, moment
+from hsm.core.seal import write_seal
 from hsm.core.segments import Mark
 from hsm.core.story import is_engine_matter, line_of
 from hsm.core.tracker import SweepTracker
@@ -68,6 +69,8 @@ class Scribe:
             projector.write_mapping(tracker)
             projector.write_errors(tracker)
             summary.save(self._world.files, self._tree, frozen)
+            if any(isinstance(event, ev.SweepSealed) for event in events):
+                write_seal(self._world.files, self._tree, tracker, mark)
 
         await self._world.blocking(write)
 

@@ -27,7 +27,7 @@ from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
 from hsm.wire.log import Position
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,17 @@ class Frozen:
     tasks: Sequence[Task]
 
 
-_SCALARS = ("hunt_ended", "ended_because", "stopped", "cancelled", "epoch", "first_at", "last_at", "retries")
+_SCALARS = (
+    "hunt_ended",
+    "ended_because",
+    "stopped",
+    "cancelled",
+    "epoch",
+    "first_at",
+    "last_at",
+    "retries",
+    "diverged",
+)
 
 
 def tracker_of(files: Files, tree: SweepTree, spec: SweepSpec) -> SweepTracker:
@@ -100,6 +110,8 @@ def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:
         "created": tracker.created and ev.to_record(tracker.created),
         "engine": tracker.engine and ev.to_record(tracker.engine),
         "last": tracker.last and ev.to_record(tracker.last),
+        "sealed": tracker.sealed and ev.to_record(tracker.sealed),
+        "verified": tracker.verified and ev.to_record(tracker.verified),
     }
     return Frozen(content, list(tracker.tasks))
 
@@ -148,7 +160,7 @@ def _restore(tracker: SweepTracker, content: dict[str, Any]) -> None:
     tracker.improvements = [Best(**record) for record in content["improvements"]]
     tracker.endings.extend(content["endings"])
     tracker.outcomes.update({TaskStatus(word): count for word, count in content["outcomes"].items()})
-    for name in ("created", "engine", "last"):
+    for name in ("created", "engine", "last", "sealed", "verified"):
         record = content[name]
         setattr(tracker, name, record and ev.from_record(record))
     tracker.adopt(_stubs(tracker.generations, content["statuses"], content["open"]))

@@ -16,15 +16,24 @@ from hsm.core.machine import Command, Step, reopen, request_cancel, step
 from hsm.core.model import Attempt, Task
 from hsm.core.scoring import beats
 from hsm.core.spec import SweepSpec
-from hsm.core.states import PRESUMED, TaskStatus
+from hsm.core.states import PRESUMED, REOPENABLE, TaskStatus
 from hsm.core.sweep_state import SweepState
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 Order: TypeAlias = "tuple[Task, Command]"
 _TOLD_BY_SOURCE = (ev.AttemptStarted, ev.AttemptExited, ev.AttemptLost, ev.AttemptCancelled, ev.AttemptMissed)
+_FOUND_LATER = (ev.ArtifactsDamaged, ev.ArtifactsRestored, ev.ArtifactsVerified)
+"""What is found when a sweep is looked at, maybe years after: no part of the time that it took."""
 _BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
+_SealEvent: TypeAlias = ev.SweepSealed | ev.ArtifactsVerified
 _EngineEvent: TypeAlias = (
-    ev.EngineStarted | ev.EngineStopped | ev.SourceOpened | ev.SourceFailed | ev.ZombieFound | ev.CursorMoved
+    _SealEvent
+    | ev.EngineStarted
+    | ev.EngineStopped
+    | ev.SourceOpened
+    | ev.SourceFailed
+    | ev.ZombieFound
+    | ev.CursorMoved
 )
 
 
@@ -61,7 +70,7 @@ class SweepTracker(SweepState):
         orders = self._fold_task(event) if isinstance(event, ev.TaskEvent) else self._fold_sweep(event)
         self.last = event
         at = getattr(event, "at", None)
-        if at is not None:
+        if at is not None and not isinstance(event, _FOUND_LATER):
             self.first_at = at if self.first_at is None else self.first_at
             self.last_at = at
             if isinstance(event, (ev.AttemptSealed, ev.AttemptFailed)):
@@ -79,6 +88,7 @@ class SweepTracker(SweepState):
             self.retries += isinstance(event, _BAD_ENDINGS) and after.status is TaskStatus.RECEIVED
             if isinstance(event, ev.AttemptSealed):
                 self._rank(after)
+            self.diverged += isinstance(event, ev.ResultsDiverged)
         return [(after, command) for command in commands]
 
     def _put(self, before: Task, after: Task) -> None:
@@ -163,8 +173,16 @@ class SweepTracker(SweepState):
                 self._close_sources()
             case ev.EngineStopped():
                 self._close_sources()
+            case ev.SweepSealed() | ev.ArtifactsVerified():
+                self._fold_seal(event)
             case _:
                 assert_never(event)
+
+    def _fold_seal(self, event: _SealEvent) -> None:
+        if isinstance(event, ev.SweepSealed):
+            self.sealed = event
+        else:
+            self.verified = event
 
     def _source(self, name: str) -> SourceState:
         return self.sources.setdefault(name, SourceState())
@@ -183,7 +201,7 @@ class SweepTracker(SweepState):
         self._ready.extend(range(start + 1, start + count + 1))
 
     def _is_reusable(self, index: int) -> bool:
-        return self.task(index).status not in (TaskStatus.FAILED, TaskStatus.CANCELLED)
+        return self.task(index).status not in REOPENABLE
 
     def _cancel(self, event: ev.CancelRequested) -> list[Order]:
         self.cancelled = self.cancelled or not (event.tasks or self.is_over)
