@@ -152,5 +152,6 @@ def standing_of(look: Look) -> dict[str, Any]:
             "restored": tracker.verified.restored,
         },
         "seal": tracker.sealed and {"results": tracker.sealed.results, "root": tracker.sealed.root},
+        "hindrance": now.hindrance,
         "ended_because": now.ended_because,
     }

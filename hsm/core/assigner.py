@@ -35,7 +35,7 @@ class Assigner:
             for lane in self._lanes.values()
             if lane.is_open
         ]
-        ready = [task.index for task in tracker.ready(room(views)) if self._is_wanted(task)]
+        ready = [index for index in tracker.waiting(room(views)) if self._is_wanted(index)]
         for assignment in dispatch(ready, views):
             task = tracker.task(assignment.task)
             intent = ev.AttemptIntended(
@@ -48,9 +48,9 @@ class Assigner:
             turn.take(intent)
             turn.submissions.setdefault(assignment.source, []).append(self._order(task, intent))
 
-    def _is_wanted(self, task: Task) -> bool:
+    def _is_wanted(self, index: int) -> bool:
         limit = self._job.wishes.max_tasks
-        return limit is None or task.index <= limit
+        return limit is None or index <= limit
 
     def _order(self, task: Task, intent: ev.AttemptIntended) -> AttemptOrder:
         spec = self._job.spec

@@ -1,8 +1,8 @@
 """Drive: one engine at one sweep, from taking it over to letting it go.
 
     inputs ──> Reactions ──events──> tracker ──> planner, assigner ──> more events
-                  │ commit: durable, one group
-                  └──> deeds: lanes (submit, cancel) · homing (fetch, judge, write) · scribe (logs, summary)
+                  │ recorder: durable, one group
+                  └──> deeds: lanes (submit, cancel) · homing (fetch, judge, write) · scribe · keeper
 
 The loop takes everything that has come in, folds it, decides, commits it all as one group, and only then
 acts. What comes in meanwhile is the next group: that is the group commit. There are two coroutines per
@@ -23,12 +23,14 @@ from hsm.core.deeds import Deeds
 from hsm.core.epochs import Tenure
 from hsm.core.homing import Homing
 from hsm.core.job import SweepJob
+from hsm.core.keeper import Keeper
 from hsm.core.lane import Lane
 from hsm.core.ledger import Ledger
 from hsm.core.mailbox import Mailbox
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
+from hsm.core.recorder import Listener, Recorder
 from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
 from hsm.core.seal import sealed
@@ -38,8 +40,6 @@ from hsm.core.tracker import SweepTracker
 from hsm.core.turn import Turn
 from hsm.core.window import Window
 from hsm.core.world import World
-
-Listener = Callable[[Sequence[ev.Event], SweepTracker], None]
 
 
 class Drive:
@@ -65,6 +65,8 @@ class Drive:
         self._lanes: dict[str, Lane] = {}
         self._projector = Projector(world.files, job.tree)
         self._scribe = Scribe(world, job.tree)
+        self._keeper = Keeper(world, job.tree, self.mailbox.put)
+        self._recorder = Recorder(world, job.tree, ledger, tracker, listen=listen, mailbox=self.mailbox)
         self._window = Window(world)
 
     async def run(
@@ -89,7 +91,10 @@ class Drive:
         self._assigner = Assigner(world, job, self._lanes)
         async with asyncio.TaskGroup() as group:
             projecting = group.create_task(self._homing.project())
-            running = [group.create_task(self._homing.collect()), group.create_task(self._planner.work(post))]
+            running = [
+                group.create_task(work)
+                for work in (self._homing.collect(), self._planner.work(post), self._keeper.work())
+            ]
             running += [
                 group.create_task(lane.run(self._context(context, lane), self._cursor(lane)))
                 for lane in self._lanes.values()
@@ -100,6 +105,7 @@ class Drive:
                 for lane in self._lanes.values():
                     await lane.tried()
                 await self._begin(openings)
+                await self._recorder.begin()
                 await self._loop()
                 self._homing.no_more()
                 await projecting
@@ -168,9 +174,11 @@ class Drive:
 
     async def _loop(self) -> None:
         while True:
+            if not (self._is_winding_down or self.tracker.cancelled):
+                await self._recorder.until_room()
             began = self._world.monotonic()
             turn = Turn(self.tracker)
-            for item in sorted(self.mailbox.drain(), key=_is_reply):
+            for item in sorted(_without_what_has_passed(self.mailbox.drain()), key=_is_reply):
                 self._reactions.react(item, turn)
             self._decide(turn)
             if turn.events or turn.acks:
@@ -197,7 +205,7 @@ class Drive:
             self._deeds.recall()
             return
         self._stop_if_hopeless(turn)
-        if not self.tracker.stopped:
+        if not (self.tracker.stopped or self.tracker.hindrance or self._recorder.is_short):
             self._planner.ask_if_due(self.tracker)
             if not self._resolver.is_settling:
                 self._assigner.assign(turn)
@@ -223,13 +231,14 @@ class Drive:
     async def _commit(self, turn: Turn) -> None:
         """Make the turn's events durable, then act on them and tell whoever asked or listens."""
         if turn.events:
-            await self._ledger.commit(turn.events, artifacts=turn.needs_artifacts)
+            await self._recorder.record(turn, patient=not self._reactions.detaching)
         self._deeds.carry_out(turn)
         for done in turn.acks:
             if not done.done():  # who asked may have left
                 done.set_result(None)
-        self._listen(turn.events, self.tracker)
-        await self._scribe.note(turn.events, self.tracker, self._ledger.mark)
+        self._listen(turn.news, self.tracker)
+        self._keeper.note(turn.events, self.tracker, self._ledger.mark)
+        await self._scribe.note(turn.events, self.tracker)
 
     def _is_done(self) -> bool:
         if self._world.monotonic() >= self._reactions.leave_at:
@@ -254,7 +263,7 @@ class Drive:
         limit = self._job.wishes.max_tasks
         if limit is None or self._planner.is_asking or not self.tracker.generations:
             return False
-        return all(task.status.is_final for task in self.tracker.tasks[:limit])
+        return self.tracker.tasks.are_final(limit)
 
     # Letting go
 
@@ -262,19 +271,34 @@ class Drive:
         """Write down that we let go, finish the projections, and let the agents go if nothing is left."""
         status = self.tracker.status(driven=False)
         reason = self._reactions.detaching or self.tracker.stopped
-        epoch = self._ledger.claim.epoch
-        turn, now = Turn(self.tracker), self._world.now()
+        epoch, now = self._ledger.claim.epoch, self._world.now()
         seal = await self._world.blocking(sealed, self.tracker, now)
         if seal is not None:
-            turn.take(seal)
-        turn.take(ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=now))
-        await self._ledger.commit(turn.events)
-        self._listen(turn.events, self.tracker)
+            await self._say_last(seal)
+        head = self._ledger.mark  # the last group may be said again by a successor, what is before it never
+        stopped = ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=now)
+        await self._say_last(stopped)
+        self._recorder.release()
         if not self.tracker.live():
             for lane in self._lanes.values():
                 await lane.release()
-        await self._scribe.close(turn.events, self.tracker, self._ledger.mark, self._projector)
+        said: list[ev.Event] = [stopped] if seal is None else [seal, stopped]
+        await self._scribe.close(said, self.tracker, head, self._projector)
+        await self._keeper.close(self.tracker, self._ledger.mark)
         return status
+
+    async def _say_last(self, event: ev.Event) -> None:
+        turn = Turn(self.tracker)
+        turn.take(event)
+        await self._recorder.record(turn, patient=False)
+        self._listen(turn.news, self.tracker)
+
+
+def _without_what_has_passed(items: list[inp.Input]) -> list[inp.Input]:
+    """Leave out that room was missed where it has been found since."""
+    if inp.RoomMissed("") not in items:
+        return items
+    return [item for item in items if not (isinstance(item, inp.RoomMissed) and item.reason)]
 
 
 def _is_reply(item: inp.Input) -> bool:

@@ -11,21 +11,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsm._version import __version__
-from hsm.core import control, summary
+from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
-from hsm.core.drive import Drive, Listener
+from hsm.core.drive import Drive
 from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
 from hsm.core.errors import HsmError, LedgerError, SweepError
 from hsm.core.inputs import DetachAsked
 from hsm.core.job import Origin, SweepJob
-from hsm.core.ledger import STORAGE, Ledger, LedgerReader, create_tree, storage_error
+from hsm.core.ledger import Ledger
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
+from hsm.core.recorder import Listener
 from hsm.core.seal import write_seal
 from hsm.core.source import ComputeSource, SweepContext
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
+from hsm.core.storage import STORAGE, create_tree, storage_error
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree, new_sweep_id
 from hsm.core.world import World
@@ -149,8 +152,8 @@ class SweepEngine:
             tracker, reader = summary.replay(self._world.files, tree, spec)
             Projector(self._world.files, tree).rebuild(tracker)
             if not self._world.files.exists(str(tree.seal)):
-                write_seal(self._world.files, tree, tracker, reader.mark)
-            summary.save(self._world.files, tree, summary.freeze(tracker, reader.mark))
+                write_seal(self._world.files, tree, tracker, reader.doubt[0])
+            snapshots.save(self._world.files, tree, snapshots.freeze(tracker, reader.mark))
             return tracker
 
         return await self._world.blocking(rebuild)

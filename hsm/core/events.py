@@ -11,9 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeAlias, get_args
 
+from hsm.core import recording
 from hsm.core.model import Exit, Metrics
-from hsm.core.states import Cause, SweepStatus
+from hsm.core.states import Cause, Hindrance, SweepStatus
 from hsm.wire.log import Record
+
+SnapshotTaken = recording.SnapshotTaken
+RecordingHindered = recording.RecordingHindered
+RecordingResumed = recording.RecordingResumed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -428,6 +433,9 @@ SweepEvent: TypeAlias = (
     | SourceFailed
     | ZombieFound
     | CursorMoved
+    | SnapshotTaken
+    | RecordingHindered
+    | RecordingResumed
     | GenerationPlanned
     | HuntEnded
     | CancelRequested
@@ -493,4 +501,6 @@ def _typed(name: str, value: Any) -> Any:
         return None if value is None else Cause(value)
     if name == "status":
         return SweepStatus(value)
+    if name == "hindrance":
+        return Hindrance(value)
     return tuple(value) if isinstance(value, list) else value

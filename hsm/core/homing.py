@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,11 +12,12 @@ from hsm.core.collector import Ended, judge
 from hsm.core.divergence import Rival, divergence_of
 from hsm.core.epochs import Tenure
 from hsm.core.events import AttemptFailed, AttemptSealed, ResultsDiverged
-from hsm.core.inputs import Input, Judged
+from hsm.core.inputs import Input, Judged, RoomMissed
 from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector
+from hsm.core.room import when_there_is_room
 from hsm.core.tracker import Order
 from hsm.core.world import World
 
@@ -111,7 +113,10 @@ class Homing:
         while None not in items:
             items = await self._written.take()
             await self._tenure.check()
-            await self._world.blocking(self._write, [item for item in items if item is not None])
+            todo = [item for item in items if item is not None]
+            await when_there_is_room(
+                self._world, partial(self._write, todo), lambda reason: self._post(RoomMissed(reason))
+            )
 
     def _write(self, items: Sequence[Order | Task]) -> None:
         self._projector.link([item for item in items if isinstance(item, Task)])

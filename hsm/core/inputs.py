@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from hsm.core.errors import SourceError
 from hsm.core.events import AttemptFailed, AttemptSealed, ResultsDiverged
-from hsm.core.model import Task
+from hsm.core.plan import Plan
 from hsm.core.source import AttemptOrder, Observations, SubmitOutcome
 
 
@@ -83,17 +83,30 @@ class LaneFailed:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The hunter has proposed a generation; it is written down as plan `name`.
+    """The hunter has proposed a generation; it is written down as `plan`, None when it is empty.
 
     `over` says why it proposed nothing; `forbidden` proposals met a rule of `forbid`.
     """
 
     generation: int
-    name: str
-    count: int
-    tasks: Sequence[Task]
+    plan: Plan | None = None
     forbidden: int = 0
     over: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMissed:
+    """Something else than the ledger finds no room on the disk and waits; without a reason, it goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWritten:
+    """A snapshot of the state after record `seq` is durable."""
+
+    name: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,8 @@ Input: TypeAlias = (
     | LaneOpened
     | LaneFailed
     | Planned
+    | RoomMissed
+    | SnapshotWritten
     | CancelAsked
     | DetachAsked
 )

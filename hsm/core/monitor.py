@@ -99,7 +99,8 @@ class Progress:
     `planned` tasks exist; `expected` counts those of later generations too, as far as the hunt may go.
     `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend` holds the best
     scores in order, each better than the one before; `diverged` attempts ended with other results than the
-    one that counts. `ended_because` says why a hunt proposes nothing more.
+    one that counts. `ended_because` says why a hunt proposes nothing more, `hindrance` why nothing can be
+    recorded for now.
     """
 
     status: SweepStatus
@@ -124,6 +125,7 @@ class Progress:
     diverged: int = 0
     trend: tuple[Best, ...] = ()
     ended_because: str = ""
+    hindrance: str = ""
 
 
 def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
@@ -155,6 +157,7 @@ def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
         diverged=tracker.diverged,
         trend=tuple(tracker.improvements),
         ended_because=tracker.ended_because if hunt else "",
+        hindrance=tracker.hindrance if driven else "",
     )
 
 

@@ -1,11 +1,11 @@
-"""Notes: what is written into the ledger of a sweep that nobody drives, as an epoch of one group."""
+"""Notes: what is written into the ledger of a sweep that nobody drives, as an epoch of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
-from hsm.core import summary
+from hsm.core import snapshots, summary
 from hsm.core.ledger import Ledger
 from hsm.core.projection import Projector
 from hsm.core.seal import sealed, write_seal
@@ -34,28 +34,34 @@ async def note(world: World, tree: SweepTree, spec: SweepSpec, said: Said, last:
         return []
     ledger = await world.blocking(Ledger.open, world, tree, reader, socket="", released=tracker.released)
     try:
-        events.append(last(ledger.claim.epoch))
         await ledger.commit(events)
+        head = ledger.mark  # the last group may be said again by a successor, what is before it never
+        events.append(last(ledger.claim.epoch))
+        await ledger.commit(events[-1:])
         for event in events:
             tracker.fold(event)
-        await world.blocking(_project, world.files, tree, tracker, events, ledger.mark)
+        await world.blocking(_project, world.files, tree, tracker, events, (head, ledger.mark))
     finally:
         ledger.close()
     return events
 
 
 def _project(
-    files: Files, tree: SweepTree, tracker: SweepTracker, events: Sequence[ev.Event], mark: Mark
+    files: Files, tree: SweepTree, tracker: SweepTracker, events: Sequence[ev.Event], marks: tuple[Mark, Mark]
 ) -> None:
-    """Let the readable files say what is known now; they can be written anew at any time."""
+    """Let the readable files say what is known now; they can be written anew at any time.
+
+    `marks` are the head that a seal names, and the end of the ledger.
+    """
+    head, mark = marks
     projector = Projector(files, tree)
     for index in {event.task for event in events if isinstance(event, ev.TaskEvent)}:
         if files.is_directory(str(tree.task(index))):
             projector.write_status(tracker.task(index))
     projector.write_mapping(tracker)
-    summary.save(files, tree, summary.freeze(tracker, mark))
+    snapshots.save(files, tree, snapshots.freeze(tracker, mark))
     if any(isinstance(event, ev.SweepSealed) for event in events):
-        write_seal(files, tree, tracker, mark)
+        write_seal(files, tree, tracker, head)
 
 
 async def seal_if_due(world: World, tree: SweepTree, spec: SweepSpec) -> None:

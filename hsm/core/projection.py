@@ -14,7 +14,7 @@ from typing import Any
 
 from hsm.core.machine import Command
 from hsm.core.model import Attempt, Task
-from hsm.core.states import AttemptState
+from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire import manifest, names
@@ -172,8 +172,15 @@ class Projector:
             if task.status.is_final and task.attempts:
                 place = self._tree.task(task.index)
                 is_there = self._files.is_directory(str(place))
-                if is_there and not self._files.exists(str(place / "status.yaml")):
+                if is_there and not self._is_written(place / "status.yaml"):
                     self.write_status(task)
+
+    def _is_written(self, path: Path) -> bool:
+        """Tell whether a file is there with content: a manager that is killed may leave it empty."""
+        try:
+            return self._files.length(str(path)) > 0
+        except FileNotFoundError:
+            return False
 
     def _clear_work(self, tracker: SweepTracker) -> None:
         for name in self._files.list(str(self._tree.work)):
@@ -206,7 +213,9 @@ class Projector:
 
     def write_errors(self, tracker: SweepTracker) -> None:
         """Write `logs/errors/failed_tasks.yaml` and `error_patterns.yaml`."""
-        failed = [task for task in tracker.tasks if task.reason and task.attempts and _is_bad(task)]
+        statuses = enumerate(tracker.tasks.statuses(), 1)
+        others = (tracker.task(index) for index, status in statuses if status is not TaskStatus.SEALED)
+        failed = [task for task in others if task.reason and task.attempts and _is_bad(task)]
         lines = "".join(f"{task.task_id}: {yaml_value(status_of(task))}\n" for task in failed)
         patterns = [
             {

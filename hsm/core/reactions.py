@@ -16,7 +16,7 @@ from hsm.core.observed import event_of
 from hsm.core.planner import Planner
 from hsm.core.resolver import DOUBTFUL, Resolver
 from hsm.core.source import AttemptOrder, Observation, Rejected, SubmitOutcome, Submitted
-from hsm.core.states import PRESUMED, AttemptState, TaskStatus
+from hsm.core.states import PRESUMED, AttemptState, Hindrance, TaskStatus
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
@@ -184,13 +184,13 @@ class Reactions:
         if tracker.cancelled:
             self._planner.accepted()  # somebody ended the sweep while the hunter was being asked
             return
-        if item.count:
-            tracker.preload(item.name, item.tasks)
+        if item.plan is not None:
+            tracker.preload(item.plan)
             planned = ev.GenerationPlanned(
                 generation=item.generation,
-                plan=item.name,
+                plan=item.plan.name,
                 first=len(tracker.tasks) + 1,
-                count=item.count,
+                count=len(item.plan),
                 forbidden=item.forbidden,
                 at=now,
             )
@@ -200,6 +200,18 @@ class Reactions:
         self._planner.accepted()
         for reused in tracker.take_duplicates():
             turn.take(reused)
+
+    @react.register
+    def _room_missed(self, item: inp.RoomMissed, turn: Turn) -> None:
+        at = self._world.now()
+        if item.reason and not turn.tracker.hindrance:
+            turn.take(ev.RecordingHindered(hindrance=Hindrance.FULL, reason=item.reason, at=at))
+        elif not item.reason and turn.tracker.hindrance:
+            turn.take(ev.RecordingResumed(at=at))
+
+    @react.register
+    def _snapshot_written(self, item: inp.SnapshotWritten, turn: Turn) -> None:
+        turn.take(ev.SnapshotTaken(snapshot=item.name, seq=item.seq, at=self._world.now()))
 
     @react.register
     def _cancel_asked(self, item: inp.CancelAsked, turn: Turn) -> None:

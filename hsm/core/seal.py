@@ -18,12 +18,12 @@ from typing import Any
 from hsm.core.errors import LedgerCorrupt
 from hsm.core.events import SweepSealed
 from hsm.core.projection import moment
-from hsm.core.segments import Mark, header_of
+from hsm.core.segments import Mark, is_on_ledger
 from hsm.core.states import RESULTS, SweepStatus
 from hsm.core.sweep_state import SweepState
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
-from hsm.wire.log import LogReader, Position
+from hsm.wire.log import Position
 
 VERSION = 1
 CLOSED = frozenset({SweepStatus.COMPLETE, SweepStatus.FAILED, SweepStatus.CANCELLED})
@@ -183,22 +183,7 @@ def _faults(
 
 
 def _is_on_ledger(files: Files, tree: SweepTree, mark: Mark) -> bool:
-    """Tell whether the ledger has this chain at this place, by reading the segment up to there."""
-    path = tree.ledger / mark.segment
-    if "/" in mark.segment or not files.is_file(str(path)):
-        return False
     try:
-        header = header_of(files, path)
+        return is_on_ledger(files, tree, mark)
     except LedgerCorrupt:
         return False
-    if header is None:
-        return False
-    prev = header["prev"]
-    reader = LogReader(files, str(path), Position(0, prev["seq"], bytes.fromhex(prev["chain"])), _nothing)
-    for _ in reader.groups(mark.position.offset):
-        pass
-    return reader.position == mark.position
-
-
-def _nothing(_payload: bytes) -> bool:
-    return False

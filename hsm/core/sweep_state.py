@@ -13,10 +13,14 @@ from hsm.core.model import Outcome, Task
 from hsm.core.scoring import score
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.table import TaskTable
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 MIN_FINISHED = 10
 """So many tasks must be finished before a failure rate means anything."""
+
+KEPT_SNAPSHOTS = 2
+"""So many durable snapshots are kept: what the older one needs of the ledger stays where it is."""
 
 PACE_EVENTS = 256
 """So many of the latest endings tell the present pace."""
@@ -27,7 +31,7 @@ class SweepState:
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self.tasks: list[Task] = []
+        self.tasks = TaskTable()
         self.counts: Counter[TaskStatus] = Counter()
         self.sources: dict[str, SourceState] = {}
         self.generations: list[Generation] = []
@@ -47,6 +51,8 @@ class SweepState:
         self.diverged = 0
         self.sealed: ev.SweepSealed | None = None
         self.verified: ev.ArtifactsVerified | None = None
+        self.hindrance = ""
+        self.snapshots: list[str] = []
         self.outcomes: Counter[TaskStatus] = Counter()
         self.improvements: list[Best] = []
         self.endings: deque[float] = deque(maxlen=PACE_EVENTS)
@@ -60,25 +66,32 @@ class SweepState:
         Raises:
             KeyError: there is none.
         """
-        if not 1 <= index <= len(self.tasks):
-            raise KeyError(index)
-        return self.tasks[index - 1]
+        return self.tasks.get(index)
 
     def by_token(self, token: str) -> tuple[Task, int] | None:
         """Return the task and the attempt number of a token of an attempt that is not proved to be over."""
         found = self._tokens.get(token) or self._presumed.get(token)
         return None if found is None else (self.task(found[0]), found[1])
 
+    def strays(self) -> list[int]:
+        """Return the final tasks that have an attempt of which something may still be heard, in order."""
+        known = {index for index, _ in (*self._tokens.values(), *self._presumed.values())}
+        return sorted(index for index in known if self.tasks.status(index - 1).is_final)
+
     def live(self) -> list[Task]:
         """Return the tasks that have an attempt which is not over, in order."""
         return [self.task(index) for index in sorted({index for index, _ in self._tokens.values()})]
 
+    def waiting(self, limit: int) -> list[int]:
+        """Return the indices of the first tasks, at most `limit`, that wait for an attempt."""
+        return self._ready.first(limit, self._waits)
+
     def ready(self, limit: int) -> list[Task]:
         """Return the first tasks, at most `limit`, that wait for an attempt."""
-        return [self.task(index) for index in self._ready.first(limit, self._waits)]
+        return [self.task(index) for index in self.waiting(limit)]
 
     def _waits(self, index: int) -> bool:
-        return self.tasks[index - 1].status is TaskStatus.RECEIVED
+        return self.tasks.status(index - 1) is TaskStatus.RECEIVED
 
     def result_of(self, task: Task) -> Task:
         """Return the task whose result stands for this one."""

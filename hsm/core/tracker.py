@@ -1,12 +1,11 @@
 """SweepTracker: the state of a sweep as the fold of its events. Nothing else changes that state.
 
 `fold` applies one event and returns what is to be done about it. The engine folds live, a reader folds the
-ledger; both hold the same tracker. `hsm.core.summary` carries the fold over to another process.
+ledger; both hold the same tracker. `hsm.core.snapshots` carries the fold over to another process.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias, assert_never
 
@@ -14,10 +13,12 @@ from hsm.core import events as ev
 from hsm.core.intake import Intake, PlanReader
 from hsm.core.machine import Command, Step, reopen, request_cancel, step
 from hsm.core.model import Attempt, Task
+from hsm.core.plan import Plan
 from hsm.core.scoring import beats
 from hsm.core.spec import SweepSpec
 from hsm.core.states import PRESUMED, REOPENABLE, TaskStatus
-from hsm.core.sweep_state import SweepState
+from hsm.core.sweep_state import KEPT_SNAPSHOTS, SweepState
+from hsm.core.table import TaskTable
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 Order: TypeAlias = "tuple[Task, Command]"
@@ -26,14 +27,16 @@ _FOUND_LATER = (ev.ArtifactsDamaged, ev.ArtifactsRestored, ev.ArtifactsVerified)
 """What is found when a sweep is looked at, maybe years after: no part of the time that it took."""
 _BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
 _SealEvent: TypeAlias = ev.SweepSealed | ev.ArtifactsVerified
+_RecordingEvent: TypeAlias = ev.SnapshotTaken | ev.RecordingHindered | ev.RecordingResumed
 _EngineEvent: TypeAlias = (
-    _SealEvent
-    | ev.EngineStarted
+    ev.EngineStarted
     | ev.EngineStopped
     | ev.SourceOpened
     | ev.SourceFailed
     | ev.ZombieFound
     | ev.CursorMoved
+    | _SealEvent
+    | _RecordingEvent
 )
 
 
@@ -44,20 +47,20 @@ class SweepTracker(SweepState):
         super().__init__(spec)
         self._intake = Intake(read_plan)
 
-    def preload(self, plan: str, tasks: Sequence[Task]) -> None:
-        """Lay ready the tasks of a plan that is about to be folded, so that folding need not read it."""
-        self._intake.preload(plan, tasks)
+    def preload(self, plan: Plan) -> None:
+        """Lay ready a plan that is about to be folded, so that folding need not read it."""
+        self._intake.preload(plan)
 
     def take_duplicates(self) -> list[ev.TaskReused]:
         """Return, once, what is to be said of planned tasks whose work another task does or has done."""
         return [event for event in self._intake.take_duplicates() if self._waits(event.task)]
 
-    def adopt(self, tasks: list[Task]) -> None:
-        """Take over tasks as another tracker left them; everything counted of them must be set already."""
-        self.tasks = tasks
-        self.counts = Counter(task.status for task in tasks)
-        self._ready.extend(task.index for task in tasks if task.status is TaskStatus.RECEIVED)
-        for task in tasks:
+    def adopt(self, table: TaskTable, strays: Sequence[int] = ()) -> None:
+        """Take over tasks as another tracker left them; what is counted of them must be set already."""
+        self.tasks = table
+        waiting = [task.index for task in table.open_tasks() if task.status is TaskStatus.RECEIVED]
+        self._ready.extend(sorted([*table.untouched(), *waiting]))
+        for task in (*table.open_tasks(), *(table[index - 1] for index in strays)):
             for attempt in task.attempts:
                 self._remember(task.index, attempt)
 
@@ -92,7 +95,7 @@ class SweepTracker(SweepState):
         return [(after, command) for command in commands]
 
     def _put(self, before: Task, after: Task) -> None:
-        self.tasks[after.index - 1] = after
+        self.tasks.put(after)
         if before.status is after.status:
             return
         self.counts[before.status] -= 1
@@ -160,21 +163,37 @@ class SweepTracker(SweepState):
         match event:
             case ev.CursorMoved():
                 self.cursors[event.source] = event.cursor
-            case ev.SourceOpened():
-                self._source(event.source).opened(event.slots)
-                self._source(event.source).heard(event.at)
-            case ev.SourceFailed():
-                self._source(event.source).closed(event.reason, paused=event.paused)
-            case ev.ZombieFound():
-                pass  # told, and no part of the sweep
             case ev.EngineStarted():
-                self.engine, self.epoch, self.stopped = event, event.epoch, ""
+                self.engine, self.epoch, self.stopped, self.hindrance = event, event.epoch, "", ""
                 self.outcomes.clear()
                 self._close_sources()
             case ev.EngineStopped():
                 self._close_sources()
+            case ev.SourceOpened() | ev.SourceFailed():
+                self._fold_source(event)
             case ev.SweepSealed() | ev.ArtifactsVerified():
                 self._fold_seal(event)
+            case ev.ZombieFound():
+                pass  # told, and no part of the sweep
+            case _:
+                self._fold_recording(event)
+
+    def _fold_source(self, event: ev.SourceOpened | ev.SourceFailed) -> None:
+        source = self._source(event.source)
+        if isinstance(event, ev.SourceFailed):
+            source.closed(event.reason, paused=event.paused)
+        else:
+            source.opened(event.slots)
+            source.heard(event.at)
+
+    def _fold_recording(self, event: _RecordingEvent) -> None:
+        match event:
+            case ev.SnapshotTaken():
+                self.snapshots = [*self.snapshots, event.snapshot][-KEPT_SNAPSHOTS:]
+            case ev.RecordingHindered():
+                self.hindrance = event.reason
+            case ev.RecordingResumed():
+                self.hindrance = ""
             case _:
                 assert_never(event)
 
@@ -193,15 +212,15 @@ class SweepTracker(SweepState):
 
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)
-        for task in self._intake.tasks(event, self._is_reusable):
-            self.tasks.append(task)
-        count = len(self.tasks) - start
-        self.generations.append(Generation(event.generation, event.first, count, count))
+        count = self._intake.add(event, self.tasks, self._is_reusable)
+        if self.spec.hunt is None:
+            self._intake.forget()  # no further plan comes
+        self.generations.append(Generation(event.generation, event.first, count, count, event.plan))
         self.counts[TaskStatus.RECEIVED] += count
         self._ready.extend(range(start + 1, start + count + 1))
 
     def _is_reusable(self, index: int) -> bool:
-        return self.task(index).status not in REOPENABLE
+        return self.tasks.status(index - 1) not in REOPENABLE
 
     def _cancel(self, event: ev.CancelRequested) -> list[Order]:
         self.cancelled = self.cancelled or not (event.tasks or self.is_over)

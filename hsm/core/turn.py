@@ -22,6 +22,7 @@ class Turn:
         self.started: list[Task] = []
         self.calls: list[tuple[str, Call]] = []
         self.reopened: list[str] = []
+        self.told: list[ev.Event] = []
         self.acks: list[asyncio.Future[None]] = []
 
     def take(self, event: ev.Event) -> None:
@@ -33,6 +34,11 @@ class Turn:
             return
         self.events.append(event)
         self.orders += orders
+
+    @property
+    def news(self) -> list[ev.Event]:
+        """The events that nobody has been told of before they were durable."""
+        return [event for event in self.events if event not in self.told]
 
     @property
     def needs_artifacts(self) -> bool:

@@ -1,7 +1,7 @@
 """Verifying what is at rest: every byte of sealed attempts, read again and compared with the ledger.
 
 Looking changes nothing, and can be done while an engine drives the sweep. What is found is recorded only
-where it is news, and only when no engine is at the sweep: an epoch is taken for the one group that says so.
+where it is news, and only when no engine is at the sweep: an epoch is taken that only says so.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from random import Random
 
 from hsm.core import events as ev
 from hsm.core import summary
-from hsm.core.ledger import LedgerReader
+from hsm.core.archive import pruned_before
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import step
 from hsm.core.model import Attempt, Task
 from hsm.core.notes import note
 from hsm.core.projection import Projector
-from hsm.core.seal import SealCheck, check_seal, leaves, merkle_root
+from hsm.core.seal import CLOSED, SealCheck, check_seal, leaves, merkle_root
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, Cause
 from hsm.core.sweep_state import SweepState
@@ -133,12 +134,27 @@ def survey(files: Files, tree: SweepTree, spec: SweepSpec) -> Survey:
     Raises:
         LedgerError: the ledger cannot be read.
     """
+    if pruned_before(files, tree):
+        return _survey_of_what_is_left(files, tree, spec)
     tracker, seals = summary.tracker_of(files, tree, spec), []
     for event in LedgerReader(files, tree).events():
         tracker.fold(event)
         if isinstance(event, ev.SweepSealed):
             seals.append((event, merkle_root(leaves(tracker))))
     return Survey(tracker, seals)
+
+
+def _survey_of_what_is_left(files: Files, tree: SweepTree, spec: SweepSpec) -> Survey:
+    """Return what the newest snapshot of a pruned ledger tells.
+
+    Of its seals that is the last, whose root can be worked out anew unless the sweep was opened again since.
+    """
+    tracker, _ = summary.replay(files, tree, spec)
+    if tracker.sealed is None:
+        return Survey(tracker, ())
+    is_closed = tracker.status(driven=False) in CLOSED
+    root = merkle_root(leaves(tracker)) if is_closed else tracker.sealed.root
+    return Survey(tracker, [(tracker.sealed, root)])
 
 
 def evidence(state: SweepState) -> Iterator[Evidence]:

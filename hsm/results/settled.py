@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from hsm.core import events as ev
+from hsm.core.archive import pruned_before
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan
-from hsm.core.segments import header_of, holds_findings, live_segments, segments
+from hsm.core.segments import header_of, holds_findings, live_segments, name_of, opened, segments
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, TaskStatus
+from hsm.core.summary import replay
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader, Position, Record
@@ -45,6 +47,10 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
     Raises:
         HsmError: the ledger cannot be read.
     """
+    if pruned_before(files, tree):
+        tracker, _ = replay(files, tree, spec)
+        yield from (Settled(task, tracker.result_of(task)) for task in tracker.tasks)
+        return
     reader = LedgerReader(files, tree)
     last_epoch = max((int(path.name[:6]) for path in segments(files, tree)), default=0)
     is_touched = any(holds_findings(files, path) for path in segments(files, tree))
@@ -74,7 +80,7 @@ def look_ahead(files: Files, tree: SweepTree) -> Reopenings:
     times: Counter[int] = Counter()
     is_over = False
     for path in live_segments(files, tree):
-        if not path.name.endswith(FIRST_SEGMENT):
+        if not name_of(path).endswith(FIRST_SEGMENT):
             continue
         is_over = False
         for record in _beginning(files, path):
@@ -91,7 +97,11 @@ def _beginning(files: Files, path: Path) -> Iterator[Record]:
     if header is None:
         return
     prev = header["prev"]
-    yield from LogReader(files, str(path), Position(0, prev["seq"], bytes.fromhex(prev["chain"]))).records()
+    start = Position(0, prev["seq"], bytes.fromhex(prev["chain"]))
+    groups = LogReader(opened(files, path), str(path), start).groups()
+    next(groups, None)  # the header, and what it says again of the segment before
+    for group in groups:
+        yield from group
 
 
 class _TaskFold:

@@ -76,16 +76,22 @@ class Agent:
         self._hosts: Dict[str, str] = {}
         self._last_host = host.name()
         self._next_look = 0.0
-        incarnation = self._replay()
+        self._address = address
+        self._incarnation = self._replay()
         for said in self._inbox.read():
             self._backlog.hear(said.epoch, from_record(said.record))
         self._check_hosts()
-        path = os.path.join(paths.records, f"{incarnation:06d}.log")
-        log = LogWriter.create(host.files, path, to_record(self._opened(incarnation, address)))
-        self._records = Records(host, log, bell.wake)
+        self._records = Records(host, self._begin_log, bell.wake)
         self._slots = Slots(host, paths.sweep, self._records, bell.wake)
         if self._backlog.hello is not None:
             self._slots.offer_gpus(self._backlog.hello.gpus)
+
+    def _begin_log(self) -> LogWriter:
+        """Begin a log of records, under the next number."""
+        self._incarnation += 1
+        path = os.path.join(self._paths.records, f"{self._incarnation:06d}.log")
+        opened = self._opened(self._incarnation, self._address)
+        return LogWriter.create(self._host.files, path, to_record(opened))
 
     def _opened(self, incarnation: int, address: str) -> Opened:
         host, pid = self._host, self._host.pid()
@@ -147,7 +153,7 @@ class Agent:
                 elif isinstance(message, Started):
                     self._hosts[message.token] = self._last_host
                 self._backlog.replay(message)
-        return last + 1
+        return last
 
     def _check_hosts(self) -> None:
         """Make sure that nothing which somebody counts on may run where we cannot see it.

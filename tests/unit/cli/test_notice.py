@@ -9,7 +9,7 @@ from hsm.cli.commands.sweep_status import notice
 from hsm.cli.workspace import Look, Workspace
 from hsm.config import Project
 from hsm.core.epochs import Claim
-from hsm.core.ledger import create_tree
+from hsm.core.storage import create_tree
 from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
 from hsm.wire.files import Files

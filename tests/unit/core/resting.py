@@ -62,9 +62,12 @@ class Resting:
         seal = sealed(tracker, 20.0)
         status = tracker.status(driven=False)
         stopped = ev.EngineStopped(epoch=ledger.claim.epoch, status=status, at=20.0)
-        self._commit(ledger, tracker, [*([seal] if seal else []), stopped])
         if seal:
-            write_seal(FILES, self.tree, tracker, ledger.mark)
+            self._commit(ledger, tracker, [seal])
+        head = ledger.mark
+        self._commit(ledger, tracker, [stopped])
+        if seal:
+            write_seal(FILES, self.tree, tracker, head)
         ledger.close()
         return tracker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.core import events as ev
-from hsm.core.model import Attempt, Task
+from hsm.core.machine import replace
+from hsm.core.model import Attempt, Proposal
 from hsm.core.notes import seal_if_due
+from hsm.core.plan import load_plan, write_plan
 from hsm.core.seal import SealCheck, check_seal, leaves, merkle_root, read_seal, sealed
 from hsm.core.segments import segments
 from hsm.core.states import AttemptState, SweepStatus, TaskStatus
@@ -203,24 +205,22 @@ def test_whoever_writes_the_ledger_anew_without_the_seal_is_found(tmp_path: Path
     assert any("no seal with the root" in fault for fault in check(found).faults)
 
 
-def grid(tasks: int) -> SweepState:
+def grid(folder: Path, tasks: int) -> SweepState:
     state = SweepState(SPEC)
     state.hunt_ended = True
+    name, _ = write_plan(FILES, folder, (Proposal(params={"k": k}) for k in range(tasks)), "p")
+    state.tasks.add(load_plan(FILES, folder, name, generation=1), generation=1)
     for index in range(1, tasks + 1):
         attempt = Attempt(number=1, token="t", source="local", state=AttemptState.SEALED, manifest="m" * 64)
-        task = Task(index=index, config_hash="", task_key="", params_json="{}", status=TaskStatus.SEALED)
-        state.tasks.append(Task(**{**_fields(task), "attempts": (attempt,)}))
+        task = replace(state.tasks.get(index), status=TaskStatus.SEALED, attempts=(attempt,))
+        state.tasks.put(task)
     state.counts[TaskStatus.SEALED] = tasks
     return state
 
 
-def _fields(task: Task) -> Mapping[str, Any]:
-    return {name: getattr(task, name) for name in Task.__slots__}
-
-
 def test_sealing_many_results_takes_no_time_that_counts(tmp_path: Path) -> None:
     """10^4 results in well under a tenth of the second that 10^5 may take, with room for a busy machine."""
-    state = grid(10_000)
+    state = grid(tmp_path, 10_000)
     began = time.process_time()
     seal = sealed(state, 1.0)
     assert time.process_time() - began < 0.3
@@ -230,8 +230,6 @@ def test_sealing_many_results_takes_no_time_that_counts(tmp_path: Path) -> None:
 
 def test_a_reused_task_has_no_leaf_of_its_own(tmp_path: Path) -> None:
     """Its work is that of another task, which has one."""
-    state = grid(2)
-    state.tasks[1] = Task(
-        index=2, config_hash="", task_key="", params_json="{}", status=TaskStatus.REUSED, reuses=1
-    )
+    state = grid(tmp_path, 2)
+    state.tasks.put(replace(state.tasks.get(2), status=TaskStatus.REUSED, attempts=(), reuses=1))
     assert [line.split()[0] for line in leaves(state)] == [b"task_0001"]

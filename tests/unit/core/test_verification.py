@@ -18,8 +18,9 @@ from hsm.core.history import read_history
 from hsm.core.ledger import Ledger
 from hsm.core.model import OutcomeKind
 from hsm.core.segments import segments
+from hsm.core.snapshots import freeze, save
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
-from hsm.core.summary import freeze, glance, replay, save
+from hsm.core.summary import glance, replay
 from hsm.core.verification import Evidence, Scope, Verification, evidence, record, survey, verify
 from hsm.core.world import World
 from hsm.wire import manifest

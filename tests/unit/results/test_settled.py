@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from hsm.core import events as ev
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.states import TaskStatus
 from hsm.core.tree import SweepTree
 from hsm.results.rows import row_of, rows
