@@ -83,6 +83,8 @@ def _next_step(space: Workspace, outcome: Outcome) -> Iterator[Line]:
         return
     if look.status in (SweepStatus.PARTIAL, SweepStatus.STOPPED):
         yield line(("go on     ", Tone.DIM), space.command("sweep complete ID", look.tree))
+    if look.tracker.counts[TaskStatus.CORRUPT]:
+        yield line(("retry     ", Tone.DIM), space.command("sweep complete ID --retry corrupt", look.tree))
     if look.tracker.counts[TaskStatus.FAILED]:
         again = space.command("sweep complete ID --retry-failed", look.tree)
         yield line(("retry     ", Tone.DIM), again)
@@ -141,6 +143,15 @@ def standing_of(look: Look) -> dict[str, Any]:
         ],
         "sources": now.lanes,
         "stopped": now.stopped,
+        "divergent_attempts": now.diverged,
+        "verified": tracker.verified
+        and {
+            "at": moment(tracker.verified.at),
+            "attempts": tracker.verified.attempts,
+            "damaged": tracker.verified.damaged,
+            "restored": tracker.verified.restored,
+        },
+        "seal": tracker.sealed and {"results": tracker.sealed.results, "root": tracker.sealed.root},
         "hindrance": now.hindrance,
         "ended_because": now.ended_because,
     }

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 INDEX = os.path.join(os.path.dirname(__file__), "completion.json")  # noqa: PTH118, PTH120 - pathlib costs 10 ms
 MANY = 100
 """So many tasks are offered one by one; of more, only how their names go on."""
-SELECTORS = ("all", "failed", "cancelled", "sealed", "running", "best:5")
+SELECTORS = ("all", "failed", "cancelled", "corrupt", "sealed", "running", "best:5")
 KINDS = ("ssh:", "slurm:", "pbs:")
 DEFAULT_OUTPUTS = os.path.join("sweeps", "outputs")  # noqa: PTH118
 

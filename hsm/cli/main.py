@@ -30,6 +30,7 @@ SWEEP = {
     "status": _entry("sweep_status", "Show where a sweep stands."),
     "list": _entry("sweep_list", "List the sweeps of this project."),
     "cancel": _entry("sweep_cancel", "End a sweep, or some of its tasks."),
+    "verify": _entry("sweep_verify", "Read the sealed files of a sweep again, and compare every byte."),
     "rebuild": _entry("sweep_rebuild", "Write every readable file of a sweep anew from its ledger."),
 }
 MONITOR = {
@@ -79,6 +80,7 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
         "doctor": "whether this machine is fit for sweeps",
         "source list": "compute sources that can be named",
         "source check NAME": "whether a source is fit for use",
+        "sweep verify [ID]": "every byte of the results, read again",
         "sweep rebuild ID": "write all readable files anew from the ledger",
         "ledger verify [ID]": "every byte of the ledger looked at",
         "ledger export [ID]": "every event as JSON lines",

@@ -22,6 +22,7 @@ SHOWN_FAILURES = 4
 TASK_TONES = {
     TaskStatus.SEALED: Tone.GOOD,
     TaskStatus.REUSED: Tone.GOOD,
+    TaskStatus.CORRUPT: Tone.BAD,
     TaskStatus.FAILED: Tone.BAD,
     TaskStatus.CANCELLED: Tone.WARN,
     TaskStatus.COLLECTING: Tone.ACTIVE,
@@ -45,7 +46,11 @@ SWEEP_WORDS = {
     SweepStatus.STOPPED: "stopped",
     SweepStatus.CANCELLED: "cancelled",
 }
-TASK_WORDS = {TaskStatus.RECEIVED: "waiting", TaskStatus.SCHEDULED: "queued"}
+TASK_WORDS = {
+    TaskStatus.RECEIVED: "waiting",
+    TaskStatus.SCHEDULED: "queued",
+    TaskStatus.CORRUPT: "corrupt at rest",
+}
 BAR_ORDER = tuple(TASK_TONES)
 
 
@@ -215,6 +220,9 @@ def failures(now: Progress, glyphs: Glyphs, shown: int = SHOWN_FAILURES) -> Iter
         count = words.plural(sum(group.count for group in rest), "attempt")
         kinds = words.plural(len(rest), "more kind")
         yield labelled("", (f"{kinds}, {count}: `hsm monitor errors`", Tone.DIM))
+    if now.diverged:
+        told = f"{words.plural(now.diverged, 'attempt')} ended with other results than the one that counts"
+        yield labelled("divergent", (told, Tone.WARN))
     if now.stopped:
         yield labelled("stopped", (now.stopped, Tone.BAD))
     if now.hindrance:

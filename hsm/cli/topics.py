@@ -30,6 +30,7 @@ TASKS: Mapping[TaskStatus, str] = {
     TaskStatus.FAILED: "an attempt ended badly and no retry is left",
     TaskStatus.CANCELLED: "somebody asked, and it was observed gone",
     TaskStatus.REUSED: "the same work as another task, whose result stands for it",
+    TaskStatus.CORRUPT: "it had its result, whose files were found damaged since",
 }
 ATTEMPTS: Mapping[AttemptState, str] = {
     AttemptState.INTENT: "written down, not yet handed over",
@@ -46,12 +47,13 @@ ATTEMPTS: Mapping[AttemptState, str] = {
     AttemptState.CANCELLED: "observed gone after it was cancelled",
     AttemptState.ABANDONED: "given up, nobody could say what became of it",
     AttemptState.SUPERSEDED: "another attempt became the result",
+    AttemptState.CORRUPT: "it was sealed, and its files were found damaged since",
 }
 SWEEPS: Mapping[SweepStatus, str] = {
     SweepStatus.RUNNING: "an engine is at it",
     SweepStatus.PARTIAL: "tasks are open and no engine is at it: `hsm sweep complete ID`",
     SweepStatus.COMPLETE: "every task has its result",
-    SweepStatus.FAILED: "every task is final, and at least one failed",
+    SweepStatus.FAILED: "every task is final, and at least one failed or is corrupt",
     SweepStatus.STOPPED: "too many failures (`max_failure_rate`)",
     SweepStatus.CANCELLED: "somebody asked for its end",
 }

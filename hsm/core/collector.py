@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,25 +39,23 @@ class Ended:
 
 
 def judge(files: Files, ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
-    """Verify the attempt's artifacts and return its verdict. Reads every byte; blocks."""
+    """Verify the attempt's artifacts and return its verdict. Reads every byte; blocks.
+
+    What is evidence of a result or of a failure is read-only from then on.
+    """
     attempt = ended.attempt
     if attempt.manifest is None:
         return _failed(files, ended, attempt.cause or Cause.APPLICATION, attempt.reason, at)
-    artifacts: list[dict[str, Any]] = []
     if attempt.manifest == manifest.NO_FILES:
-        return _verdict(files, ended, artifacts, at)
-    try:
-        report, artifacts = _read_report(files, ended.directory)
-        mismatch = manifest.verify(files, str(ended.directory), attempt.manifest, report, artifacts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        mismatch = manifest.Mismatch(manifest.REPORT, f"cannot be read: {error}")
-    if mismatch is not None:
-        return _failed(files, ended, Cause.TRANSFER, f"{mismatch.path}: {mismatch.reason}", at)
-    return _verdict(files, ended, artifacts, at)
+        return _verdict(files, ended, (), at)
+    found = manifest.verify(files, str(ended.directory), attempt.manifest)
+    if isinstance(found, manifest.Mismatch):
+        return _failed(files, ended, Cause.TRANSFER, f"{found.path}: {found.reason}", at)
+    return _verdict(files, ended, found, at)
 
 
 def _verdict(
-    files: Files, ended: Ended, artifacts: list[dict[str, Any]], at: float
+    files: Files, ended: Ended, artifacts: Sequence[manifest.Entry], at: float
 ) -> AttemptSealed | AttemptFailed:
     """Return the verdict on an attempt whose artifacts are what its exit record says."""
     attempt = ended.attempt
@@ -70,23 +68,16 @@ def _verdict(
         metrics=metrics,
         notes=(*notes, *_large_logs(artifacts)),
         files=len(artifacts),
-        bytes=sum(item["size"] for item in artifacts),
+        bytes=sum(entry.size for entry in artifacts),
         at=at,
     )
 
 
-def _read_report(files: Files, directory: Path) -> tuple[bytes, list[dict[str, Any]]]:
-    """Return the provenance report's bytes and the manifest in it."""
-    report = files.contents(f"{directory}/{manifest.REPORT}")
-    content: dict[str, Any] = json.loads(report)
-    return report, content["artifacts"]
-
-
-def _large_logs(artifacts: list[dict[str, Any]]) -> list[str]:
+def _large_logs(artifacts: Sequence[manifest.Entry]) -> list[str]:
     return [
-        f"{item['path']} is {item['size'] / 1e9:.1f} GB; let the program write less, or to results/"
-        for item in artifacts
-        if item["path"] in ("stdout.log", "stderr.log") and item["size"] >= LARGE_LOG_BYTES
+        f"{entry.path} is {entry.size / 1e9:.1f} GB; let the program write less, or to results/"
+        for entry in artifacts
+        if entry.path in ("stdout.log", "stderr.log") and entry.size >= LARGE_LOG_BYTES
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hsm.core.model import Task
-from hsm.core.states import AttemptState, TaskStatus
+from hsm.core.states import REOPENABLE, AttemptState, TaskStatus
 from hsm.core.tracker import SweepTracker
 
 
@@ -48,7 +48,8 @@ def plan_completion(
     chosen = frozenset(retry)
     fates: dict[Fate, list[int]] = {fate: [] for fate in Fate}
     for task in tracker.tasks:
-        fates[_fate(task, is_wanted=retry_failed or task.index in chosen)].append(task.index)
+        is_wanted = task.index in chosen or (retry_failed and task.status is not TaskStatus.CORRUPT)
+        fates[_fate(task, is_wanted=is_wanted)].append(task.index)
     needed = {task.attempt.source for task in tracker.live() if task.attempt}
     return CompletionPlan(
         fates={fate: tuple(indices) for fate, indices in fates.items()},
@@ -65,6 +66,3 @@ def _fate(task: Task, *, is_wanted: bool) -> Fate:
     if attempt is None or not attempt.state.is_live:
         return Fate.RUN
     return Fate.COLLECT if attempt.state is AttemptState.EXITED else Fate.ADOPT
-
-
-REOPENABLE: Sequence[TaskStatus] = (TaskStatus.FAILED, TaskStatus.CANCELLED)

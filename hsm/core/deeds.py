@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from hsm.core.divergence import earlier_result
+from hsm.core.events import AttemptSealed, AttemptSuperseded
 from hsm.core.homing import Homing
 from hsm.core.lane import Cancel, Lane, Recall, Submit
 from hsm.core.machine import Command
@@ -32,6 +34,7 @@ class Deeds:
             self._lanes[source].put(Submit(orders))
         for order in turn.orders:
             self._carry_out(order)
+        self._compare(turn)
         self._cancel([task for task, command in turn.orders if command is Command.CANCEL])
         for source, call in turn.calls:
             self._lanes[source].put(call)
@@ -52,6 +55,16 @@ class Deeds:
 
     def _collect(self, task: Task, attempt: Attempt) -> None:
         self._homing.collect_later(task, attempt, self._projector.work_dir(task, attempt))
+
+    def _compare(self, turn: Turn) -> None:
+        """Have second results of tasks compared with their first ones."""
+        for event in turn.events:
+            if isinstance(event, (AttemptSealed, AttemptSuperseded)):
+                task = self._tracker.task(event.task)
+                attempt = task.attempts[event.attempt - 1]
+                other = earlier_result(task, attempt)
+                if other is not None:
+                    self._homing.compare_later(task, attempt, other)
 
     def _cancel(self, tasks: Sequence[Task]) -> None:
         for source, refs in _refs_to_cancel(tasks).items():

@@ -33,6 +33,7 @@ from hsm.core.reactions import Reactions
 from hsm.core.recorder import Listener, Recorder
 from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
+from hsm.core.seal import sealed
 from hsm.core.source import SweepContext
 from hsm.core.states import AttemptState, SweepStatus
 from hsm.core.tracker import SweepTracker
@@ -270,18 +271,27 @@ class Drive:
         """Write down that we let go, finish the projections, and let the agents go if nothing is left."""
         status = self.tracker.status(driven=False)
         reason = self._reactions.detaching or self.tracker.stopped
-        epoch = self._ledger.claim.epoch
-        turn = Turn(self.tracker)
-        turn.take(ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=self._world.now()))
-        await self._recorder.record(turn, patient=False)
+        epoch, now = self._ledger.claim.epoch, self._world.now()
+        seal = await self._world.blocking(sealed, self.tracker, now)
+        if seal is not None:
+            await self._say_last(seal)
+        head = self._ledger.mark  # the last group may be said again by a successor, what is before it never
+        stopped = ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=now)
+        await self._say_last(stopped)
         self._recorder.release()
-        self._listen(turn.news, self.tracker)
         if not self.tracker.live():
             for lane in self._lanes.values():
                 await lane.release()
-        await self._scribe.close(turn.events, self.tracker, self._projector)
+        said: list[ev.Event] = [stopped] if seal is None else [seal, stopped]
+        await self._scribe.close(said, self.tracker, head, self._projector)
         await self._keeper.close(self.tracker, self._ledger.mark)
         return status
+
+    async def _say_last(self, event: ev.Event) -> None:
+        turn = Turn(self.tracker)
+        turn.take(event)
+        await self._recorder.record(turn, patient=False)
+        self._listen(turn.news, self.tracker)
 
 
 def _without_what_has_passed(items: list[inp.Input]) -> list[inp.Input]:

@@ -24,6 +24,7 @@ from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
 from hsm.core.recorder import Listener
+from hsm.core.seal import write_seal
 from hsm.core.source import ComputeSource, SweepContext
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
@@ -150,6 +151,8 @@ class SweepEngine:
         def rebuild() -> SweepTracker:
             tracker, reader = summary.replay(self._world.files, tree, spec)
             Projector(self._world.files, tree).rebuild(tracker)
+            if not self._world.files.exists(str(tree.seal)):
+                write_seal(self._world.files, tree, tracker, reader.doubt[0])
             snapshots.save(self._world.files, tree, snapshots.freeze(tracker, reader.mark))
             return tracker
 

@@ -342,6 +342,68 @@ class AttemptSuperseded:
     at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsDiverged:
+    """A further attempt ended with other results than attempt `of`; `files` are the first that differ."""
+
+    kind: ClassVar[str] = "results_diverged"
+    task: int
+    attempt: int
+    of: int
+    files: Sequence[str]
+    count: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactsDamaged:
+    """Files that had been sealed with the attempt are not what they were; `faults` are the first of them."""
+
+    kind: ClassVar[str] = "artifacts_damaged"
+    task: int
+    attempt: int
+    faults: Sequence[str]
+    count: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactsRestored:
+    """Files of the attempt that had been found damaged are again what was sealed."""
+
+    kind: ClassVar[str] = "artifacts_restored"
+    task: int
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactsVerified:
+    """What stands before it in this epoch was found by reading `attempts` sealed attempts anew.
+
+    It is the last word of the epoch: whoever found it lets go of the sweep.
+    """
+
+    kind: ClassVar[str] = "artifacts_verified"
+    epoch: int
+    attempts: int
+    damaged: int
+    restored: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSealed:
+    """The sweep is over for now, and these are its results: `root` is the root of the tree over them."""
+
+    kind: ClassVar[str] = "sweep_sealed"
+    status: SweepStatus
+    counts: Mapping[str, int]
+    results: int
+    root: str
+    at: float
+
+
 TaskEvent: TypeAlias = (
     TaskReused
     | AttemptIntended
@@ -359,6 +421,9 @@ TaskEvent: TypeAlias = (
     | AttemptSealed
     | AttemptFailed
     | AttemptSuperseded
+    | ResultsDiverged
+    | ArtifactsDamaged
+    | ArtifactsRestored
 )
 SweepEvent: TypeAlias = (
     SweepCreated
@@ -376,6 +441,8 @@ SweepEvent: TypeAlias = (
     | CancelRequested
     | TasksReopened
     | SweepStopped
+    | SweepSealed
+    | ArtifactsVerified
 )
 Event: TypeAlias = TaskEvent | SweepEvent
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from hsm.core.collector import Ended, judge
+from hsm.core.divergence import Rival, divergence_of
 from hsm.core.epochs import Tenure
-from hsm.core.events import AttemptFailed, AttemptSealed
+from hsm.core.events import AttemptFailed, AttemptSealed, ResultsDiverged
 from hsm.core.inputs import Input, Judged, RoomMissed
 from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
@@ -18,6 +20,8 @@ from hsm.core.projection import Projector
 from hsm.core.room import when_there_is_room
 from hsm.core.tracker import Order
 from hsm.core.world import World
+
+Verdict: TypeAlias = AttemptSealed | AttemptFailed
 
 
 class Homing:
@@ -37,7 +41,7 @@ class Homing:
         self._lanes = lanes
         self._tenure = tenure
         self._post = post
-        self._ended: Mailbox[Ended] = Mailbox()
+        self._ended: Mailbox[Ended | Rival] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
 
     def collect_later(self, task: Task, attempt: Attempt, directory: Path) -> None:
@@ -45,6 +49,12 @@ class Homing:
         if attempt.token not in self.pending:
             self.pending.add(attempt.token)
             self._ended.put(Ended(task, attempt, directory))
+
+    def compare_later(self, task: Task, attempt: Attempt, other: Attempt) -> None:
+        """Have the results of an attempt, which has ended, compared with those of another one of its task."""
+        if attempt.token not in self.pending:
+            self.pending.add(attempt.token)
+            self._ended.put(Rival(task, attempt, other))
 
     def delivered(self, tokens: Iterable[str]) -> None:
         """Note that nothing more comes of these: verdicts have been folded, or they did not come home."""
@@ -64,10 +74,16 @@ class Homing:
             ended = await self._ended.take()
             home = [one for one in ended if await self._fetch(one)]
             # Posted even when empty: that less is pending may be what the engine waits for.
-            verdicts = await self._world.blocking(self._judge, home) if home else ()
-            self._post(Judged([one.attempt.token for one in ended], verdicts))
+            verdicts, found = await self._world.blocking(self._look_at, home) if home else ((), ())
+            self._post(Judged([one.attempt.token for one in ended], verdicts, found))
 
-    def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
+    def _look_at(self, home: Sequence[Ended | Rival]) -> tuple[list[Verdict], list[ResultsDiverged]]:
+        at, files = self._world.now(), self._world.files
+        rivals = [one for one in home if isinstance(one, Rival)]
+        found = [divergence_of(files, self._projector, one, at) for one in rivals]
+        return self._judge([one for one in home if isinstance(one, Ended)]), [one for one in found if one]
+
+    def _judge(self, ended: Sequence[Ended]) -> list[Verdict]:
         at = self._world.now()
         return [judge(self._world.files, self._located(item), at) for item in ended]
 
@@ -77,11 +93,19 @@ class Homing:
             return ended
         return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
 
-    async def _fetch(self, ended: Ended) -> bool:
+    async def _fetch(self, ended: Ended | Rival) -> bool:
         """Bring one attempt home; when its source fails it stays as it is until the source is back."""
         attempt = ended.attempt
         lane = self._lanes.get(attempt.source)
-        return lane is not None and await lane.fetch(attempt.ref or attempt.token, ended.directory)
+        return lane is not None and await lane.fetch(attempt.ref or attempt.token, self._home_of(ended))
+
+    def _home_of(self, ended: Ended | Rival) -> Path:
+        """Return where an attempt is brought: one that is no result never to the place of that."""
+        if isinstance(ended, Ended):
+            return ended.directory
+        is_result = ended.attempt is ended.task.attempt
+        where = self._projector.directory if is_result else self._projector.aside
+        return where(ended.task, ended.attempt)
 
     async def project(self) -> None:
         """Write what people read, until there is no more."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hsm.core.errors import SourceError
-from hsm.core.events import AttemptFailed, AttemptSealed
+from hsm.core.events import AttemptFailed, AttemptSealed, ResultsDiverged
 from hsm.core.plan import Plan
 from hsm.core.source import AttemptOrder, Observations, SubmitOutcome
 
@@ -55,10 +55,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The collector is done with the attempts of these tokens; of those that came home it has verdicts."""
+    """The collector is done with the attempts of these tokens; of those that came home it has verdicts.
+
+    `found` tells of results that are not those of another attempt.
+    """
 
     tokens: Sequence[str]
     verdicts: Sequence[AttemptSealed | AttemptFailed]
+    found: Sequence[ResultsDiverged] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ again after a crash) changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum, auto
 from typing import Any, TypeAlias, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from hsm.core import events as ev
 from hsm.core.errors import MachineError
 from hsm.core.model import Attempt, Task
-from hsm.core.states import TRANSITIONS, AttemptState, Cause, TaskStatus
+from hsm.core.states import REOPENABLE, TRANSITIONS, AttemptState, Cause, TaskStatus
 
 T = TypeVar("T", Attempt, Task)
 Budget: TypeAlias = Mapping[Cause, int]
@@ -52,6 +52,7 @@ _RANK: Mapping[AttemptState, int] = {
     AttemptState.FAILED: 7,
     AttemptState.SEALED: 7,
     AttemptState.SUPERSEDED: 7,
+    AttemptState.CORRUPT: 7,
 }
 """How much is known of an attempt. Evidence of a lower rank than what is known is old news."""
 
@@ -88,10 +89,16 @@ def request_cancel(task: Task) -> Step:
 
 
 def reopen(task: Task) -> Step:
-    """Return the task ready for another attempt; only a failed or cancelled one changes."""
-    if task.status not in (TaskStatus.FAILED, TaskStatus.CANCELLED):
+    """Return the task ready for another attempt, where it failed, was cancelled or is corrupt."""
+    if task.status not in REOPENABLE:
         return task, NOTHING
-    fresh = {"cancel_requested": False, "reason": "", "spent": len(task.attempts)}
+    fresh = {
+        "cancel_requested": False,
+        "reason": "",
+        "spent": len(task.attempts),
+        "metrics": None,
+        "result": 0,
+    }
     if task.live_attempts:  # an exit record that came in when the task had failed already
         return replace(task, status=TaskStatus.COLLECTING, **fresh), (Command.COLLECT,)
     commands = (Command.ARCHIVE,) if task.attempts else NOTHING
@@ -309,6 +316,41 @@ def _superseded(task: Task, event: ev.AttemptSuperseded, budget: Budget) -> Step
     return moved, (Command.ARCHIVE,)
 
 
+def _diverged(task: Task, event: ev.ResultsDiverged, budget: Budget) -> Step:
+    said = f"{_listed(event.files, event.count)}: not as attempt {event.of} has it"
+    return _noted(task, event, divergence=said), NOTHING
+
+
+def _damaged(task: Task, event: ev.ArtifactsDamaged, budget: Budget) -> Step:
+    """Files at rest are damaged: a result is one no more as it stands, evidence of a failure is noted."""
+    noted = _noted(task, event, damage=_listed(event.faults, event.count))
+    moved = _moved(noted, event, AttemptState.CORRUPT) if noted.status is TaskStatus.SEALED else None
+    return (noted if moved is None else replace(moved, status=TaskStatus.CORRUPT)), NOTHING
+
+
+def _restored(task: Task, event: ev.ArtifactsRestored, budget: Budget) -> Step:
+    noted = _noted(task, event, damage="")
+    moved = _moved(noted, event, AttemptState.SEALED) if noted.status is TaskStatus.CORRUPT else None
+    return (noted if moved is None else replace(moved, status=TaskStatus.SEALED)), NOTHING
+
+
+def _noted(task: Task, event: Any, **notes: str) -> Task:
+    """Return the task with something noted of an attempt that left a manifest; itself when that is known."""
+    number = event.attempt
+    if not 1 <= number <= len(task.attempts) or task.attempts[number - 1].manifest is None:
+        raise _illegal(task, event)
+    attempt = task.attempts[number - 1]
+    if all(getattr(attempt, name) == note for name, note in notes.items()):
+        return task
+    noted = replace(attempt, **notes)
+    return replace(task, attempts=(*task.attempts[: number - 1], noted, *task.attempts[number:]))
+
+
+def _listed(faults: Sequence[str], count: int) -> str:
+    more = f" and {count - len(faults):,} more" if count > len(faults) else ""
+    return "; ".join(faults) + more
+
+
 _STEPS: Mapping[type, Callable[[Task, Any, Budget], Step]] = {
     ev.TaskReused: _reused,
     ev.AttemptIntended: _intended,
@@ -326,4 +368,7 @@ _STEPS: Mapping[type, Callable[[Task, Any, Budget], Step]] = {
     ev.AttemptSealed: _sealed,
     ev.AttemptFailed: _failed,
     ev.AttemptSuperseded: _superseded,
+    ev.ResultsDiverged: _diverged,
+    ev.ArtifactsDamaged: _damaged,
+    ev.ArtifactsRestored: _restored,
 }

@@ -131,7 +131,8 @@ class Attempt:
     """One execution of a task. Times are seconds since the epoch, for show only.
 
     `collected_at` is when its evidence was home: sealed, or kept as that of a failure. `agent` names who had
-    it when it ended, where that is known.
+    it when it ended, where that is known. `damage` says which of its files were found damaged at rest,
+    `divergence` which of its results are not those of another attempt.
     """
 
     number: int
@@ -148,6 +149,8 @@ class Attempt:
     cause: Cause | None = None
     reason: str = ""
     agent: str = ""
+    damage: str = ""
+    divergence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

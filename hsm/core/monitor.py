@@ -98,8 +98,9 @@ class Progress:
 
     `planned` tasks exist; `expected` counts those of later generations too, as far as the hunt may go.
     `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend` holds the best
-    scores in order, each better than the one before. `ended_because` says why a hunt proposes nothing more,
-    `hindrance` why nothing can be recorded for now.
+    scores in order, each better than the one before; `diverged` attempts ended with other results than the
+    one that counts. `ended_because` says why a hunt proposes nothing more, `hindrance` why nothing can be
+    recorded for now.
     """
 
     status: SweepStatus
@@ -121,6 +122,7 @@ class Progress:
     lanes: tuple[LaneProgress, ...]
     failures: tuple[Failures, ...]
     stopped: str
+    diverged: int = 0
     trend: tuple[Best, ...] = ()
     ended_because: str = ""
     hindrance: str = ""
@@ -152,6 +154,7 @@ def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
         lanes=lanes_of(tracker, pace if driven else Pace(endings=0, span_s=0.0), now),
         failures=failures_of(tracker),
         stopped=tracker.stopped,
+        diverged=tracker.diverged,
         trend=tuple(tracker.improvements),
         ended_because=tracker.ended_because if hunt else "",
         hindrance=tracker.hindrance if driven else "",

@@ -17,7 +17,7 @@ from hsm.core.model import Attempt, Task
 from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
-from hsm.wire import names
+from hsm.wire import manifest, names
 from hsm.wire.files import Files, Kind
 from hsm.wire.instants import timestamp
 from hsm.wire.manifest import NO_FILES, REPORT
@@ -89,9 +89,17 @@ class Projector:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if self._is_whole(place, attempt):  # what was run again under an old token is no result
+                self._keep(work, f"{os.path.basename(work)}.again")
+                return
             self._move_aside(task)
             self._files.rename(work, place)
         self.write_status(task)
+
+    def _is_whole(self, place: str, attempt: Attempt) -> bool:
+        """Tell whether the report in a directory is the one that was sealed."""
+        found = manifest.read(self._files, place, attempt.manifest or "")
+        return not isinstance(found, manifest.Mismatch)
 
     def _make_real(self, path: str) -> None:
         """Make a directory, in place of a link that leads nowhere."""
@@ -117,19 +125,38 @@ class Projector:
             return ""
 
     def _archive(self, task: Task) -> None:
-        attempt = task.attempt
-        if attempt is None:
-            return
-        files, name = self._files, names.attempt_dir(task.index, attempt.number, attempt.token)
-        work, place = str(self._tree.work / name), str(self._tree.task(task.index))
-        is_link = files.kind(place) is Kind.LINK
-        if is_link and os.path.basename(files.read_link(place)) == name:
-            files.unlink(place)  # not the link of an attempt that has begun since
-            is_link = False
-        origin = work if files.is_directory(work) or is_link else place
+        """Move aside every attempt that is over and no result, and free the place of a task that is open."""
+        standing = task.attempt if task.status.is_final else None
+        place = str(self._tree.task(task.index))
+        for attempt in task.attempts:
+            if attempt is standing or attempt.state.is_live:
+                continue
+            name = names.attempt_dir(task.index, attempt.number, attempt.token)
+            is_link = self._files.kind(place) is Kind.LINK
+            if is_link and os.path.basename(self._files.read_link(place)) == name:
+                self._files.unlink(place)  # not the link of an attempt that has begun since
+            self._keep(str(self._tree.work / name), name)
+        if standing is None and self._files.kind(place) is Kind.DIRECTORY:
+            self._free(task, place)
+
+    def _free(self, task: Task, place: str) -> None:
+        """Move aside what was placed, unless it is of an attempt that has begun since."""
+        token = self._token_in(Path(place))
+        known = {attempt.token: attempt for attempt in task.attempts}
+        owner = known.get(token) if token else task.attempts[-1]
+        if owner is not None and not owner.state.is_live:
+            self._keep(place, names.attempt_dir(task.index, owner.number, owner.token))
+
+    def _keep(self, origin: str, name: str) -> None:
         target = str(self._tree.attempts / name)
-        if files.is_directory(origin) and not files.exists(target):
-            files.rename(origin, target)
+        if self._files.is_directory(origin) and not self._files.exists(target):
+            self._files.rename(origin, target)
+
+    def aside(self, task: Task, attempt: Attempt) -> Path:
+        """Return where an attempt that is no result is, or will be, kept: never in its task's place."""
+        name = names.attempt_dir(task.index, attempt.number, attempt.token)
+        work = self._tree.work / name
+        return work if self._files.is_directory(str(work)) else self._tree.attempts / name
 
     def write_status(self, task: Task) -> None:
         """Write a task's `status.yaml`."""
@@ -149,9 +176,9 @@ class Projector:
                     self.write_status(task)
 
     def _is_written(self, path: Path) -> bool:
-        """Tell whether a file is there with content: a manager that is killed may leave it empty."""
+        """Tell whether a file is there to its end: a kill may leave it empty, a power cut full of zeros."""
         try:
-            return self._files.length(str(path)) > 0
+            return self._files.contents(str(path)).endswith(b"\n")
         except FileNotFoundError:
             return False
 
@@ -253,6 +280,8 @@ def _attempt_status(attempt: Attempt) -> dict[str, Any]:
         "ended_at": moment(attempt.ended_at),
         "cause": attempt.cause and str(attempt.cause),
         "provenance_sha256": attempt.manifest,
+        "damage": attempt.damage or None,
+        "divergence": attempt.divergence or None,
     }
     if attempt.exit is not None:
         known["exit_code"] = attempt.exit.code

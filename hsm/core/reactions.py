@@ -158,6 +158,8 @@ class Reactions:
                 self._supersede(verdict.task, verdict.attempt, turn)  # another attempt was sealed meanwhile
             else:
                 turn.take(verdict)
+        for finding in item.found:
+            turn.take(finding)
 
     @react.register
     def _lane_opened(self, item: inp.LaneOpened, turn: Turn) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from hsm.core.model import Outcome, OutcomeKind, Task
 from hsm.core.spec import Direction, HuntSpec
-from hsm.core.states import TaskStatus
+from hsm.core.states import RESULTS
 
 
 def score(task: Task, hunt: HuntSpec | None) -> Outcome:
     """Return the score of a final task, or why it has none. Without a hunt nothing is scored."""
-    if task.status is not TaskStatus.SEALED:
+    if task.status not in RESULTS:
         return Outcome(kind=OutcomeKind.FAILED, reason=task.reason or str(task.status))
     if hunt is None:
         return Outcome(kind=OutcomeKind.NOT_SCORABLE, reason="the sweep has no objective")

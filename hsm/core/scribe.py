@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
 from hsm.core.projection import Projector, mapping_lines, moment
+from hsm.core.seal import write_seal
+from hsm.core.segments import Mark
 from hsm.core.story import is_engine_matter, line_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -51,7 +53,9 @@ class Scribe:
         if tasks is not None:
             await self._if_due(self._mapping, lambda: self._write_mapping("".join(mapping_lines(tasks))))
 
-    async def close(self, events: Sequence[ev.Event], tracker: SweepTracker, projector: Projector) -> None:
+    async def close(
+        self, events: Sequence[ev.Event], tracker: SweepTracker, mark: Mark, projector: Projector
+    ) -> None:
         """Write everything for the last time."""
         self._gather(events, tracker)
 
@@ -59,6 +63,8 @@ class Scribe:
             self._write_logs()
             projector.write_mapping(tracker)
             projector.write_errors(tracker)
+            if any(isinstance(event, ev.SweepSealed) for event in events):
+                write_seal(self._world.files, self._tree, tracker, mark)
 
         await self._world.blocking(write)
 

@@ -174,6 +174,11 @@ def first_group(files: Files, path: Path) -> list[bytes]:
     return []
 
 
+def holds_findings(files: Files, path: Path) -> bool:
+    """Tell whether a segment is of a verification: what it found stands right behind the header."""
+    return b'{"t":"artifacts_' in opened(files, path).read(str(path), 0, 1 << 12)
+
+
 def segment_path(tree: SweepTree, epoch: int, number: int) -> Path:
     """Return where a segment is."""
     return tree.ledger / f"{epoch:06d}-{number:04d}.hsl"

@@ -31,9 +31,9 @@ from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
-from hsm.wire.log import Position
+from hsm.wire.log import Position, Record
 
-VERSION = 3
+VERSION = 4
 _SCALARS = (
     "hunt_ended",
     "ended_because",
@@ -44,7 +44,9 @@ _SCALARS = (
     "last_at",
     "retries",
     "hindrance",
+    "diverged",
 )
+_EVENTS = ("created", "engine", "last", "sealed", "verified")
 _SEAL = b',"sha256":"'
 _SEAL_BYTES = len(_SEAL) + 64 + len(b'"}')
 
@@ -90,11 +92,13 @@ def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:
         "endings": list(tracker.endings),
         "snapshots": list(tracker.snapshots),
         "strays": tracker.strays(),
-        "created": tracker.created and ev.to_record(tracker.created),
-        "engine": tracker.engine and ev.to_record(tracker.engine),
-        "last": tracker.last and ev.to_record(tracker.last),
+        **{name: _record_of(getattr(tracker, name)) for name in _EVENTS},
     }
     return Frozen(content, tracker.tasks.chunks(), tracker.tasks.open_tasks(), mark)
+
+
+def _record_of(event: ev.Event | None) -> Record | None:
+    return None if event is None else ev.to_record(event)
 
 
 def snapshot_name(mark: Mark) -> str:
@@ -272,6 +276,6 @@ def _restore(tracker: SweepTracker, content: Mapping[str, Any]) -> None:
     tracker.snapshots = list(content["snapshots"])
     for name in ("counts", "outcomes"):
         getattr(tracker, name).update({TaskStatus(word): count for word, count in content[name].items()})
-    for name in ("created", "engine", "last"):
+    for name in _EVENTS:
         record = content[name]
         setattr(tracker, name, record and ev.from_record(record))

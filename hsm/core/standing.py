@@ -29,7 +29,9 @@ def standing(task: Task, tracker: SweepTracker, *, driven: bool) -> Standing:
     """Return why a task that there is is where it is. The tracker knows the sweep at the same time."""
     match task.status:
         case TaskStatus.SEALED:
-            return Standing(why="it has its result; nothing is left to do")
+            return Standing(why=f"it has its result; nothing is left to do{_beside(task)}")
+        case TaskStatus.CORRUPT:
+            return _corrupt(task)
         case TaskStatus.REUSED:
             return Standing(why=f"its work is that of {task_id(task.reuses or 0)}; it is not run again")
         case TaskStatus.CANCELLED:
@@ -69,6 +71,21 @@ def unplanned(index: int, tracker: SweepTracker, *, driven: bool) -> Standing | 
     if driven:
         return Standing(why=why)
     return Standing(why=f"{why}; no engine drives the sweep", command=GO_ON)
+
+
+def _beside(task: Task) -> str:
+    """Return what is to be known of a result beside that it is there."""
+    other = next((attempt for attempt in task.attempts if attempt.divergence), None)
+    return f"; attempt {other.number} has other results: {other.divergence}" if other else ""
+
+
+def _corrupt(task: Task) -> Standing:
+    attempt = task.attempt
+    return Standing(
+        why=f"it had its result, which is damaged at rest: {attempt.damage if attempt else ''}",
+        command=_retry(task),
+        advice="or put its files back from a copy, and `hsm sweep verify ID` takes note of it",
+    )
 
 
 def _retry(task: Task) -> str:

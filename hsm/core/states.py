@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands. RECEIVED, SCHEDULED, RUNNING and COLLECTING are open, the others final."""
+    """Where a task stands. RECEIVED, SCHEDULED, RUNNING and COLLECTING are open, the others final.
+
+    CORRUPT is a result whose files were found damaged at rest; its numbers stand in the ledger.
+    """
 
     RECEIVED = "received"
     SCHEDULED = "scheduled"
@@ -16,6 +19,7 @@ class TaskStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     REUSED = "reused"
+    CORRUPT = "corrupt"
 
     @property
     def is_final(self) -> bool:
@@ -23,7 +27,13 @@ class TaskStatus(StrEnum):
         return self in FINAL
 
 
-FINAL = frozenset({TaskStatus.SEALED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.REUSED})
+FINAL = frozenset(
+    {TaskStatus.SEALED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.REUSED, TaskStatus.CORRUPT}
+)
+RESULTS = frozenset({TaskStatus.SEALED, TaskStatus.CORRUPT})
+"""The task has a sealed result, whatever became of its files since."""
+REOPENABLE = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.CORRUPT})
+"""Only these can be tried again, and only on request."""
 
 
 class AttemptState(StrEnum):
@@ -43,6 +53,7 @@ class AttemptState(StrEnum):
     CANCELLED = "cancelled"  # observed gone after a cancel
     ABANDONED = "abandoned"  # given up by somebody, what became of it being unknown
     SUPERSEDED = "superseded"  # another attempt became the result
+    CORRUPT = "corrupt"  # sealed, and found damaged at rest
 
     @property
     def is_live(self) -> bool:
@@ -93,7 +104,9 @@ TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
     _A.LOST: frozenset({_A.EXITED, _A.SUPERSEDED}),
     _A.ABANDONED: frozenset({_A.EXITED, _A.SUPERSEDED}),
     _A.FAILED: frozenset(),
-    _A.SEALED: frozenset(),
+    # What stands on a disk can be damaged, and mended from a copy: only `hsm sweep verify` finds either.
+    _A.SEALED: frozenset({_A.CORRUPT}),
+    _A.CORRUPT: frozenset({_A.SEALED}),
     _A.REJECTED: frozenset(),
     _A.VOID: frozenset(),
     _A.CANCELLED: frozenset(),
@@ -108,7 +121,7 @@ class SweepStatus(StrEnum):
     RUNNING = "running"
     PARTIAL = "partial"
     COMPLETE = "complete"
-    FAILED = "failed"  # every task is final and at least one failed
+    FAILED = "failed"  # every task is final and at least one failed, or has a result that is damaged
     STOPPED = "stopped"  # too many failures
     CANCELLED = "cancelled"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hsm.core import events as ev
@@ -37,6 +37,8 @@ def _line(event: ev.Event, tracker: SweepTracker) -> str:
             return f"{task_id(task)} attempt {event.attempt} {_verb(event)} ({event.cause}): {_why(event)}"
         case ev.AttemptCancelled(task=task):
             return f"{task_id(task)} cancelled"
+        case ev.ArtifactsDamaged(task=task) | ev.ArtifactsRestored(task=task) | ev.ResultsDiverged(task=task):
+            return f"{task_id(task)} {_FOUND[type(event)](event)}"
         case ev.AttemptUnconfirmed(task=task, reason=reason):
             return f"{task_id(task)} unconfirmed: {reason}"
         case ev.TaskReused(task=task, of=of):
@@ -54,6 +56,23 @@ def _planned(event: ev.GenerationPlanned) -> str:
     last = event.first + event.count - 1
     left_out = f"; {event.forbidden} forbidden proposals left out" if event.forbidden else ""
     return f"generation {event.generation} planned: {task_id(event.first)} to {task_id(last)}{left_out}"
+
+
+def _some(names: Sequence[str], count: int) -> str:
+    more = f" and {count - len(names):,} more" if count > len(names) else ""
+    return "; ".join(names) + more
+
+
+_FOUND: Mapping[type, Callable[[Any], str]] = {
+    ev.ArtifactsDamaged: lambda event: (
+        f"attempt {event.attempt} is damaged at rest: {_some(event.faults, event.count)}"
+    ),
+    ev.ArtifactsRestored: lambda event: f"attempt {event.attempt} is whole again",
+    ev.ResultsDiverged: lambda event: (
+        f"attempt {event.attempt} has other results than attempt {event.of}: "
+        f"{_some(event.files, event.count)}"
+    ),
+}
 
 
 _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
@@ -90,6 +109,11 @@ _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
     ),
     ev.RecordingResumed: lambda _: "the ledger can be written again",
     ev.SweepStopped: lambda event: f"stopped: {event.reason}",
+    ev.SweepSealed: lambda event: f"sealed with {event.results:,} results, root {event.root[:16]}",
+    ev.ArtifactsVerified: lambda event: (
+        f"{event.attempts:,} attempts read again: {event.damaged:,} found damaged, "
+        f"{event.restored:,} whole again"
+    ),
 }
 
 
@@ -189,6 +213,7 @@ _TELLINGS: Mapping[type, Callable[[Any, Task], str]] = {
     ev.AttemptVoided: lambda event, _: f"proved never to have begun{_because(event.reason)}",
     ev.AttemptCancelled: lambda event, _: f"attempt {event.attempt} was seen gone after a cancel",
     ev.AttemptSuperseded: lambda event, _: f"attempt {event.attempt} is kept beside another one's result",
+    **{kind: lambda event, _: _FOUND[type(event)](event) for kind in _FOUND},
     ev.CancelRequested: lambda *_: "somebody asked that it end",
     ev.TasksReopened: lambda *_: "reopened: somebody asked that it be tried again, with all its retries",
 }

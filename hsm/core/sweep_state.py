@@ -48,6 +48,9 @@ class SweepState:
         self.first_at: float | None = None
         self.last_at: float | None = None
         self.retries = 0
+        self.diverged = 0
+        self.sealed: ev.SweepSealed | None = None
+        self.verified: ev.ArtifactsVerified | None = None
         self.hindrance = ""
         self.snapshots: list[str] = []
         self.outcomes: Counter[TaskStatus] = Counter()
@@ -120,8 +123,8 @@ class SweepState:
 
     @property
     def released(self) -> int:
-        """The epoch whose engine let go in good order as the last thing that happened, else 0."""
-        return self.last.epoch if isinstance(self.last, ev.EngineStopped) else 0
+        """The epoch whose holder let go in good order as the last thing that happened, else 0."""
+        return self.last.epoch if isinstance(self.last, (ev.EngineStopped, ev.ArtifactsVerified)) else 0
 
     def failure_rate(self) -> float:
         """Return the share of failed tasks among those that this engine finished; 0 while too few are."""
@@ -139,4 +142,5 @@ class SweepState:
             return SweepStatus.STOPPED
         if not self.is_over:
             return SweepStatus.PARTIAL
-        return SweepStatus.FAILED if self.counts[TaskStatus.FAILED] else SweepStatus.COMPLETE
+        is_bad = self.counts[TaskStatus.FAILED] or self.counts[TaskStatus.CORRUPT]
+        return SweepStatus.FAILED if is_bad else SweepStatus.COMPLETE

@@ -33,7 +33,7 @@ class SourceState:
         """Note that one of its attempts moved from one state to another."""
         self.in_flight += _is_in_flight(now) - _is_in_flight(was)
         self.running += (now is AttemptState.RUNNING) - (was is AttemptState.RUNNING)
-        self.finished += now is AttemptState.SEALED
+        self.finished += now is AttemptState.SEALED and was is not AttemptState.CORRUPT
         self.failed += now in _BAD_ENDS
 
     def heard(self, at: float) -> None:

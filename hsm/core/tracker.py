@@ -16,14 +16,17 @@ from hsm.core.model import Attempt, Task
 from hsm.core.plan import Plan
 from hsm.core.scoring import beats
 from hsm.core.spec import SweepSpec
-from hsm.core.states import PRESUMED, TaskStatus
+from hsm.core.states import PRESUMED, REOPENABLE, TaskStatus
 from hsm.core.sweep_state import KEPT_SNAPSHOTS, SweepState
 from hsm.core.table import TaskTable
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 Order: TypeAlias = "tuple[Task, Command]"
 _TOLD_BY_SOURCE = (ev.AttemptStarted, ev.AttemptExited, ev.AttemptLost, ev.AttemptCancelled, ev.AttemptMissed)
+_FOUND_LATER = (ev.ArtifactsDamaged, ev.ArtifactsRestored, ev.ArtifactsVerified)
+"""What is found when a sweep is looked at, maybe years after: no part of the time that it took."""
 _BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
+_SealEvent: TypeAlias = ev.SweepSealed | ev.ArtifactsVerified
 _RecordingEvent: TypeAlias = ev.SnapshotTaken | ev.RecordingHindered | ev.RecordingResumed
 _EngineEvent: TypeAlias = (
     ev.EngineStarted
@@ -32,6 +35,7 @@ _EngineEvent: TypeAlias = (
     | ev.SourceFailed
     | ev.ZombieFound
     | ev.CursorMoved
+    | _SealEvent
     | _RecordingEvent
 )
 
@@ -69,7 +73,7 @@ class SweepTracker(SweepState):
         orders = self._fold_task(event) if isinstance(event, ev.TaskEvent) else self._fold_sweep(event)
         self.last = event
         at = getattr(event, "at", None)
-        if at is not None:
+        if at is not None and not isinstance(event, _FOUND_LATER):
             self.first_at = at if self.first_at is None else self.first_at
             self.last_at = at
             if isinstance(event, (ev.AttemptSealed, ev.AttemptFailed)):
@@ -87,6 +91,7 @@ class SweepTracker(SweepState):
             self.retries += isinstance(event, _BAD_ENDINGS) and after.status is TaskStatus.RECEIVED
             if isinstance(event, ev.AttemptSealed):
                 self._rank(after)
+            self.diverged += isinstance(event, ev.ResultsDiverged)
         return [(after, command) for command in commands]
 
     def _put(self, before: Task, after: Task) -> None:
@@ -166,6 +171,8 @@ class SweepTracker(SweepState):
                 self._close_sources()
             case ev.SourceOpened() | ev.SourceFailed():
                 self._fold_source(event)
+            case ev.SweepSealed() | ev.ArtifactsVerified():
+                self._fold_seal(event)
             case ev.ZombieFound():
                 pass  # told, and no part of the sweep
             case _:
@@ -190,6 +197,12 @@ class SweepTracker(SweepState):
             case _:
                 assert_never(event)
 
+    def _fold_seal(self, event: _SealEvent) -> None:
+        if isinstance(event, ev.SweepSealed):
+            self.sealed = event
+        else:
+            self.verified = event
+
     def _source(self, name: str) -> SourceState:
         return self.sources.setdefault(name, SourceState())
 
@@ -207,7 +220,7 @@ class SweepTracker(SweepState):
         self._ready.extend(range(start + 1, start + count + 1))
 
     def _is_reusable(self, index: int) -> bool:
-        return self.tasks.status(index - 1) not in (TaskStatus.FAILED, TaskStatus.CANCELLED)
+        return self.tasks.status(index - 1) not in REOPENABLE
 
     def _cancel(self, event: ev.CancelRequested) -> list[Order]:
         self.cancelled = self.cancelled or not (event.tasks or self.is_over)

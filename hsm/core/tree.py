@@ -104,6 +104,11 @@ class SweepTree:
         return self.hsm / "summary.json"
 
     @property
+    def seal(self) -> Path:
+        """What the sweep's results were when it was over: the root of their tree, and the ledger's head."""
+        return self.root / "SEAL.json"
+
+    @property
     def snapshots(self) -> Path:
         """The states that a sweep is taken up again from."""
         return self.hsm / "snap"

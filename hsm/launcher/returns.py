@@ -71,6 +71,10 @@ def _error(tree: SweepTree, task: Task | None, job: Composed, stopped: str) -> E
         return TaskFailed(f"{where} was not run{why}; `{again}` runs it")
     if task.status is TaskStatus.CANCELLED:
         return TaskFailed(f"{where} was cancelled; `{again} --retry-failed` runs it")
+    if task.status is TaskStatus.CORRUPT:
+        return TaskFailed(
+            f"the result of {where} is damaged at rest; `{again} --retry corrupt` runs it again"
+        )
     left = outcome.read(tree.task(task.index))
     if left is not None and left.error is not None:
         return left.error.exception(where)

@@ -12,6 +12,7 @@ from hsm.report.html import Markup, tag
 GLYPHS: dict[TaskStatus, str] = {
     TaskStatus.SEALED: "✓",
     TaskStatus.REUSED: "↺",
+    TaskStatus.CORRUPT: "☒",
     TaskStatus.FAILED: "✗",
     TaskStatus.CANCELLED: "⊘",
     TaskStatus.COLLECTING: "⇣",

@@ -48,7 +48,9 @@ def headline(view: ReportView) -> Markup:
     """Return the outcome in one sentence."""
     done = sum(has_result(task) for task in view.tasks)
     failed = sum(task.status is TaskStatus.FAILED for task in view.tasks)
+    corrupt = sum(task.status is TaskStatus.CORRUPT for task in view.tasks)
     bad = f", {failed:,} failed" if failed else ""
+    bad += f", {corrupt:,} corrupt at rest" if corrupt else ""
     spent = f", after {duration(view.took_s)}" if view.took_s is not None else ""
     opening = f"{done:,} of {count(len(view.tasks), 'task')} have a result{bad}{spent}."
     objectives = view.spec.hunt.objectives if view.spec.hunt else ()

@@ -26,6 +26,7 @@ COLORS: Mapping[TaskStatus, str] = {
     TaskStatus.SEALED: "#009e73",
     TaskStatus.REUSED: "#56b4e9",
     TaskStatus.FAILED: "#d55e00",
+    TaskStatus.CORRUPT: "#d55e00",
     TaskStatus.CANCELLED: "#e69f00",
     TaskStatus.COLLECTING: "#0072b2",
     TaskStatus.RUNNING: "#0072b2",

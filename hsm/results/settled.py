@@ -18,7 +18,7 @@ from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan
-from hsm.core.segments import header_of, live_segments, name_of, opened, segments
+from hsm.core.segments import header_of, holds_findings, live_segments, name_of, opened, segments
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.summary import replay
@@ -53,7 +53,9 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
         return
     reader = LedgerReader(files, tree)
     last_epoch = max((int(path.name[:6]) for path in segments(files, tree)), default=0)
-    fold = _TaskFold(files, tree, spec, last_epoch=last_epoch, reopenings=look_ahead(files, tree))
+    is_touched = any(holds_findings(files, path) for path in segments(files, tree))
+    ahead = look_ahead(files, tree)
+    fold = _TaskFold(files, tree, spec, last_epoch=last_epoch, reopenings=ahead, is_touched=is_touched)
     for event in reader.events():
         fold.take(event)
         yield from fold.due()
@@ -113,11 +115,13 @@ class _TaskFold:
         *,
         last_epoch: int,
         reopenings: Reopenings = NOT_KNOWN,
+        is_touched: bool = False,
     ) -> None:
         self._files = files
         self._tree = tree
         self._budget = spec.retry
         self._last_epoch = last_epoch
+        self._for_ever = frozenset[TaskStatus]() if is_touched else _FOR_EVER
         self._epoch = 0
         self._may_reopen = True
         self._is_over = reopenings.is_over
@@ -201,9 +205,9 @@ class _TaskFold:
         return Settled(task, task if task.reuses is None else self._task(task.reuses))
 
     def _is_settled(self, task: Task) -> bool:
-        if task.status in _FOR_EVER:
+        if task.status in self._for_ever:
             return True
-        if not task.status.is_final or self._may_be_reopened(task):
+        if not task.status.is_final or self._may_be_reopened(task) or not self._for_ever:
             return False
         return task.attempt is None or task.attempt.state not in _PRESUMED
 

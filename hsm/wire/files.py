@@ -131,12 +131,19 @@ class Files:
         finally:
             os.close(fd)
 
-    def chunks(self, path: str, offset: int = 0) -> Iterator[bytes]:
-        """Yield the bytes of a regular file from `offset` on; no link is followed, no pipe waited for."""
+    def chunks(self, path: str, offset: int = 0, *, protect: bool = False) -> Iterator[bytes]:
+        """Yield the bytes of a regular file from `offset` on; no link is followed, no pipe waited for.
+
+        With `protect` the file is made read-only before, where it can be; one that has another name elsewhere
+        is left as it is.
+        """
         fd = os.open(path, _REGULAR)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", path)
+            if protect and found.st_nlink == 1:
+                _make_read_only(fd, found.st_mode)
             while True:
                 block = os.pread(fd, BLOCK_BYTES, offset)
                 if not block:
@@ -323,6 +330,15 @@ def _name(entry: "os.DirEntry[str]") -> Name:
         return Name(entry.name, Kind.LINK, 0)
     is_directory = entry.is_dir(follow_symlinks=False)
     return Name(entry.name, Kind.DIRECTORY if is_directory else Kind.OTHER, 0)
+
+
+def _make_read_only(fd: int, mode: int) -> None:
+    """Take the right to write away from everybody, unless file system or owner does not let us."""
+    try:
+        os.fchmod(fd, stat.S_IMODE(mode) & ~0o222)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def _read_all(fd: int, offset: int, count: int) -> bytes:

@@ -8,10 +8,11 @@ so one digest covers every byte. `status.yaml` is the manager's and lies outside
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from functools import partial
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from hsm.wire import hdf5
 from hsm.wire.files import Files, Kind, Name
@@ -23,6 +24,7 @@ NO_FILES = EMPTY_SHA256
 OUTSIDE = frozenset({REPORT, "status.yaml"})
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,9}")
 MAX_PATH_BYTES = 1024
+MAX_REPORT_BYTES = 256 << 20  # the manifest of more than a million files
 
 
 class Entry(NamedTuple):
@@ -107,10 +109,10 @@ def is_safe(path: str) -> bool:
     )
 
 
-def hash_file(files: Files, directory: str, path: str) -> Entry:
-    """Hash one regular file by reading its bytes; links are not followed."""
+def hash_file(files: Files, directory: str, path: str, *, protect: bool = False) -> Entry:
+    """Hash one regular file by reading its bytes; links are not followed. See `Files.chunks` on `protect`."""
     sha, size = hashlib.sha256(), 0
-    for block in files.chunks(f"{directory}/{path}"):
+    for block in files.chunks(f"{directory}/{path}", protect=protect):
         sha.update(block)
         size += len(block)
     return Entry(path, size, sha.hexdigest())
@@ -139,29 +141,76 @@ def damaged_hdf5(files: Files, directory: str, entries: List[Entry]) -> List[str
 
 
 class Mismatch(NamedTuple):
-    """A file that is not what its manifest says."""
+    """A file that is not what its manifest says, or that is not there at all."""
 
     path: str
     reason: str
+    is_missing: bool = False
 
 
-def verify(
-    files: Files, directory: str, report_sha256: str, report: bytes, entries: List[Dict[str, Any]]
-) -> Optional[Mismatch]:
-    """Check an attempt's directory against its manifest by reading every byte. None means that all agree."""
-    if sha256_hex(report) != report_sha256:
-        return Mismatch(REPORT, "its SHA-256 is not the one in the exit record")
+class Listed(NamedTuple):
+    """The manifest of an attempt, and the names of what it lists beside: links, and what was ignored."""
+
+    entries: List[Entry]
+    beside: List[str]
+
+
+def read(files: Files, directory: str, report_sha256: str, *, protect: bool = False) -> "Listed | Mismatch":
+    """Return the manifest in an attempt's provenance report, whose SHA-256 its exit record tells."""
+    try:
+        report = _report(files, directory, protect=protect)
+        if sha256_hex(report) != report_sha256:
+            return Mismatch(REPORT, "its SHA-256 is not the one in the exit record")
+        content = json.loads(report)
+        beside = [*content.get("links", ()), *content.get("ignored", ())]
+        return Listed([_entry(item) for item in content["artifacts"]], beside)
+    except FileNotFoundError as error:
+        return Mismatch(REPORT, f"cannot be read: {error.strerror}", is_missing=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return Mismatch(REPORT, f"cannot be read: {error}")
+
+
+def _report(files: Files, directory: str, *, protect: bool) -> bytes:
+    blocks: List[bytes] = []
+    size = 0
+    for block in files.chunks(f"{directory}/{REPORT}", protect=protect):
+        blocks.append(block)
+        size += len(block)
+        if size > MAX_REPORT_BYTES:
+            raise ValueError(f"larger than {MAX_REPORT_BYTES >> 20} MiB")
+    return b"".join(blocks)
+
+
+def _entry(item: Dict[str, Any]) -> Entry:
+    path, size, sha256 = item["path"], item["size"], item["sha256"]
+    if type(path) is not str or type(size) is not int or type(sha256) is not str:
+        raise TypeError("an artifact without path, size or SHA-256")
+    return Entry(path, size, sha256)
+
+
+def mismatches(
+    files: Files, directory: str, entries: List[Entry], *, protect: bool = False
+) -> Iterator[Mismatch]:
+    """Yield every file that is not what the manifest says, by reading every byte.
+
+    With `protect` each file is made read-only before it is read, so that only what had it open for writing
+    before can still change what is found to be right.
+    """
     real: Set[str] = {""}
-    for item in entries:
-        path = item["path"]
+    seen: Set[str] = set()
+    for entry in entries:
+        path = entry.path
         if not is_safe(path):
-            return Mismatch(ascii(path), "the path leads out of the attempt's directory")
-        if not _is_real(files, directory, os.path.dirname(path), real):
-            return Mismatch(path, "a directory above it has become a symbolic link")
-        mismatch = _verify_file(files, directory, Entry(path, item["size"], item["sha256"]))
-        if mismatch:
-            return mismatch
-    return None
+            yield Mismatch(ascii(path), "the path leads out of the attempt's directory")
+        elif path in seen or path in OUTSIDE:
+            yield Mismatch(path, "the manifest lists it twice" if path in seen else "no manifest may list it")
+        elif not _is_real(files, directory, os.path.dirname(path), real):
+            yield Mismatch(path, "a directory above it has become a symbolic link")
+        else:
+            mismatch = _check(files, directory, entry, protect=protect)
+            if mismatch:
+                yield mismatch
+        seen.add(path)
 
 
 def _is_real(files: Files, directory: str, folder: str, real: Set[str]) -> bool:
@@ -174,16 +223,30 @@ def _is_real(files: Files, directory: str, folder: str, real: Set[str]) -> bool:
     return folder in real
 
 
-def _verify_file(files: Files, directory: str, entry: Entry) -> Optional[Mismatch]:
-    target = f"{directory}/{entry.path}"
+def _check(files: Files, directory: str, entry: Entry, *, protect: bool) -> Optional[Mismatch]:
     try:
-        if entry.size == 0:
-            size = files.length(target)
-            same = size == 0 and files.kind(target) is Kind.FILE and entry.sha256 == EMPTY_SHA256
-            return None if same else Mismatch(entry.path, f"{size} bytes where the manifest has 0")
-        actual = hash_file(files, directory, entry.path)
+        actual = hash_file(files, directory, entry.path, protect=protect)
+    except (FileNotFoundError, NotADirectoryError):
+        return Mismatch(entry.path, "it is missing", is_missing=True)
     except OSError as error:
+        if files.kind(f"{directory}/{entry.path}") is Kind.LINK:
+            return Mismatch(entry.path, "it has become a symbolic link")
         return Mismatch(entry.path, error.strerror or "cannot be read")
     if actual.size != entry.size:
         return Mismatch(entry.path, f"{actual.size} bytes where the manifest has {entry.size}")
     return None if actual.sha256 == entry.sha256 else Mismatch(entry.path, "its content has changed")
+
+
+def verify(files: Files, directory: str, report_sha256: str) -> "List[Entry] | Mismatch":
+    """Return an attempt's manifest after protecting and reading every byte of it, or what does not agree."""
+    listed = read(files, directory, report_sha256, protect=True)
+    if isinstance(listed, Mismatch):
+        return listed
+    return next(mismatches(files, directory, listed.entries, protect=True), None) or listed.entries
+
+
+def extras(files: Files, directory: str, listed: Listed) -> List[str]:
+    """Return what lies in an attempt's directory and is in no manifest, nor the manager's."""
+    known = {entry.path for entry in listed.entries}.union(listed.beside)
+    found = find(files, directory)
+    return sorted({*found.sizes, *found.links, *found.ignored} - known)

@@ -11,17 +11,17 @@ from hsm.api.origin import project_of
 from hsm.cli import forms, options, words
 from hsm.cli.console import Console, Tone
 from hsm.cli.workspace import Look, Workspace, refuse_if_driven, some_tasks, study
-from hsm.core.completion import REOPENABLE, CompletionPlan, Fate, plan_completion
+from hsm.core.completion import CompletionPlan, Fate, plan_completion
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.job import Wishes
 from hsm.core.monitor import expected_tasks
-from hsm.core.states import TaskStatus
+from hsm.core.states import REOPENABLE, TaskStatus
 
 MEANINGS = {
     Fate.COLLECT: "ended; their results are brought home",
     Fate.ADOPT: "were handed over; they are taken up, not run again",
     Fate.RUN: "wait for an attempt",
-    Fate.RERUN: "failed or were cancelled; they are tried again",
+    Fate.RERUN: "failed, were cancelled or are corrupt; they are tried again",
 }
 
 
@@ -40,7 +40,7 @@ MEANINGS = {
     "retry",
     multiple=True,
     metavar="TASKS",
-    help="Of those, try only these again: 3, 20-30, failed, ...",
+    help="Of those, or of corrupt ones, try only these again: 3, 20-30, corrupt, ...",
 )
 @click.option(
     "--abandon-source",
@@ -110,7 +110,7 @@ def _to_retry(space: Workspace, look: Look, words_: tuple[str, ...]) -> list[int
     again = [index for index in chosen if look.tracker.task(index).status in REOPENABLE]
     if not again:
         hint = f"`{space.command('sweep status ID --tasks failed', look.tree)}` shows those that did"
-        raise SweepError(f"none of {','.join(words_)} failed or was cancelled", hint=hint)
+        raise SweepError(f"none of {','.join(words_)} failed, was cancelled or is corrupt", hint=hint)
     return again
 
 
@@ -145,7 +145,10 @@ def _rows(look: Look, plan: CompletionPlan) -> Iterator[tuple[str, int, str]]:
     kept = counts[TaskStatus.SEALED] + counts[TaskStatus.REUSED]
     yield str(Fate.KEEP), kept, "have their result"
     yield from ((str(fate), plan.count(fate), meaning) for fate, meaning in MEANINGS.items())
-    left = plan.count(Fate.KEEP) - kept
+    kept_tasks = map(look.tracker.task, plan.fates[Fate.KEEP]) if counts[TaskStatus.CORRUPT] else ()
+    corrupt = sum(task.status is TaskStatus.CORRUPT for task in kept_tasks)
+    yield "corrupt", corrupt, "have a damaged result; `--retry corrupt` runs them again"
+    left = plan.count(Fate.KEEP) - kept - corrupt
     yield "leave", left, "failed or were cancelled; `--retry-failed` tries them again"
     yield "propose", _further(look, plan), "may still be proposed by the hunter"
 
@@ -155,20 +158,26 @@ def _nothing(console: Console, space: Workspace, look: Look) -> ExitCode:
     from hsm.cli.driving import finish
 
     console.say("nothing is left to run")
-    if look.tracker.released != look.tracker.epoch:
+    if look.tracker.released != look.tracker.epoch or not space.world.files.exists(str(look.tree.seal)):
         _tidy(space, look)
     return finish(console, space, Outcome(look=look))
 
 
 def _tidy(space: Workspace, look: Look) -> None:
-    """Place results and write files that the last engine, which died, did not come to."""
+    """Place results, write files and seal what the last engine, which died, did not come to."""
     import asyncio
 
     from hsm.core.engine import SweepEngine
+    from hsm.core.notes import seal_if_due
 
     engine = SweepEngine(space.world)
+
+    async def put_right() -> None:
+        await engine.rebuild_sweep(look.tree, look.spec)
+        await seal_if_due(space.world, look.tree, look.spec)
+
     try:
-        asyncio.run(engine.rebuild_sweep(look.tree, look.spec))
+        asyncio.run(put_right())
     finally:
         engine.close()
 

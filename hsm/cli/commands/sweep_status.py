@@ -82,6 +82,9 @@ def notice(space: Workspace, look: Look) -> str:
     if look.claim is not None:
         who = look.claim.who
         return "" if space.world.is_alive(who) is not None else _far_away(space, look, who)
+    if look.tracker.counts[TaskStatus.CORRUPT]:
+        again = space.command("sweep complete ID --retry corrupt", look.tree)
+        return f"damaged results can be run again: {again}"
     if look.status is SweepStatus.PARTIAL:
         return f"no engine drives it; go on: {space.command('sweep complete ID', look.tree)}"
     return ""

@@ -117,14 +117,14 @@ async def test_a_full_disk_is_waited_out(world: World, home: Path) -> None:
     disk.full = True
 
     async def make_room(delay_s: float) -> None:
-        assert [record["t"] for record in await carrier.sent()] == ["inbox"]
+        assert await carrier.sent() == []
         disk.full = False
 
     world.sleep = make_room  # type: ignore[method-assign]
     async with asyncio.TaskGroup() as group:
         group.create_task(carrier.send([Cancel(["lost"])]))
         group.create_task(carrier.send([Close()]))
-    assert [record["t"] for record in await carrier.sent()] == ["inbox", "cancel", "close"]
+    assert [record["t"] for record in await carrier.sent()] == ["cancel", "close"]
     await carrier.close()
 
 

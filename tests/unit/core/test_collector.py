@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,36 @@ def test_a_program_may_say_why_a_number_is_null(tmp_path: Path) -> None:
     silent = left(tmp_path / "b", metrics__json=b'{"f": 1.0, "reason": null}')
     assert read_metrics(FILES, said) == ({"f": None}, ["lost resolution"])
     assert read_metrics(FILES, silent) == ({"f": 1.0}, [])
+
+
+@pytest.mark.parametrize("cause", [None, Cause.APPLICATION, Cause.TIME])
+def test_results_and_evidence_of_failures_are_protected_alike(tmp_path: Path, cause: Cause | None) -> None:
+    """What was judged is read-only: a failure's last words are worth as much as a result."""
+    directory = left(tmp_path / "a", stderr__log=b"boom\n", stdout__log=b"")
+    judge(FILES, seal(directory, cause=cause, reason="x" if cause else ""), 9.0)
+    assert {path.name: path.stat().st_mode & 0o222 for path in directory.iterdir()} == {
+        "stderr.log": 0,
+        "stdout.log": 0,
+        manifest.REPORT: 0,
+    }
+
+
+def test_a_file_that_changes_while_it_is_read_is_no_result(tmp_path: Path) -> None:
+    """A process that was left behind and still has the file open writes between two reads."""
+    directory = left(tmp_path / "a", field__bin=b"0" * 200_000)
+    ended = seal(directory)
+    left_open = (directory / "field.bin").open("r+b")
+
+    class Meddling(Files):
+        def chunks(self, path: str, offset: int = 0, *, protect: bool = False) -> Iterator[bytes]:
+            for block in super().chunks(path, offset, protect=protect):
+                yield block
+                left_open.seek(150_000)
+                left_open.write(b"1")
+                left_open.flush()
+
+    with left_open:
+        verdict = judge(Meddling(), ended, 9.0)
+    assert isinstance(verdict, AttemptFailed)
+    assert verdict.cause is Cause.TRANSFER
+    assert verdict.reason == "field.bin: its content has changed"

@@ -25,6 +25,9 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     | st.dictionaries(texts, st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=3),
     "notes": st.lists(texts, max_size=3).map(tuple),
     "tasks": st.lists(st.integers(1, 99), max_size=3).map(tuple),
+    "files": st.lists(texts, max_size=3).map(tuple),
+    "faults": st.lists(texts, max_size=3).map(tuple),
+    "counts": st.dictionaries(texts, st.integers(0, 9), max_size=3),
     "tokens": st.lists(texts, max_size=3).map(tuple),
     "others": st.lists(texts, max_size=3).map(tuple),
     "status": st.sampled_from(SweepStatus),
@@ -45,7 +48,7 @@ def instances(cls: type) -> st.SearchStrategy[Any]:
     hints = get_type_hints(cls)
     names = [item.name for item in fields(cls)]
     return st.builds(
-        cls, **{name: BY_NAME[name] if name in BY_NAME else BY_TYPE[hints[name]] for name in names}
+        cls, **{name: BY_TYPE[hints[name]] if hints[name] in BY_TYPE else BY_NAME[name] for name in names}
     )
 
 

@@ -167,7 +167,8 @@ class Model:
             self.status = "collecting" if self._live() else "received"
 
 
-ATTEMPT_EVENTS = [cls for cls in get_args(ev.TaskEvent) if cls is not ev.TaskReused]
+NOTES = {ev.ResultsDiverged, ev.ArtifactsDamaged, ev.ArtifactsRestored}  # see test_at_rest.py
+ATTEMPT_EVENTS = [cls for cls in get_args(ev.TaskEvent) if cls is not ev.TaskReused and cls not in NOTES]
 causes = st.sampled_from([Cause.LOST, Cause.NODE, Cause.APPLICATION])
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "task": st.just(7),
@@ -487,9 +488,14 @@ def test_it_is_kept_when_the_evidence_of_an_attempt_was_home() -> None:
 
 
 def test_the_model_tells_the_table() -> None:
-    """Model and transition table agree on every move."""
+    """Model and transition table agree on every move but what befalls files at rest."""
     told = {(before, AFTER[cls]) for cls, states in BEFORE.items() for before in states.split()}
-    table = {(str(before), str(after)) for before, afters in TRANSITIONS.items() for after in afters}
+    table = {
+        (str(before), str(after))
+        for before, afters in TRANSITIONS.items()
+        for after in afters
+        if AttemptState.CORRUPT not in (before, after)
+    }
     assert told == table
 
 

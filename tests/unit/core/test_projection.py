@@ -17,6 +17,7 @@ from hsm.core.summary import tracker_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
+from hsm.wire.hashing import sha256_hex
 from tests.unit.core.worlds import new_tree, sweep_spec
 
 TOKEN = "0123456789abcdef" * 2
@@ -257,3 +258,58 @@ def test_a_result_takes_the_place_of_an_older_one(
         projector.apply(orders)
         assert (tree.task(1) / "stdout.log").read_text() == "attempt 2\n"
         assert len(list(tree.attempts.iterdir())) == 1
+
+
+def test_what_lost_is_moved_aside_and_the_result_stays(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """A late exit of what was given up, after another one was sealed: two directories, two places."""
+    first = work(tree, begin(tracker, 1), 1)
+    tracker.fold(ev.AttemptLost(task=1, attempt=1, cause=Cause.NODE, reason="it vanished", at=3.0))
+    work(tree, begin(tracker, 2), 2)
+    projector.link([tracker.task(1)])
+    projector.apply(end(tracker, 2))
+    exit_ = Exit(code=0, wall_s=0.5)
+    tracker.fold(ev.AttemptExited(task=1, attempt=1, exit=exit_, manifest="m", started_at=2.0, at=5.0))
+    orders = tracker.fold(ev.AttemptSuperseded(task=1, attempt=1, at=6.0))
+    assert [command for _, command in orders] == [Command.ARCHIVE]
+    for _ in range(2):
+        projector.apply(orders)
+        assert (tree.task(1) / "stdout.log").read_text() == "attempt 2\n"
+        assert (tree.attempts / first.name / "stdout.log").read_text() == "attempt 1\n"
+
+
+def test_an_attempt_that_ends_badly_leaves_the_one_that_runs_alone(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """The late exit of the first is a failure while the second one runs: only the first is moved."""
+    first = work(tree, begin(tracker, 1), 1)
+    tracker.fold(ev.AttemptLost(task=1, attempt=1, cause=Cause.NODE, reason="it vanished", at=3.0))
+    second = work(tree, begin(tracker, 2), 2)
+    projector.link([tracker.task(1)])
+    projector.apply(end(tracker, 1, cause=Cause.APPLICATION))
+    assert (tree.attempts / first.name / "stdout.log").exists()
+    assert (second / "stdout.log").exists()
+    assert tree.task(1).resolve() == second.resolve()
+
+
+def test_what_was_run_again_under_an_old_token_never_takes_the_place_of_a_result(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """An agent that lost its records made the same work directory anew: kept aside, under another name."""
+    directory = work(tree, begin(tracker, 1), 1)
+    report = b'{"artifacts": []}'
+    (directory / "provenance.json").write_bytes(report)
+    exit_ = Exit(code=0, wall_s=0.5)
+    digest = sha256_hex(report)
+    tracker.fold(ev.AttemptExited(task=1, attempt=1, exit=exit_, manifest=digest, started_at=2.0, at=3.0))
+    orders = tracker.fold(ev.AttemptSealed(task=1, attempt=1, at=4.0))
+    projector.apply(orders)
+    directory.mkdir()
+    (directory / "stdout.log").write_text("the second execution\n")
+    for _ in range(2):
+        projector.tidy(tracker)
+        assert (tree.task(1) / "stdout.log").read_text() == "attempt 1\n"
+        kept = tree.attempts / f"{directory.name}.again"
+        assert (kept / "stdout.log").read_text() == "the second execution\n"
+        assert list(tree.work.iterdir()) == []

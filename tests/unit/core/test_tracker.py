@@ -53,6 +53,7 @@ def view(tracker: SweepTracker) -> dict[str, Any]:
         "flags": (tracker.hunt_ended, tracker.stopped, tracker.cancelled, tracker.epoch, tracker.retries),
         "times": (tracker.first_at, tracker.last_at),
         "who": (tracker.created, tracker.engine, tracker.last, tracker.released),
+        "results": (tracker.diverged, tracker.sealed, tracker.verified),
         "tokens": [
             attempt.token
             for task in tracker.tasks
