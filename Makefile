@@ -23,7 +23,7 @@ docs: ## make the site of docs/ in docs/_build
 
 night: ## kill at every act on the disk, cut the power 200 times, and the rest of the faults; takes over an hour
 	sh tools/setup.sh dev
-	HSM_NIGHT=1 .venv/bin/python -m pytest tests/integration/test_kill_points.py tests/integration/test_power_cuts.py \
+	HSM_NIGHT=1 .venv/bin/python -m pytest -o faulthandler_timeout=0 tests/integration/test_kill_points.py tests/integration/test_power_cuts.py \
 		tests/integration/test_hard_limits.py tests/integration/test_bad_places.py tests/integration/test_faults.py
 
 bench: ## measure the figures of docs/explanation/performance.md

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
-from hsm.core import snapshots, summary
+from hsm.core import control, snapshots, summary
 from hsm.core.ledger import Ledger
 from hsm.core.projection import Projector
 from hsm.core.seal import sealed, write_seal
@@ -32,7 +32,8 @@ async def note(world: World, tree: SweepTree, spec: SweepSpec, said: Said, last:
     events = [*said(tracker)]
     if not events:
         return []
-    ledger = await world.blocking(Ledger.open, world, tree, reader, socket="", released=tracker.released)
+    socket = control.address_of(world, tree)  # nobody listens there; it says that this tree is no copy
+    ledger = await world.blocking(Ledger.open, world, tree, reader, socket=socket, released=tracker.released)
     try:
         await ledger.commit(events)
         head = ledger.mark  # the last group may be said again by a successor, what is before it never

@@ -256,8 +256,9 @@ def test_a_cancel_that_is_killed_leaves_nothing_half_ended(
     assert len(project.begun()) == 3, "nothing began"
 
 
+@pytest.mark.parametrize("lost", [b"engine_stopped", b"sweep_sealed"])
 def test_results_that_a_dead_engine_did_not_place_are_placed(
-    tmp_path: Path, hsm_command: Path, whole: Undisturbed
+    tmp_path: Path, hsm_command: Path, whole: Undisturbed, lost: bytes
 ) -> None:
     """All tasks are sealed, so nothing is left to run; `complete` still brings the tree to that."""
     project = project_in(tmp_path / "dead", hsm_command, Death(who="nobody", at=(0,), side="before"))
@@ -266,12 +267,14 @@ def test_results_that_a_dead_engine_did_not_place_are_placed(
     assert tree is not None
     (segment,) = (tree / ".hsm" / "ledger").iterdir()
     data = segment.read_bytes()
-    segment.write_bytes(data[: data.rindex(b"L1 ", 0, data.index(b"engine_stopped"))])
+    segment.write_bytes(data[: data.rindex(b"L1 ", 0, data.index(lost))])
     place = tree / "tasks" / "task_0003"
     token = json.loads((place / "provenance.json").read_text())["token"]
     (place / "status.yaml").unlink()
     place.rename(tree / ".hsm" / "work" / f"task_0003.1-{token[:8]}")
     (tree / "tasks" / "task_0005" / "status.yaml").unlink()
+    (tree / "SEAL.json").unlink()
     project.run("sweep", "complete", "last", "-q")
+    assert (tree / "SEAL.json").exists()
     check_results(project, whole.outputs, [])
     assert set(ran(project).values()) == {1}
