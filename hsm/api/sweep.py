@@ -28,6 +28,7 @@ from hsm.core.tree import Sweeps, SweepTree
 from hsm.core.world import World
 from hsm.hunt.registry import build_hunter
 from hsm.results import Results, html, results_of
+from hsm.wire.files import Files
 from hsm.wire.names import task_index
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def find(reference: str | Path, *, outputs: Path | None = None) -> Opened:
         HsmError: none is meant, or it cannot be read.
     """
     project = find_project(Path.cwd())
-    tree = Sweeps(outputs.absolute() if outputs else project.outputs).find(str(reference))
+    tree = Sweeps(outputs.absolute() if outputs else project.outputs, Files()).find(str(reference))
     return Opened(tree, load_frozen(tree.config))
 
 

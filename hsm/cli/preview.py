@@ -30,7 +30,7 @@ def first_tasks(world: World, spec: SweepSpec, hunter: Hunter, limit: int) -> li
         ) from over
     with tempfile.TemporaryDirectory(prefix="hsm-preview-") as folder:
         name, _ = write_plan(world.files, Path(folder), islice(proposals, limit), UNPINNED)
-        return list(read_plan(Path(folder), name, generation=1, first=1))
+        return list(read_plan(world.files, Path(folder), name, generation=1, first=1))
 
 
 def commands(

@@ -315,7 +315,7 @@ class LiveWatch:
         claim = self.feed.look.claim
         try:
             if claim is not None:
-                await control.ask_to_cancel(claim.socket, tasks)
+                await control.ask_to_cancel(self._space.world, claim.socket, tasks)
             said = f"asked the engine to end {what}"
         except HsmError as error:
             said = f"{what}: {error.message}"

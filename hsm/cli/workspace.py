@@ -44,7 +44,7 @@ class Workspace:
     @property
     def sweeps(self) -> Sweeps:
         """All sweeps."""
-        return Sweeps(self.outputs)
+        return Sweeps(self.outputs, self.world.files)
 
     def find(self, reference: str) -> SweepTree:
         """Return the sweep that is meant.
@@ -65,7 +65,7 @@ class Workspace:
     def command(self, words: str, tree: SweepTree) -> str:
         """Return the command that does something to this sweep from here, as it can be typed."""
         text = f"hsm {words.replace('ID', tree.sweep_id)}"
-        if self.sweeps == Sweeps(self.project.outputs):
+        if self.outputs == self.project.outputs:
             return text
         return f"{text} --outputs {shlex.quote(str(self.outputs))}"
 

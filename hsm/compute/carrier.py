@@ -6,13 +6,12 @@ Here: files on a disk that both see, with the agent's socket as the bell, or wit
 
 from __future__ import annotations
 
-import asyncio
-import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import NamedTuple
 
 from hsm.core.errors import SourceError
+from hsm.core.sockets import Connection
 from hsm.core.world import World
 from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
 from hsm.wire.messages import Message, to_record
@@ -60,7 +59,7 @@ class FileCarrier(Carrier):
         self._home = home
         self._poll_s = poll_s
         self._inbox = self._begin(epoch)
-        self._bell: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._bell: Connection | None = None
 
     def _begin(self, epoch: int) -> LogWriter:
         path = self._home / "inbox" / f"{epoch:06d}.log"
@@ -72,7 +71,7 @@ class FileCarrier(Carrier):
         Raises:
             OSError: the agent does not listen there.
         """
-        self._bell = await asyncio.open_unix_connection(address)
+        self._bell = await self._world.sockets.connect(address)
 
     async def send(self, messages: list[Message]) -> None:
         """Append messages to this epoch's inbox, in order, and ring the bell."""
@@ -102,7 +101,7 @@ class FileCarrier(Carrier):
     def _read(self, place: Place) -> tuple[list[Record], Place]:
         first, records = place.incarnation, list[Record]()
         home = f"{self._home}/records"
-        for name in sorted(os.listdir(home)):  # noqa: PTH208 - read many times a second
+        for name in self._world.files.list(home):
             number = int(name.partition(".")[0])
             if number < first:
                 continue
@@ -133,8 +132,9 @@ class FileCarrier(Carrier):
 
     def _read_inbox(self) -> list[Record]:
         records: list[Record] = []
-        for path in sorted((self._home / "inbox").glob("*.log")):
-            records += LogReader(self._world.files, str(path)).records()
+        files = self._world.files
+        for path in files.matching(f"{self._home}/inbox", ".log"):
+            records += LogReader(files, path).records()
         return records
 
     async def disconnect(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from hsm.core.source import (
 )
 from hsm.core.spec import SourceSpec
 from hsm.core.world import World
+from hsm.wire.files import Files
 from hsm.wire.log import LogReader
 from hsm.wire.messages import Hello, Opened, from_record
 
@@ -59,7 +59,7 @@ class LocalSource(ComputeSource):
             if plain.modules or plain.setup:
                 return tuple(argv)
             self._environment = prepare(self._world, self.name, plain, self._project, log)
-        return self._environment.resolve(argv)
+        return self._environment.resolve(self._world.files, argv)
 
     @asynccontextmanager
     async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
@@ -77,7 +77,7 @@ class LocalSource(ComputeSource):
 
     async def checks(self) -> HealthReport:
         """Look at the interpreter, free space and processors."""
-        free = shutil.disk_usage(self._project).free
+        free = self._world.files.free_bytes(str(self._project))
         space = Health.PASS if free > LOW_SPACE_BYTES else Health.WARN
         checks = (
             Check(name="python", health=Health.PASS, detail=sys.version.split()[0]),
@@ -95,10 +95,10 @@ def available_cpus() -> int:
         return os.cpu_count() or 1
 
 
-def free_bytes(folder: Path) -> int | None:
+def free_bytes(files: Files, folder: Path) -> int | None:
     """Return how much this user may still write there; None when the file system does not say."""
     try:
-        return shutil.disk_usage(folder).free
+        return files.free_bytes(str(folder))
     except OSError:
         return None
 
@@ -110,21 +110,20 @@ def no_room(folder: Path, free: int | None) -> str:
     return f"only {free / 1e6:.1f} MB are free on the file system of {folder}: free some space there"
 
 
-def silence(log: Path, heard: int, free: int | None) -> tuple[str, str]:
+def silence(files: Files, log: Path, heard: int, free: int | None) -> tuple[str, str]:
     """Return why an agent does not answer and what to do: its last words behind byte `heard` of its log."""
-    words = last_words(log, heard)
+    words = last_words(files, log, heard)
     message = f"its agent does not answer: {words}" if words else "its agent does not answer"
     return message, no_room(log.parent, free) or f"see {log}"
 
 
-def last_words(log: Path, start: int) -> str:
+def last_words(files: Files, log: Path, start: int) -> str:
     """Return the last line that stands in a log behind byte `start`, cut short; empty when there is none."""
     try:
-        with log.open("rb") as file:
-            file.seek(max(start, file.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+        tail = files.read(str(log), max(start, files.length(str(log)) - LAST_WORDS_BYTES))
     except OSError:
         return ""
+    lines = tail.decode("utf-8", "replace").splitlines()
     said = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return "".join(letter if letter.isprintable() else "?" for letter in said)[:LAST_WORDS_LENGTH]
 
@@ -137,9 +136,9 @@ class _LocalSession(AgentSession):
     ) -> None:
         home = context.sweep_dir / ".hsm" / "agents" / source.name
         for part in ("inbox", "records"):
-            (home / part).mkdir(parents=True, exist_ok=True)
+            world.files.make_directories(f"{home}/{part}")
         self._disk = FileCarrier(world, home, context.epoch, poll_s=0.5)
-        gpus = visible_gpus(environment)
+        gpus = visible_gpus(world.files, environment)
         super().__init__(self._disk, Capabilities(slots=source.slots, gpus=len(gpus)))
         self._world = world
         self._name = source.name
@@ -160,7 +159,7 @@ class _LocalSession(AgentSession):
         try:
             session = cls(world, source, context, environment)
         except OSError as error:
-            hint = no_room(context.sweep_dir, free_bytes(context.sweep_dir))
+            hint = no_room(context.sweep_dir, free_bytes(world.files, context.sweep_dir))
             raise SourceError(source.name, f"its inbox cannot be written: {error}", hint=hint) from error
         await session._greet()
         await session.replace_agent()
@@ -174,7 +173,7 @@ class _LocalSession(AgentSession):
             slots=self.capabilities.slots,
             project=str(context.project),
             variables=dict(context.variables),
-            gpus=visible_gpus(self._environment),
+            gpus=visible_gpus(self._world.files, self._environment),
             grace_s=context.grace_s,
             program=dict(context.program),
         )
@@ -189,8 +188,8 @@ class _LocalSession(AgentSession):
                 return
             if not is_last:
                 await self._start()
-        free = await self._world.blocking(free_bytes, self._context.sweep_dir)
-        message, hint = silence(self._log, self._heard, free)
+        free = await self._world.blocking(free_bytes, self._world.files, self._context.sweep_dir)
+        message, hint = silence(self._world.files, self._log, self._heard, free)
         raise SourceError(self._name, message, hint=hint, transient=True)
 
     async def _reach(self, address: str) -> bool:
@@ -203,10 +202,10 @@ class _LocalSession(AgentSession):
 
     def _running_agent(self) -> str:
         """Return the address of the agent that runs, empty when none does."""
-        logs = sorted((self._home / "records").glob("*.log"))
+        logs = self._world.files.matching(f"{self._home}/records", ".log")
         if not logs:
             return ""
-        first = next(LogReader(self._world.files, str(logs[-1])).records(), None)
+        first = next(LogReader(self._world.files, logs[-1]).records(), None)
         opened = from_record(first) if first else None
         if not isinstance(opened, Opened):
             return ""
@@ -222,14 +221,15 @@ class _LocalSession(AgentSession):
         ready, keep = os.pipe()
         command = [sys.executable, "-P", "-m", "hsm.compute.agent", "--ready", str(keep)]
         command += [str(self._context.sweep_dir), str(self._home)]
-        self._heard = self._log.stat().st_size if self._log.exists() else 0
+        files, log = self._world.files, str(self._log)
+        self._heard = files.length(log) if files.is_file(log) else 0
         try:
             self._world.spawn_detached(
                 command, environment=self._environment.variables, log=self._log, keep=[keep]
             )
         except OSError as error:
             os.close(ready)
-            hint = no_room(self._log.parent, free_bytes(self._context.sweep_dir))
+            hint = no_room(self._log.parent, free_bytes(self._world.files, self._context.sweep_dir))
             raise SourceError(self._name, f"its agent cannot be started: {error}", hint=hint) from error
         finally:
             os.close(keep)
@@ -243,10 +243,9 @@ class _LocalSession(AgentSession):
         await self._disk.close()
 
 
-def visible_gpus(environment: Environment) -> list[str]:
+def visible_gpus(files: Files, environment: Environment) -> list[str]:
     """Return the GPUs of this machine that attempts may be given."""
     visible = environment.variables.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [gpu for gpu in visible.split(",") if gpu.strip()]
-    devices = Path("/dev")
-    return sorted(p.name[6:] for p in devices.glob("nvidia[0-9]*"))
+    return [path.removeprefix("nvidia") for path in files.glob("/dev", "nvidia[0-9]*")]

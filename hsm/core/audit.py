@@ -20,8 +20,6 @@ from hsm.wire import frames
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader, Position, Record
 
-BLOCK_BYTES = 1 << 20
-
 
 class SegmentState(StrEnum):
     """What an audit finds of one segment or log."""
@@ -82,10 +80,10 @@ def audit(files: Files, tree: SweepTree) -> Audit:
         SweepError: the tree is not a sweep.
         LedgerNewer: only a newer version can read it.
     """
-    check_format(tree)
+    check_format(files, tree)
     walk = _Walk(files, tree)
     found = tuple(walk.audits())
-    faults = [*walk.faults, *_plan_faults(tree, walk.plans)]
+    faults = [*walk.faults, *_plan_faults(files, tree, walk.plans)]
     faults += [segment.reason for segment in found if segment.state is SegmentState.DAMAGED]
     return Audit(
         segments=found,
@@ -136,7 +134,7 @@ class _Walk:
         self._files = files
         self._name = ""
         self._records = 0
-        self._known = [self._head(path) for path in segments(tree)]
+        self._known = [self._head(path) for path in segments(files, tree)]
         begins = [
             i for i, known in enumerate(self._known) if known.header and not known.header["prev"]["segment"]
         ]
@@ -151,15 +149,23 @@ class _Walk:
     def audits(self) -> Iterator[SegmentAudit]:
         """Read and judge every segment, those too that a salvage has replaced."""
         for known in self._known[: self._first]:
-            yield _unread(known.path, SegmentState.REPLACED)
+            yield self._unread(known.path, SegmentState.REPLACED)
         for known, limit in self.live():
             if known.header is None:
                 state = SegmentState.DAMAGED if known.fault else SegmentState.EMPTY
-                yield _unread(known.path, state, known.fault, limit)
+                yield self._unread(known.path, state, known.fault, limit)
                 continue
             for _ in self.groups(known.path, known.header, limit):
                 pass
             yield self.judge(known.path, limit)
+
+    def _unread(
+        self, path: Path, state: SegmentState, reason: str = "", limit: int | None = None
+    ) -> SegmentAudit:
+        size = self._files.length(str(path))
+        return SegmentAudit(
+            path=path, state=state, end=0, extra_bytes=size, records=0, limit=limit, reason=reason
+        )
 
     def live(self) -> Iterator[tuple[_Segment, int | None]]:
         """Yield each segment that counts, with the byte up to which it does where that is known."""
@@ -187,7 +193,7 @@ class _Walk:
 
     def judge(self, path: Path, limit: int | None) -> SegmentAudit:
         """Return what has been found of the segment whose groups have just been read."""
-        end, size, damage = self._reader.position.offset, path.stat().st_size, self._reader.damage
+        end, size, damage = self._reader.position.offset, self._files.length(str(path)), self._reader.damage
         state, reason = SegmentState.WHOLE, ""
         told = f"{path}: damaged at byte {damage.offset}: {damage.reason}" if damage else f"{path}: cut short"
         if limit is not None and end != limit:
@@ -208,19 +214,12 @@ class _Walk:
         )
 
 
-def _unread(path: Path, state: SegmentState, reason: str = "", limit: int | None = None) -> SegmentAudit:
-    size = path.stat().st_size
-    return SegmentAudit(
-        path=path, state=state, end=0, extra_bytes=size, records=0, limit=limit, reason=reason
-    )
-
-
-def _plan_faults(tree: SweepTree, names: list[str]) -> Iterator[str]:
+def _plan_faults(files: Files, tree: SweepTree, names: list[str]) -> Iterator[str]:
     """Yield what is wrong with the plans that the ledger names; a plan's name is the hash of its content."""
     for name in dict.fromkeys(names):
         path = tree.plans / f"{name}.jsonl"
         try:
-            same = _digest(path) == name
+            same = _digest(files, path) == name
         except FileNotFoundError:
             yield f"{path}: the plan is missing"
             continue
@@ -228,9 +227,8 @@ def _plan_faults(tree: SweepTree, names: list[str]) -> Iterator[str]:
             yield f"{path}: its content is not what its name says"
 
 
-def _digest(path: Path) -> str:
+def _digest(files: Files, path: Path) -> str:
     sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            sha.update(block)
+    for block in files.chunks(str(path)):
+        sha.update(block)
     return sha.hexdigest()

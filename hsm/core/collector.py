@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from hsm.core.events import AttemptFailed, AttemptSealed
 from hsm.core.model import Attempt, Metrics, Task
 from hsm.core.states import Cause
 from hsm.wire import manifest
+from hsm.wire.files import Files
 
 MAX_METRICS_BYTES = 1 << 20
 MAX_METRICS = 256
@@ -40,30 +38,32 @@ class Ended:
     directory: Path
 
 
-def judge(ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
+def judge(files: Files, ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
     """Verify the attempt's artifacts and return its verdict. Reads every byte; blocks."""
     attempt = ended.attempt
     if attempt.manifest is None:
-        return _failed(ended, attempt.cause or Cause.APPLICATION, attempt.reason, at)
+        return _failed(files, ended, attempt.cause or Cause.APPLICATION, attempt.reason, at)
     artifacts: list[dict[str, Any]] = []
     if attempt.manifest == manifest.NO_FILES:
-        return _verdict(ended, artifacts, at)
+        return _verdict(files, ended, artifacts, at)
     try:
-        report, artifacts = _read_report(ended.directory)
-        mismatch = manifest.verify(str(ended.directory), attempt.manifest, report, artifacts)
+        report, artifacts = _read_report(files, ended.directory)
+        mismatch = manifest.verify(files, str(ended.directory), attempt.manifest, report, artifacts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         mismatch = manifest.Mismatch(manifest.REPORT, f"cannot be read: {error}")
     if mismatch is not None:
-        return _failed(ended, Cause.TRANSFER, f"{mismatch.path}: {mismatch.reason}", at)
-    return _verdict(ended, artifacts, at)
+        return _failed(files, ended, Cause.TRANSFER, f"{mismatch.path}: {mismatch.reason}", at)
+    return _verdict(files, ended, artifacts, at)
 
 
-def _verdict(ended: Ended, artifacts: list[dict[str, Any]], at: float) -> AttemptSealed | AttemptFailed:
+def _verdict(
+    files: Files, ended: Ended, artifacts: list[dict[str, Any]], at: float
+) -> AttemptSealed | AttemptFailed:
     """Return the verdict on an attempt whose artifacts are what its exit record says."""
     attempt = ended.attempt
     if attempt.cause is not None:
-        return _failed(ended, attempt.cause, attempt.reason, at)
-    metrics, notes = read_metrics(ended.directory)
+        return _failed(files, ended, attempt.cause, attempt.reason, at)
+    metrics, notes = read_metrics(files, ended.directory)
     return AttemptSealed(
         task=ended.task.index,
         attempt=attempt.number,
@@ -75,10 +75,9 @@ def _verdict(ended: Ended, artifacts: list[dict[str, Any]], at: float) -> Attemp
     )
 
 
-def _read_report(directory: Path) -> tuple[bytes, list[dict[str, Any]]]:
+def _read_report(files: Files, directory: Path) -> tuple[bytes, list[dict[str, Any]]]:
     """Return the provenance report's bytes and the manifest in it."""
-    with open(f"{directory}/{manifest.REPORT}", "rb", buffering=0) as file:
-        report = file.readall()
+    report = files.contents(f"{directory}/{manifest.REPORT}")
     content: dict[str, Any] = json.loads(report)
     return report, content["artifacts"]
 
@@ -91,57 +90,41 @@ def _large_logs(artifacts: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _failed(ended: Ended, cause: Cause, reason: str, at: float) -> AttemptFailed:
+def _failed(files: Files, ended: Ended, cause: Cause, reason: str, at: float) -> AttemptFailed:
     return AttemptFailed(
         task=ended.task.index,
         attempt=ended.attempt.number,
         cause=cause,
         reason=reason,
-        signature=signature(ended.directory, cause, reason),
+        signature=signature(files, ended.directory, cause, reason),
         at=at,
     )
 
 
-def signature(directory: Path, cause: Cause, reason: str) -> str:
+def signature(files: Files, directory: Path, cause: Cause, reason: str) -> str:
     """Return the line that groups like failures: the last words on stderr, or else the reason.
 
     Numbers are replaced by `#`, so that the same fault at two places is one group.
     """
-    words = _last_line(directory / "stderr.log") if cause is Cause.APPLICATION else ""
+    words = _last_line(files, f"{directory}/stderr.log") if cause is Cause.APPLICATION else ""
     text = f"{reason}: {words}" if words else reason
     return _NUMBERS.sub("#", text)[:SIGNATURE_CHARS] if words else text[:SIGNATURE_CHARS]
 
 
-def _last_line(path: Path) -> str:
+def _last_line(files: Files, path: str) -> str:
     try:
-        with _opened(path) as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
+        start = max(0, files.length(path) - TAIL_BYTES)
+        text = b"".join(files.chunks(path, start)).decode("utf-8", "replace")
     except OSError:
         return ""
     lines = [_CONTROLS.sub(" ", line).strip() for line in text.splitlines()]
     return next((line for line in reversed(lines) if line), "")
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open a regular file of a program's. A link is not followed, and a pipe is not waited for.
-
-    Raises:
-        OSError: it cannot be opened, or it is something else.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return open(fd, "rb")
-
-
-def read_metrics(directory: Path) -> tuple[Metrics | None, list[str]]:
+def read_metrics(files: Files, directory: Path) -> tuple[Metrics | None, list[str]]:
     """Return the numbers of `metrics.json`, None without one, and a note on everything that was left out."""
     try:
-        with _opened(directory / METRICS) as file:
-            text = file.read(MAX_METRICS_BYTES + 1)
+        text = files.beginning(f"{directory}/{METRICS}", MAX_METRICS_BYTES + 1)
         if len(text) > MAX_METRICS_BYTES:
             return None, [f"metrics.json is larger than {MAX_METRICS_BYTES} bytes and was not read"]
         content = json.loads(text)

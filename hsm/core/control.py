@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,23 +14,20 @@ from typing import Any
 from hsm.core.errors import LedgerError
 from hsm.core.inputs import CancelAsked, Input
 from hsm.core.tree import SweepTree
-from hsm.wire.runtime import socket_path
+from hsm.core.world import World
 
 ANSWER_S = 30.0
 MAX_REQUEST_BYTES = 64 << 20
 
 
-def address_of(tree: SweepTree) -> str:
+def address_of(world: World, tree: SweepTree) -> str:
     """Return where the engine of a sweep listens."""
-    return socket_path(f"engine {tree.root.resolve()}")
+    return world.sockets.address(f"engine {world.files.resolve(str(tree.root))}")
 
 
 @asynccontextmanager
-async def listening(tree: SweepTree, post: Callable[[Input], None]) -> AsyncIterator[None]:
+async def listening(world: World, tree: SweepTree, post: Callable[[Input], None]) -> AsyncIterator[None]:
     """Listen while the engine runs."""
-    address = address_of(tree)
-    if os.path.lexists(address):
-        os.unlink(address)  # of an engine that died: we hold the epoch
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -43,14 +39,9 @@ async def listening(tree: SweepTree, post: Callable[[Input], None]) -> AsyncIter
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(answer, path=address, limit=MAX_REQUEST_BYTES)
-    os.chmod(address, 0o600)
-    try:
+    # What is there is of an engine that died: we hold the epoch.
+    async with world.sockets.listening(address_of(world, tree), answer, limit=MAX_REQUEST_BYTES):
         yield
-    finally:
-        server.close()
-        if os.path.lexists(address):
-            os.unlink(address)
 
 
 async def _answer(line: bytes, post: Callable[[Input], None]) -> dict[str, Any]:
@@ -65,7 +56,7 @@ async def _answer(line: bytes, post: Callable[[Input], None]) -> dict[str, Any]:
     return {"done": True}
 
 
-async def ask_to_cancel(address: str, tasks: Sequence[int]) -> None:
+async def ask_to_cancel(world: World, address: str, tasks: Sequence[int]) -> None:
     """Ask a running engine to end tasks (all when empty); returns when that is durable.
 
     Raises:
@@ -73,7 +64,7 @@ async def ask_to_cancel(address: str, tasks: Sequence[int]) -> None:
     """
     try:
         async with asyncio.timeout(ANSWER_S):
-            reader, writer = await asyncio.open_unix_connection(address)
+            reader, writer = await world.sockets.connect(address)
             writer.write(json.dumps({"cancel": list(tasks)}).encode() + b"\n")
             reply = json.loads(await reader.readline() or b'{"error": "it went away"}')
             writer.close()

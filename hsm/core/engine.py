@@ -60,7 +60,7 @@ class SweepEngine:
         """
         now = self._world.now()
         sweep_id = new_sweep_id(spec.name, now, self._world.rng(self._world.token()))
-        tree = SweepTree(outputs.resolve() / sweep_id)
+        tree = SweepTree(Path(self._world.files.resolve(str(outputs))) / sweep_id)
         try:
             await self._world.blocking(self._create, tree, spec, origin, now)
         except OSError as error:
@@ -106,7 +106,7 @@ class SweepEngine:
                 hint="run this there; if that engine is surely dead: `hsm sweep complete ID --takeover`",
             )
         if claim is not None:
-            await control.ask_to_cancel(claim.socket, tasks)
+            await control.ask_to_cancel(self._world, claim.socket, tasks)
         elif tasks:
             raise SweepError(
                 "no engine drives this sweep, so single tasks cannot be cancelled",
@@ -161,7 +161,7 @@ class SweepEngine:
             world,
             tree,
             reader,
-            socket=control.address_of(tree),
+            socket=control.address_of(world, tree),
             released=tracker.released,
             takeover=job.wishes.takeover,
         )
@@ -197,7 +197,7 @@ class SweepEngine:
 
             async def open_lanes() -> list[Lane]:
                 lanes = await self._open(stack, drive, job.sources, context, openings)
-                await stack.enter_async_context(control.listening(job.tree, drive.mailbox.put))
+                await stack.enter_async_context(control.listening(self._world, job.tree, drive.mailbox.put))
                 return lanes
 
             return await drive.run(open_lanes, openings, program.digest)

@@ -82,7 +82,7 @@ def read_history(files: Files, tree: SweepTree, index: int, budget: Budget) -> T
     happenings: list[Happening] = []
     for event in events_about(files, tree, (index,)):
         if isinstance(event, ev.GenerationPlanned) and event.first <= index < event.first + event.count:
-            task = read_task(tree.plans, event, index)
+            task = read_task(files, tree.plans, event, index)
             happenings.append(Happening(event, task))
         elif task is not None and _concerns(event, task):
             task = _folded(task, event, budget)

@@ -59,11 +59,11 @@ class Homing:
 
     def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
         at = self._world.now()
-        return [judge(self._located(item), at) for item in ended]
+        return [judge(self._world.files, self._located(item), at) for item in ended]
 
     def _located(self, ended: Ended) -> Ended:
         """Look elsewhere for an attempt that has been placed before, by an engine whose ledger lost it."""
-        if ended.directory.is_dir():
+        if self._world.files.is_directory(str(ended.directory)):
             return ended
         return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,9 +59,10 @@ def create_tree(files: Files, tree: SweepTree) -> None:
         LedgerError: the directory exists or cannot be written.
     """
     try:
-        tree.root.mkdir(parents=True)
+        files.make_directories(str(tree.root.parent))
+        files.make_directory(str(tree.root))
         for directory in tree.directories():
-            directory.mkdir(parents=True)
+            files.make_directories(str(directory))
         content = {"format": FORMAT, "min_reader": FORMAT, "sweep_id": tree.sweep_id, "hash": "sha256"}
         files.replace(str(tree.format), json.dumps(content).encode() + b"\n", durable=True)
         files.sync_filesystem(str(tree.root))
@@ -70,14 +70,14 @@ def create_tree(files: Files, tree: SweepTree) -> None:
         raise storage_error(tree.root, error) from error
 
 
-def check_format(tree: SweepTree) -> None:
+def check_format(files: Files, tree: SweepTree) -> None:
     """Refuse a tree that is not a sweep, or that only a newer HSM can read.
 
     Raises:
         SweepError, LedgerNewer, LedgerCorrupt
     """
     try:
-        content = json.loads(tree.format.read_text(encoding="utf-8"))
+        content = json.loads(files.contents(str(tree.format)))
         min_reader = int(content["min_reader"])
     except FileNotFoundError as error:
         raise SweepError(f"{tree.root} is not a sweep", hint="`hsm sweep list` shows the sweeps") from error
@@ -117,7 +117,7 @@ class LedgerReader:
     """
 
     def __init__(self, files: Files, tree: SweepTree, mark: Mark = Mark()) -> None:
-        check_format(tree)
+        check_format(files, tree)
         self._files = files
         self._tree = tree
         self._name = mark.segment
@@ -161,7 +161,9 @@ class LedgerReader:
 
         A segment without a whole header holds nothing: its writer died, or is at it just now.
         """
-        candidates = live_segments(self._files, self._tree) if not self._name else segments(self._tree)
+        candidates = (
+            live_segments(self._files, self._tree) if not self._name else segments(self._files, self._tree)
+        )
         for path in candidates:
             header = header_of(self._files, path) if path.name > self._name else None
             if header is not None:
@@ -207,13 +209,13 @@ class LedgerReader:
         )
 
 
-def last_claim(tree: SweepTree) -> Claim | None:
+def last_claim(files: Files, tree: SweepTree) -> Claim | None:
     """Return who holds, or last held, the sweep."""
-    claims = sorted(tree.epochs.glob("*.claim"))
+    claims = files.matching(str(tree.epochs), ".claim")
     if not claims:
         return None
     try:
-        content = json.loads(claims[-1].read_text(encoding="utf-8"))
+        content = json.loads(files.contents(claims[-1]))
         who = Identity(**content["who"])
         return Claim(epoch=content["epoch"], who=who, socket=content["socket"], token=content["token"])
     except (ValueError, KeyError, TypeError) as error:
@@ -225,7 +227,7 @@ def holder(world: World, tree: SweepTree, *, released: int) -> Claim | None:
 
     `released` is the epoch whose engine let go in good order at the end of the ledger, 0 when none did.
     """
-    claim = last_claim(tree)
+    claim = last_claim(world.files, tree)
     if claim is None or claim.epoch == released:
         return None
     if claim.who == world.identity():
@@ -307,7 +309,8 @@ class Ledger:
 
     def _check_epoch(self) -> None:
         """Stop at once when a newer engine has taken the sweep."""
-        newest = max(int(name[:6]) for name in os.listdir(self._tree.epochs) if name.endswith(".claim"))
+        names = self._world.files.list(str(self._tree.epochs))
+        newest = max(int(name[:6]) for name in names if name.endswith(".claim"))
         if newest > self.claim.epoch:
             raise Fenced(
                 f"another engine took this sweep over, as epoch {newest}",
@@ -342,7 +345,7 @@ def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
         EngineRunning: somebody else took it at this very moment.
         OSError: the claim cannot be written.
     """
-    last = last_claim(tree)
+    last = last_claim(world.files, tree)
     claim = Claim(
         epoch=last.epoch + 1 if last else 1, who=world.identity(), socket=socket, token=world.token()
     )
@@ -357,7 +360,7 @@ def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
 def _keep_torn(files: Files, tree: SweepTree, reader: LedgerReader) -> None:
     if reader.torn:
         torn = tree.hsm / "torn"
-        torn.mkdir(exist_ok=True)
+        files.make_directories(str(torn))
         mark = reader.mark
         files.replace(str(torn / f"{mark.segment}.{mark.position.offset}"), reader.torn, durable=True)
 

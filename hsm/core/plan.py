@@ -31,7 +31,7 @@ def write_plan(
         OSError: it cannot be written; no plan of this name exists.
     """
     part = plans / "part"
-    part.unlink(missing_ok=True)
+    files.remove(str(part))
     sha, count, buffer = hashlib.sha256(), 0, bytearray()
     fd = files.create(str(part))
     try:
@@ -48,7 +48,7 @@ def write_plan(
     finally:
         files.close(fd)
     name = sha.hexdigest()
-    part.rename(plans / f"{name}.jsonl")
+    files.rename(str(part), str(plans / f"{name}.jsonl"))
     files.sync_directory(str(plans))
     return name, count
 
@@ -66,7 +66,7 @@ def _line(proposal: Proposal, program_digest: str) -> bytes:
     return f'{text[:-1]},"params":{params}}}\n'.encode()
 
 
-def read_plan(plans: Path, name: str, *, generation: int, first: int) -> Iterator[Task]:
+def read_plan(files: Files, plans: Path, name: str, *, generation: int, first: int) -> Iterator[Task]:
     """Yield the tasks of a plan, as received.
 
     Raises:
@@ -75,16 +75,26 @@ def read_plan(plans: Path, name: str, *, generation: int, first: int) -> Iterato
     path = plans / f"{name}.jsonl"
     sha = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            for position, line in enumerate(file):
-                sha.update(line)
-                yield _task(line, generation, first + position)
+        for position, line in enumerate(_lines(files, path)):
+            sha.update(line)
+            yield _task(line, generation, first + position)
     except FileNotFoundError as error:
         raise LedgerCorrupt(f"{path}: the plan of generation {generation} is missing") from error
     except (ValueError, KeyError) as error:
         raise LedgerCorrupt(f"{path}: damaged: {error}") from error
     if sha.hexdigest() != name:
         raise LedgerCorrupt(f"{path}: its content is not what its name says")
+
+
+def _lines(files: Files, path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file with their ends."""
+    rest = b""
+    for block in files.chunks(str(path)):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+    if rest:
+        yield rest
 
 
 def _task(line: bytes, generation: int, index: int) -> Task:
@@ -103,7 +113,7 @@ def _task(line: bytes, generation: int, index: int) -> Task:
     )
 
 
-def read_task(plans: Path, event: GenerationPlanned, index: int) -> Task:
+def read_task(files: Files, plans: Path, event: GenerationPlanned, index: int) -> Task:
     """Return one task of a plan, as received, without making the others.
 
     Raises:
@@ -111,7 +121,7 @@ def read_task(plans: Path, event: GenerationPlanned, index: int) -> Task:
     """
     path = plans / f"{event.plan}.jsonl"
     try:
-        data = path.read_bytes()
+        data = files.contents(str(path))
     except FileNotFoundError as error:
         raise LedgerCorrupt(f"{path}: the plan of generation {event.generation} is missing") from error
     if hashlib.sha256(data).hexdigest() != event.plan:

@@ -84,7 +84,9 @@ class Planner:
             name, count = write_plan(self._world.files, self._tree.plans, proposals, self._program_digest)
         except HuntOver as over:
             return Planned(generation, "", 0, (), over=over.reason)
-        tasks = tuple(read_plan(self._tree.plans, name, generation=generation, first=request.first))
+        tasks = tuple(
+            read_plan(self._world.files, self._tree.plans, name, generation=generation, first=request.first)
+        )
         forbidden = proposals.forbidden if isinstance(proposals, Screened) else 0
         return Planned(generation, name, count, tasks, forbidden, "" if count else self._why_over(generation))
 

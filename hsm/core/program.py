@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from subprocess import TimeoutExpired
 from hsm.core.errors import ConfigError, Problem
 from hsm.core.spec import ProgramSpec
 from hsm.core.world import World
-from hsm.wire.hashing import digest
+from hsm.wire.files import Files
+from hsm.wire.hashing import digest, sha256_hex
 
 MAX_FILE_BYTES = 64 << 20
 
@@ -49,12 +49,16 @@ def pin(world: World, spec: ProgramSpec, project: Path) -> Program:
     git = git_state(world, project)
     tracked = _git(world, project, "ls-files", "-z") if git else None
     if spec.files:
-        paths = _listed(spec.files, project)
+        paths = _listed(world.files, spec.files, project)
     elif tracked is not None:
-        paths = [*filter(None, tracked.split("\0")), *_named(spec.command, project)]
+        paths = [*filter(None, tracked.split("\0")), *_named(world.files, spec.command, project)]
     else:
-        paths = _named(spec.command, project)
-    files = {path: sha for path in sorted(set(paths)) if (sha := _sha256(project / path)) is not None}
+        paths = _named(world.files, spec.command, project)
+    files = {
+        path: sha
+        for path in sorted(set(paths))
+        if (sha := _sha256(world.files, f"{project}/{path}")) is not None
+    }
     content = json.dumps([list(spec.command), spec.shell, spec.arguments, files], sort_keys=True)
     return Program(
         digest=digest("hsm.program.v1", content.encode()),
@@ -89,51 +93,43 @@ def _git(world: World, project: Path, *arguments: str) -> str | None:
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
 
 
-def _listed(patterns: Iterable[str], project: Path) -> list[str]:
+def _listed(files: Files, patterns: Iterable[str], project: Path) -> list[str]:
     found: list[str] = []
     problems: list[Problem] = []
     for pattern in patterns:
-        matches = _matches(pattern, project)
+        matches = _matches(files, pattern, project)
         if not matches:
             problems.append(
                 Problem(where="program.files", message=f"{pattern!r} matches no file in {project}")
             )
-        found += [path.relative_to(project).as_posix() for path in matches]
+        found += matches
     if problems:
         raise ConfigError(problems, hint="list files that exist, relative to the project")
     return found
 
 
-def _matches(pattern: str, project: Path) -> list[Path]:
+def _matches(files: Files, pattern: str, project: Path) -> list[str]:
     """Return the files of the project that a pattern lists; one that leads out of it lists none."""
     relative = Path(pattern)
     if not relative.parts or relative.is_absolute() or ".." in relative.parts:
         return []
-    return [path for path in project.glob(pattern) if path.is_file()]
+    return [path for path in files.glob(str(project), pattern) if files.is_file(f"{project}/{path}")]
 
 
-def _named(command: Iterable[str], project: Path) -> list[str]:
+def _named(files: Files, command: Iterable[str], project: Path) -> list[str]:
     """Return the project files that a command names, whether by `{project}/path` or by a plain path."""
     words = [word.replace("{project}/", "") for text in command for word in text.split()]
     return [
         word
         for word in words
-        if "{" not in word and not Path(word).is_absolute() and _is_file(project / word)
+        if "{" not in word and not Path(word).is_absolute() and files.is_file(str(project / word))
     ]
 
 
-def _is_file(path: Path) -> bool:
+def _sha256(files: Files, path: str) -> str | None:
     try:
-        return path.is_file()
+        if not files.is_file(path) or files.length(path) > MAX_FILE_BYTES:
+            return None  # tracked by git, but deleted or a directory (submodule)
+        return sha256_hex(files.contents(path))
     except OSError:
-        return False  # a name that no file can have
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None  # tracked by git, but deleted or a directory (submodule)
+        return None

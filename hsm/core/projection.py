@@ -18,7 +18,7 @@ from hsm.core.states import AttemptState
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire import names
-from hsm.wire.files import Files
+from hsm.wire.files import Files, Kind
 from hsm.wire.instants import timestamp
 from hsm.wire.manifest import NO_FILES, REPORT
 from hsm.wire.yaml_text import yaml_lines, yaml_value
@@ -50,15 +50,16 @@ class Projector:
         for task in tasks:
             if task.attempt is None:
                 continue
-            path = self._tree.task(task.index)
+            path = str(self._tree.task(task.index))
             target = os.path.relpath(self.work_dir(task, task.attempt), self._tree.tasks)
-            if not self.work_dir(task, task.attempt).is_dir():
+            if not self._files.is_directory(str(self.work_dir(task, task.attempt))):
                 continue  # it has ended meanwhile
-            if path.is_symlink():
-                path.unlink()
-            elif path.is_dir():
+            kind = self._files.kind(path)
+            if kind is Kind.LINK:
+                self._files.unlink(path)
+            elif kind is Kind.DIRECTORY:
                 self._move_aside(task)
-            path.symlink_to(target)
+            self._files.symlink(target, path)
 
     def work_dir(self, task: Task, attempt: Attempt) -> Path:
         """Return where an attempt runs."""
@@ -68,7 +69,8 @@ class Projector:
         """Return where an attempt's files are now."""
         name = names.attempt_dir(task.index, attempt.number, attempt.token)
         candidates = (self._tree.work / name, self._tree.attempts / name)
-        return next((path for path in candidates if path.is_dir()), self._tree.task(task.index))
+        found = (path for path in candidates if self._files.is_directory(str(path)))
+        return next(found, self._tree.task(task.index))
 
     def _place(self, task: Task) -> None:
         attempt = task.attempt
@@ -78,39 +80,56 @@ class Projector:
         work = f"{self._root}/{self._tree.attempt_name(task.index, attempt.number, attempt.token)}"
         place = f"{self._root}/tasks/{task.task_id}"
         try:
-            os.rename(work, place)
+            self._files.rename(work, place)
         except NotADirectoryError:
-            os.unlink(place)  # the link to the running attempt
-            os.rename(work, place)
+            self._files.unlink(place)  # the link to the running attempt
+            self._files.rename(work, place)
         except FileNotFoundError:
-            _make_real(place)  # placed before, or the program removed its directory
+            self._make_real(place)  # placed before, or the program removed its directory
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             self._move_aside(task)
-            os.rename(work, place)
+            self._files.rename(work, place)
         self.write_status(task)
+
+    def _make_real(self, path: str) -> None:
+        """Make a directory, in place of a link that leads nowhere."""
+        if self._files.kind(path) is Kind.LINK:
+            self._files.unlink(path)
+        self._files.make_directories(path)
 
     def _move_aside(self, task: Task) -> None:
         """Archive an older attempt's directory that an engine which died left in the task's place."""
         place = self._tree.task(task.index)
         known = {attempt.token: attempt for attempt in task.attempts}
-        older = known.get(_token_in(place)) or task.attempts[max(0, len(task.attempts) - 2)]
+        older = known.get(self._token_in(place)) or task.attempts[max(0, len(task.attempts) - 2)]
         target = self._tree.attempts / names.attempt_dir(task.index, older.number, older.token)
-        number = sum(path.name.startswith(target.name) for path in self._tree.attempts.iterdir())
-        place.rename(target if not number else target.with_name(f"{target.name}.{number}"))
+        number = sum(name.startswith(target.name) for name in self._files.list(str(self._tree.attempts)))
+        self._files.rename(str(place), f"{target}.{number}" if number else str(target))
+
+    def _token_in(self, directory: Path) -> str:
+        """Return the token of the attempt that left a directory, empty when its report does not say."""
+        try:
+            report = json.loads(self._files.contents(str(directory / REPORT)))
+            return str(report["token"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
 
     def _archive(self, task: Task) -> None:
         attempt = task.attempt
         if attempt is None:
             return
-        work, place = self.work_dir(task, attempt), self._tree.task(task.index)
-        if place.is_symlink() and Path(os.readlink(place)).name == work.name:
-            place.unlink()  # not the link of an attempt that has begun since
-        origin = work if work.is_dir() or place.is_symlink() else place
-        target = self._tree.attempts / work.name
-        if origin.is_dir() and not target.exists():
-            origin.rename(target)
+        files, name = self._files, names.attempt_dir(task.index, attempt.number, attempt.token)
+        work, place = str(self._tree.work / name), str(self._tree.task(task.index))
+        is_link = files.kind(place) is Kind.LINK
+        if is_link and os.path.basename(files.read_link(place)) == name:
+            files.unlink(place)  # not the link of an attempt that has begun since
+            is_link = False
+        origin = work if files.is_directory(work) or is_link else place
+        target = str(self._tree.attempts / name)
+        if files.is_directory(origin) and not files.exists(target):
+            files.rename(origin, target)
 
     def write_status(self, task: Task) -> None:
         """Write a task's `status.yaml`."""
@@ -125,12 +144,13 @@ class Projector:
         for task in tracker.tasks:
             if task.status.is_final and task.attempts:
                 place = self._tree.task(task.index)
-                if place.is_dir() and not (place / "status.yaml").exists():
+                is_there = self._files.is_directory(str(place))
+                if is_there and not self._files.exists(str(place / "status.yaml")):
                     self.write_status(task)
 
     def _clear_work(self, tracker: SweepTracker) -> None:
-        for path in sorted(self._tree.work.iterdir()):
-            found = _parse(path.name)
+        for name in self._files.list(str(self._tree.work)):
+            found = _parse(name)
             if found is None or not 1 <= found[0] <= len(tracker.tasks):
                 continue
             task = tracker.task(found[0])
@@ -139,14 +159,15 @@ class Projector:
                 continue
             if task.status.is_final and attempt is task.attempt:
                 self._place(task)
-            elif not (self._tree.attempts / path.name).exists():
-                path.rename(self._tree.attempts / path.name)
+            elif not self._files.exists(str(self._tree.attempts / name)):
+                self._files.rename(str(self._tree.work / name), str(self._tree.attempts / name))
 
     def rebuild(self, tracker: SweepTracker) -> None:
         """Write every projection anew."""
         self.tidy(tracker)
         for task in tracker.tasks:
-            if task.status.is_final and task.attempts and self._tree.task(task.index).is_dir():
+            place = str(self._tree.task(task.index))
+            if task.status.is_final and task.attempts and self._files.is_directory(place):
                 self.write_status(task)
         self.write_mapping(tracker)
         self.write_errors(tracker)
@@ -173,22 +194,6 @@ class Projector:
         errors = self._tree.logs / "errors"
         self._files.replace(str(errors / "failed_tasks.yaml"), (lines or "{}\n").encode("utf-8"))
         self._files.replace(str(errors / "error_patterns.yaml"), (text or "[]\n").encode("utf-8"))
-
-
-def _token_in(directory: Path) -> str:
-    """Return the token of the attempt that left a directory, empty when its report does not say."""
-    try:
-        report = json.loads((directory / REPORT).read_bytes())
-        return str(report["token"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def _make_real(path: str) -> None:
-    """Make a directory, in place of a link that leads nowhere."""
-    if os.path.islink(path):
-        os.unlink(path)
-    os.makedirs(path, exist_ok=True)
 
 
 def _is_bad(task: Task) -> bool:

@@ -9,7 +9,6 @@ every event still has to pass the table of states.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +76,7 @@ def salvage(world: World, tree: SweepTree, spec: SweepSpec, *, dry_run: bool = F
     if audit(world.files, tree).is_sound:
         raise SweepError("the ledger is sound", hint="`hsm sweep complete ID` goes on with the sweep")
     _refuse_if_held(world, tree)
-    sieve = _Sieve(world.files, tree, tracker_of(tree, spec))
+    sieve = _Sieve(world.files, tree, tracker_of(world.files, tree, spec))
     groups = list(sieve.groups())
     found = sieve.result()
     if dry_run:
@@ -190,7 +189,7 @@ def _write(files: Files, tree: SweepTree, claim: Claim, groups: Iterable[Group])
         log.sync()
     finally:
         log.close()
-    tree.summary.unlink(missing_ok=True)
-    os.rename(part, path)
+    files.remove(str(tree.summary))
+    files.rename(part, str(path))
     files.sync_directory(str(tree.ledger))
     return path

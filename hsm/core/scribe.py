@@ -89,8 +89,7 @@ class Scribe:
     def _write_logs(self) -> None:
         for name, lines in (("sweep.log", self._sweep_lines), ("engine.log", self._engine_lines)):
             if lines:
-                with (self._tree.logs / name).open("a", encoding="utf-8") as file:
-                    file.writelines(lines)
+                self._world.files.append(str(self._tree.logs / name), "".join(lines).encode("utf-8"))
                 lines.clear()
 
     def _write_mapping(self, text: str) -> None:

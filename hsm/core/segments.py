@@ -27,9 +27,9 @@ class Mark:
     position: Position = Position()
 
 
-def segments(tree: SweepTree) -> list[Path]:
+def segments(files: Files, tree: SweepTree) -> list[Path]:
     """Return the ledger's segments in order."""
-    return sorted(tree.ledger.glob("*.hsl"))
+    return [Path(path) for path in files.matching(str(tree.ledger), ".hsl")]
 
 
 def live_segments(files: Files, tree: SweepTree) -> list[Path]:
@@ -38,7 +38,7 @@ def live_segments(files: Files, tree: SweepTree) -> list[Path]:
     Raises:
         LedgerCorrupt: a header is damaged.
     """
-    every = segments(tree)
+    every = segments(files, tree)
     for number in range(len(every) - 1, 0, -1):
         header = header_of(files, every[number])
         if header is not None and not header["prev"]["segment"]:

@@ -41,11 +41,11 @@ class Frozen:
 _SCALARS = ("hunt_ended", "ended_because", "stopped", "cancelled", "epoch", "first_at", "last_at", "retries")
 
 
-def tracker_of(tree: SweepTree, spec: SweepSpec) -> SweepTracker:
+def tracker_of(files: Files, tree: SweepTree, spec: SweepSpec) -> SweepTracker:
     """Return an empty tracker that reads its plans from this tree."""
 
     def plan_reader(event: ev.GenerationPlanned) -> Iterator[Task]:
-        return read_plan(tree.plans, event.plan, generation=event.generation, first=event.first)
+        return read_plan(files, tree.plans, event.plan, generation=event.generation, first=event.first)
 
     return SweepTracker(spec, plan_reader)
 
@@ -56,7 +56,7 @@ def replay(files: Files, tree: SweepTree, spec: SweepSpec) -> tuple[SweepTracker
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    tracker, reader = tracker_of(tree, spec), LedgerReader(files, tree)
+    tracker, reader = tracker_of(files, tree, spec), LedgerReader(files, tree)
     for event in reader.events():
         tracker.fold(event)
     return tracker, reader
@@ -64,9 +64,9 @@ def replay(files: Files, tree: SweepTree, spec: SweepSpec) -> tuple[SweepTracker
 
 def glance(files: Files, tree: SweepTree, spec: SweepSpec) -> tuple[SweepTracker, LedgerReader]:
     """Fold the newest summary and what came since: for looking, not for running."""
-    tracker = tracker_of(tree, spec)
+    tracker = tracker_of(files, tree, spec)
     mark = _load(files, tree, tracker)
-    if mark is None or not _holds(tree, mark):
+    if mark is None or not _holds(files, tree, mark):
         return replay(files, tree, spec)
     reader = LedgerReader(files, tree, mark)
     try:
@@ -77,10 +77,10 @@ def glance(files: Files, tree: SweepTree, spec: SweepSpec) -> tuple[SweepTracker
     return tracker, reader
 
 
-def _holds(tree: SweepTree, mark: Mark) -> bool:
+def _holds(files: Files, tree: SweepTree, mark: Mark) -> bool:
     """Tell whether the ledger reaches as far as a mark."""
-    path = tree.ledger / mark.segment
-    return path.is_file() and path.stat().st_size >= mark.position.offset
+    path = str(tree.ledger / mark.segment)
+    return files.is_file(path) and files.length(path) >= mark.position.offset
 
 
 def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from random import Random
 
 from hsm.core.errors import SweepError
 from hsm.wire import names
+from hsm.wire.files import Files
 
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -137,23 +137,23 @@ def new_sweep_id(name: str, at: float, rng: Random) -> str:
     return f"{name}-{stamp}-{''.join(rng.choice(ID_ALPHABET) for _ in range(4))}"
 
 
-def _age(tree: SweepTree) -> tuple[list[str], int]:
-    """Order sweeps by the second in their ids, then by when their FORMAT was written."""
-    return tree.sweep_id.split("-")[-3:-1], tree.format.stat().st_mtime_ns
-
-
 @dataclass(frozen=True, slots=True)
 class Sweeps:
     """The directory that holds all sweeps of a project."""
 
     outputs: Path
+    files: Files
 
     def all(self) -> list[SweepTree]:
         """Return every sweep, the newest last."""
-        if not self.outputs.is_dir():
+        if not self.files.is_directory(str(self.outputs)):
             return []
-        trees = [SweepTree(path) for path in self.outputs.iterdir() if (path / ".hsm" / "FORMAT").is_file()]
-        return sorted(trees, key=_age)
+        trees = [SweepTree(self.outputs / name) for name in self.files.list(str(self.outputs))]
+        return sorted((tree for tree in trees if self.files.is_file(str(tree.format))), key=self._age)
+
+    def _age(self, tree: SweepTree) -> tuple[list[str], int]:
+        """Order sweeps by the second in their ids, then by when their FORMAT was written."""
+        return tree.sweep_id.split("-")[-3:-1], self.files.modified_ns(str(tree.format))
 
     def find(self, reference: str) -> SweepTree:
         """Return the sweep meant by a path, an id, the beginning of one, or `last`.
@@ -161,9 +161,8 @@ class Sweeps:
         Raises:
             SweepError: none is meant, or more than one.
         """
-        path = Path(reference)
-        if reference and os.path.isfile(path / ".hsm" / "FORMAT"):
-            return SweepTree(path.resolve())
+        if reference and self.files.is_file(str(SweepTree(Path(reference)).format)):
+            return SweepTree(Path(self.files.resolve(reference)))
         found = self.all()
         if not found:
             raise SweepError(

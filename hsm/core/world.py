@@ -1,6 +1,6 @@
 """Everything outside of the program that core and compute may touch, as one object that a simulator replaces.
 
-Clocks, randomness, the file system of the logs, processes, and the one executor for blocking work. A test
+Clocks, randomness, the file system, sockets, processes, and the one executor for blocking work. A test
 forbids the direct calls elsewhere.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
 
+from hsm.core.sockets import Sockets
 from hsm.wire import process
 from hsm.wire.files import Files
 
@@ -45,6 +46,7 @@ class World:
 
     def __init__(self) -> None:
         self.files = Files()
+        self.sockets = Sockets(self.files)
         self._executor: ThreadPoolExecutor | None = None
         self._detached: list[subprocess.Popen[bytes]] = []
 

@@ -16,6 +16,7 @@ from hsm.core.ledger import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan
+from hsm.core.segments import segments
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.tree import SweepTree
@@ -42,8 +43,8 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
         HsmError: the ledger cannot be read.
     """
     reader = LedgerReader(files, tree)
-    last_epoch = max((int(path.name[:6]) for path in tree.ledger.glob("*.hsl")), default=0)
-    fold = _TaskFold(tree, spec, last_epoch=last_epoch)
+    last_epoch = max((int(path.name[:6]) for path in segments(files, tree)), default=0)
+    fold = _TaskFold(files, tree, spec, last_epoch=last_epoch)
     for event in reader.events():
         fold.take(event)
         yield from fold.due()
@@ -53,7 +54,8 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
 class _TaskFold:
     """The tasks as far as the ledger has been read, and how many of them have been told."""
 
-    def __init__(self, tree: SweepTree, spec: SweepSpec, *, last_epoch: int) -> None:
+    def __init__(self, files: Files, tree: SweepTree, spec: SweepSpec, *, last_epoch: int) -> None:
+        self._files = files
         self._tree = tree
         self._budget = spec.retry
         self._last_epoch = last_epoch
@@ -70,7 +72,8 @@ class _TaskFold:
             return
         match event:
             case ev.GenerationPlanned():
-                plan = read_plan(self._tree.plans, event.plan, generation=event.generation, first=event.first)
+                number, first = event.generation, event.first
+                plan = read_plan(self._files, self._tree.plans, event.plan, generation=number, first=first)
                 self._plans.append(plan)
             case ev.EngineStarted():
                 self._epoch = event.epoch

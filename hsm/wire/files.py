@@ -1,15 +1,46 @@
-"""The file system as the logs see it: a handful of calls, so that a simulator can stand in for them."""
+"""The file system: every act that core, compute and agent do on it, so that a simulator can stand in.
+
+Paths are text. The last methods of the class are made of the others.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import fcntl
 import os
-from typing import Any, Callable
+import pathlib
+import shutil
+import stat
+from enum import Enum
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional
+
+BLOCK_BYTES = 1 << 16  # larger ones are no faster to hash, and slow to allocate for small files
+_REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Kind(Enum):
+    """What a name in a directory stands for; a link is not followed."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    OTHER = "other"
+
+
+class Name(NamedTuple):
+    """A name in a directory; `length` in bytes, of regular files only."""
+
+    name: str
+    kind: Kind
+    length: int
 
 
 class Files:
     """The real file system. Every method raises OSError as the system call does."""
+
+    # Descriptors of files that are written
 
     def create(self, path: str) -> int:
         """Create a file that must not exist, and return a descriptor to append to it."""
@@ -19,6 +50,16 @@ class Files:
         """Open an existing file for writing at its end."""
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         os.lseek(fd, 0, os.SEEK_END)
+        return fd
+
+    def lock(self, path: str) -> int:
+        """Take a lock, kept until the descriptor is closed; BlockingIOError: somebody has it."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     def write(self, fd: int, data: bytes) -> int:
@@ -38,6 +79,20 @@ class Files:
         """Make the content of an open file durable."""
         getattr(os, "fdatasync", os.fsync)(fd)
 
+    def close(self, fd: int) -> None:
+        """Close a descriptor."""
+        os.close(fd)
+
+    # Durability by name
+
+    def sync_file(self, path: str) -> None:
+        """Make the content of a file durable."""
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -54,9 +109,7 @@ class Files:
         finally:
             os.close(fd)
 
-    def close(self, fd: int) -> None:
-        """Close a descriptor."""
-        os.close(fd)
+    # Whole files
 
     def read(self, path: str, offset: int, limit: int = -1) -> bytes:
         """Return the bytes from `offset` on, at most `limit`; nothing where the file does not exist."""
@@ -70,6 +123,29 @@ class Files:
         finally:
             os.close(fd)
 
+    def contents(self, path: str) -> bytes:
+        """Return all that is in a file, which must exist."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _read_all(fd, 0, os.fstat(fd).st_size)
+        finally:
+            os.close(fd)
+
+    def chunks(self, path: str, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of a regular file from `offset` on; no link is followed, no pipe waited for."""
+        fd = os.open(path, _REGULAR)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            while True:
+                block = os.pread(fd, BLOCK_BYTES, offset)
+                if not block:
+                    return
+                yield block
+                offset += len(block)
+        finally:
+            os.close(fd)
+
     def write_new(self, path: str, data: bytes) -> None:
         """Write a whole file that is not there yet; existing content is replaced."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -78,38 +154,172 @@ class Files:
         finally:
             os.close(fd)
 
+    def append(self, path: str, data: bytes) -> None:
+        """Write at the end of a file, which is made where it is missing."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(self, fd, data)
+        finally:
+            os.close(fd)
+
+    # Names
+
+    def make_directory(self, path: str) -> None:
+        """Make one directory, which must not exist."""
+        os.mkdir(path)
+
+    def make_directories(self, path: str) -> None:
+        """Make a directory and those above it, as far as they are missing."""
+        os.makedirs(path, exist_ok=True)
+
+    def list(self, path: str) -> List[str]:
+        """Return the names in a directory, sorted."""
+        return sorted(os.listdir(path))
+
+    def scan(self, path: str) -> List[Name]:
+        """Return the names in a directory, in no order, with what they stand for."""
+        with os.scandir(path) as entries:
+            return [_name(entry) for entry in entries]
+
+    def glob(self, path: str, pattern: str) -> List[str]:
+        """Return what lies below a directory and fits a pattern of `pathlib`, sorted, relative to it."""
+        root = pathlib.Path(path)
+        return sorted(found.relative_to(root).as_posix() for found in root.glob(pattern))
+
+    def kind(self, path: str) -> Optional[Kind]:
+        """Return what a path stands for, None where there is nothing; a link is not followed."""
+        try:
+            return _kind(os.lstat(path).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def is_directory(self, path: str) -> bool:
+        """Tell whether a path leads to a directory."""
+        return os.path.isdir(path)
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether a path leads to a regular file."""
+        return os.path.isfile(path)
+
+    def is_executable(self, path: str) -> bool:
+        """Tell whether a path leads to something that this user may execute."""
+        return os.access(path, os.X_OK)
+
+    def find_program(self, name: str, search_path: Optional[str]) -> Optional[str]:
+        """Return the first program of a name on a search path like PATH, None where there is none."""
+        return shutil.which(name, path=search_path)
+
+    def resolve(self, path: str) -> str:
+        """Return the absolute path that a path leads to, free of links."""
+        return os.path.realpath(path)
+
+    def length(self, path: str) -> int:
+        """Return the length in bytes of the file that a path leads to."""
+        return os.stat(path).st_size
+
+    def modified_ns(self, path: str) -> int:
+        """Return when the file that a path leads to was last written, in nanoseconds since the epoch."""
+        return os.stat(path).st_mtime_ns
+
+    def free_bytes(self, path: str) -> int:
+        """Return how much this user may still write to the file system that holds a path."""
+        return shutil.disk_usage(path).free
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Set the permissions of what a path leads to."""
+        os.chmod(path, mode)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name that stands for anything but a directory."""
+        os.unlink(path)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give something another name, in place of a file or an empty directory that has it."""
+        os.rename(old, new)
+
+    def link(self, old: str, new: str) -> None:
+        """Give a file a second name, which must not exist; exclusive on network file systems too."""
+        os.link(old, new)
+
+    def symlink(self, target: str, path: str) -> None:
+        """Make a symbolic link."""
+        os.symlink(target, path)
+
+    def read_link(self, path: str) -> str:
+        """Return where a symbolic link leads."""
+        return os.readlink(path)
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory and everything below it."""
+        shutil.rmtree(path)
+
+    # Made of the others
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a path stands for anything, be it a link that leads nowhere."""
+        return self.kind(path) is not None
+
+    def remove(self, path: str) -> None:
+        """Remove a name that may not be there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.unlink(path)
+
+    def beginning(self, path: str, limit: int) -> bytes:
+        """Return at most `limit` bytes from the beginning of a regular file, opened as `chunks` does."""
+        data = b""
+        for block in self.chunks(path):
+            data += block
+            if len(data) >= limit:
+                break
+        return data[:limit]
+
+    def matching(self, path: str, ending: str) -> List[str]:
+        """Return the paths in a directory that end so, sorted; none where there is no such directory."""
+        try:
+            return [f"{path}/{name}" for name in self.list(path) if name.endswith(ending)]
+        except FileNotFoundError:
+            return []
+
     def publish(self, path: str, data: bytes, part: str) -> None:
         """Make a whole, durable file that must not exist; nobody ever sees it half written.
 
-        `part` distinguishes whoever else may be making it at this moment. The link, like O_EXCL, is exclusive
-        on network file systems too.
+        `part` distinguishes whoever else may be making it at this moment.
         """
         draft = f"{path}.{part}"
         try:
             self.write_new(draft, data)
-            self._sync(draft)
-            os.link(draft, path)
+            self.sync_file(draft)
+            self.link(draft, path)
         finally:
-            if os.path.lexists(draft):
-                os.unlink(draft)
+            self.remove(draft)
         self.sync_directory(os.path.dirname(path))
-
-    def _sync(self, path: str) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def replace(self, path: str, data: bytes, *, durable: bool = False) -> None:
         """Put a whole file in place of `path` at once; readers see the old one or the new one."""
         part = f"{path}.part"
         self.write_new(part, data)
         if durable:
-            self._sync(part)
-        os.replace(part, path)
+            self.sync_file(part)
+        self.rename(part, path)
         if durable:
             self.sync_directory(os.path.dirname(path))
+
+
+def _kind(mode: int) -> Kind:
+    if stat.S_ISREG(mode):
+        return Kind.FILE
+    if stat.S_ISDIR(mode):
+        return Kind.DIRECTORY
+    return Kind.LINK if stat.S_ISLNK(mode) else Kind.OTHER
+
+
+def _name(entry: "os.DirEntry[str]") -> Name:
+    if entry.is_file(follow_symlinks=False):
+        return Name(entry.name, Kind.FILE, entry.stat(follow_symlinks=False).st_size)
+    if entry.is_symlink():
+        return Name(entry.name, Kind.LINK, 0)
+    is_directory = entry.is_dir(follow_symlinks=False)
+    return Name(entry.name, Kind.DIRECTORY if is_directory else Kind.OTHER, 0)
 
 
 def _read_all(fd: int, offset: int, count: int) -> bytes:

@@ -5,7 +5,7 @@ Reads the superblock only, as laid out in the HDF5 File Format Specification 3.0
 
 from __future__ import annotations
 
-from typing import BinaryIO, Optional
+from typing import Callable, Optional
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAD_BYTES = 96
@@ -14,12 +14,14 @@ _FIELDS_END = 14
 _OPEN_FOR_WRITING = 0x01
 
 
-def read_head(file: BinaryIO, size: int) -> bytes:
-    """Return the head of an HDF5 file, behind a user block of 512, 1024, ... bytes where there is one."""
-    head, at = file.read(HEAD_BYTES), USER_BLOCK_BYTES
+def read_head(read: Callable[[int], bytes], size: int) -> bytes:
+    """Return the head of an HDF5 file, behind a user block of 512, 1024, ... bytes where there is one.
+
+    `read` returns the `HEAD_BYTES` at an offset.
+    """
+    head, at = read(0), USER_BLOCK_BYTES
     while not head.startswith(SIGNATURE) and at < size:
-        file.seek(at)
-        head, at = file.read(HEAD_BYTES), 2 * at
+        head, at = read(at), 2 * at
     return head
 
 

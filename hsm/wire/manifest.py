@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
+from functools import partial
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from hsm.wire import hdf5
+from hsm.wire.files import Files, Kind, Name
 from hsm.wire.hashing import EMPTY_SHA256, sha256_hex
 
 REPORT = "provenance.json"
 NO_FILES = EMPTY_SHA256
 """The digest of an empty report: the attempt left no files anywhere, its source keeps none."""
 OUTSIDE = frozenset({REPORT, "status.yaml"})
-BLOCK_BYTES = 1 << 16  # larger ones are no faster to hash, and slow to allocate for small files
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,9}")
 MAX_PATH_BYTES = 1024
 
@@ -51,10 +51,10 @@ class Found(NamedTuple):
         return sum(self.sizes.values())
 
 
-def find(directory: str) -> Found:
+def find(files: Files, directory: str) -> Found:
     """Walk an attempt's directory without following links."""
     found = Found({}, {}, [], [])
-    _walk(directory, "", found)
+    _walk(files, directory, "", found)
     return Found(
         dict(sorted(found.sizes.items())),
         dict(sorted(found.links.items())),
@@ -63,33 +63,32 @@ def find(directory: str) -> Found:
     )
 
 
-def _walk(directory: str, prefix: str, found: Found) -> None:
+def _walk(files: Files, directory: str, prefix: str, found: Found) -> None:
     try:
-        entries = os.scandir(directory)
+        entries = files.scan(directory)
     except PermissionError:
         if not prefix:
             raise
         found.ignored.append(prefix)
         return
-    with entries:
-        for entry in entries:
-            _note(entry, prefix + entry.name, found)
+    for entry in entries:
+        _note(files, directory, entry, prefix + entry.name, found)
 
 
-def _note(entry: "os.DirEntry[str]", path: str, found: Found) -> None:
+def _note(files: Files, directory: str, entry: Name, path: str, found: Found) -> None:
     if path in OUTSIDE:
         found.reserved.append(path)
     if not is_safe(path):
         found.ignored.append(ascii(path))
-    elif entry.is_symlink():
-        target = os.fsencode(os.readlink(entry.path))
+    elif entry.kind is Kind.LINK:
+        target = os.fsencode(files.read_link(f"{directory}/{entry.name}"))
         found.links[path] = target.decode("utf-8", "backslashreplace")
-    elif entry.is_dir(follow_symlinks=False) and path not in OUTSIDE:
-        _walk(entry.path, path + "/", found)
-    elif not entry.is_file(follow_symlinks=False):
+    elif entry.kind is Kind.DIRECTORY and path not in OUTSIDE:
+        _walk(files, f"{directory}/{entry.name}", path + "/", found)
+    elif entry.kind is not Kind.FILE:
         found.ignored.append(path)
     elif path not in OUTSIDE:
-        found.sizes[path] = entry.stat(follow_symlinks=False).st_size
+        found.sizes[path] = entry.length
 
 
 def is_safe(path: str) -> bool:
@@ -108,36 +107,32 @@ def is_safe(path: str) -> bool:
     )
 
 
-def hash_file(directory: str, path: str) -> Entry:
+def hash_file(files: Files, directory: str, path: str) -> Entry:
     """Hash one regular file by reading its bytes; links are not followed."""
-    fd = os.open(os.path.join(directory, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        sha, size = hashlib.sha256(), 0
-        while True:
-            block = os.read(fd, BLOCK_BYTES)
-            if not block:
-                return Entry(path, size, sha.hexdigest())
-            sha.update(block)
-            size += len(block)
-    finally:
-        os.close(fd)
+    sha, size = hashlib.sha256(), 0
+    for block in files.chunks(f"{directory}/{path}"):
+        sha.update(block)
+        size += len(block)
+    return Entry(path, size, sha.hexdigest())
 
 
-def build(directory: str, found: Found) -> List[Entry]:
+def build(files: Files, directory: str, found: Found) -> List[Entry]:
     """Return the manifest of what was found."""
     return [
-        Entry(path, 0, EMPTY_SHA256) if size == 0 else hash_file(directory, path)
+        Entry(path, 0, EMPTY_SHA256) if size == 0 else hash_file(files, directory, path)
         for path, size in found.sizes.items()
     ]
 
 
-def damaged_hdf5(directory: str, entries: List[Entry]) -> List[str]:
+def damaged_hdf5(files: Files, directory: str, entries: List[Entry]) -> List[str]:
     """Return a sentence for each HDF5 artifact that is not whole."""
     faults = []
     for entry in entries:
         if entry.path.endswith((".h5", ".hdf5")):
-            with open(os.path.join(directory, entry.path), "rb") as file:
-                fault = hdf5.fault(hdf5.read_head(file, entry.size), entry.size)
+            head = hdf5.read_head(
+                partial(files.read, f"{directory}/{entry.path}", limit=hdf5.HEAD_BYTES), entry.size
+            )
+            fault = hdf5.fault(head, entry.size)
             if fault:
                 faults.append(f"{entry.path}: {fault}")
     return faults
@@ -151,7 +146,7 @@ class Mismatch(NamedTuple):
 
 
 def verify(
-    directory: str, report_sha256: str, report: bytes, entries: List[Dict[str, Any]]
+    files: Files, directory: str, report_sha256: str, report: bytes, entries: List[Dict[str, Any]]
 ) -> Optional[Mismatch]:
     """Check an attempt's directory against its manifest by reading every byte. None means that all agree."""
     if sha256_hex(report) != report_sha256:
@@ -161,32 +156,32 @@ def verify(
         path = item["path"]
         if not is_safe(path):
             return Mismatch(ascii(path), "the path leads out of the attempt's directory")
-        if not _is_real(directory, os.path.dirname(path), real):
+        if not _is_real(files, directory, os.path.dirname(path), real):
             return Mismatch(path, "a directory above it has become a symbolic link")
-        mismatch = _verify_file(directory, Entry(path, item["size"], item["sha256"]))
+        mismatch = _verify_file(files, directory, Entry(path, item["size"], item["sha256"]))
         if mismatch:
             return mismatch
     return None
 
 
-def _is_real(directory: str, folder: str, real: Set[str]) -> bool:
+def _is_real(files: Files, directory: str, folder: str, real: Set[str]) -> bool:
     """Tell whether no part of `folder` is a link; `real` holds the folders that are known to be none."""
     if folder in real:
         return True
-    above = _is_real(directory, os.path.dirname(folder), real)
-    if above and not os.path.islink(os.path.join(directory, folder)):
+    above = _is_real(files, directory, os.path.dirname(folder), real)
+    if above and files.kind(f"{directory}/{folder}") is not Kind.LINK:
         real.add(folder)
     return folder in real
 
 
-def _verify_file(directory: str, entry: Entry) -> Optional[Mismatch]:
-    target = os.path.join(directory, entry.path)
+def _verify_file(files: Files, directory: str, entry: Entry) -> Optional[Mismatch]:
+    target = f"{directory}/{entry.path}"
     try:
         if entry.size == 0:
-            info = os.lstat(target)
-            same = stat.S_ISREG(info.st_mode) and info.st_size == 0 and entry.sha256 == EMPTY_SHA256
-            return None if same else Mismatch(entry.path, f"{info.st_size} bytes where the manifest has 0")
-        actual = hash_file(directory, entry.path)
+            size = files.length(target)
+            same = size == 0 and files.kind(target) is Kind.FILE and entry.sha256 == EMPTY_SHA256
+            return None if same else Mismatch(entry.path, f"{size} bytes where the manifest has 0")
+        actual = hash_file(files, directory, entry.path)
     except OSError as error:
         return Mismatch(entry.path, error.strerror or "cannot be read")
     if actual.size != entry.size:

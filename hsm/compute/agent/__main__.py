@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import socket
 import sys
@@ -12,7 +11,6 @@ from typing import Optional, Tuple
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.service import LINGER_S, Agent, Leave, Paths
-from hsm.wire.files import Files
 from hsm.wire.runtime import socket_path
 
 ALREADY_RUNNING = 75
@@ -32,31 +30,30 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     paths = Paths(os.path.abspath(arguments.sweep), os.path.abspath(arguments.home))
+    host = Host()
     for directory in (paths.inbox, paths.records):
-        os.makedirs(directory, exist_ok=True)
-    lock = os.open(os.path.join(paths.home, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        host.files.make_directories(directory)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        host.files.lock(os.path.join(paths.home, "lock"))  # until this process ends
     except BlockingIOError:
         return ALREADY_RUNNING
-    server, address = _serve(paths) if arguments.poll is None else (None, "")
+    server, address = _serve(host, paths) if arguments.poll is None else (None, "")
     leave = Leave(arguments.poll, arguments.linger)
-    agent = Agent(paths, Host(), Files(), leave, bell=Bell(server), address=address)
+    agent = Agent(paths, host, leave, bell=Bell(server), address=address)
     if arguments.ready is not None:
         os.close(arguments.ready)
     agent.run()
-    if address and os.path.lexists(address):
-        os.unlink(address)
+    if address:
+        host.files.remove(address)
     return 0
 
 
-def _serve(paths: Paths) -> "Tuple[Optional[socket.socket], str]":
+def _serve(host: Host, paths: Paths) -> "Tuple[Optional[socket.socket], str]":
     address = socket_path(f"agent {paths.home}")
-    if os.path.lexists(address):
-        os.unlink(address)  # of a predecessor: we hold the lock, so it is dead
+    host.files.remove(address)  # of a predecessor: we hold the lock, so it is dead
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(address)
-    os.chmod(address, 0o600)
+    host.files.set_mode(address, 0o600)
     server.listen(8)
     server.setblocking(False)
     return server, address

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import platform
-import shutil
 import signal
 import sys
 from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from weakref import WeakKeyDictionary
 
 from hsm.compute.agent.host import Exited, Host
 from hsm.wire import manifest
-from hsm.wire.files import Files, write_all
+from hsm.wire.files import Files
 from hsm.wire.hashing import sha256_hex
 from hsm.wire.instants import timestamp
 from hsm.wire.messages import Ended, Hello, Run
@@ -23,7 +24,6 @@ from hsm.wire.yaml_text import yaml_lines
 
 CANNOT_START = 127
 OUT_OF_TIME = 124  # what `timeout` exits with, and programs that watch HSM_DEADLINE
-_FILES = Files()
 MAX_PROGRAM_REPORT_BYTES = 1 << 20
 _REPORTED = (
     "LANG",
@@ -82,7 +82,7 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     """
     directory = os.path.join(sweep_dir, run.directory)
     try:
-        os.mkdir(directory)
+        host.files.make_directory(directory)
     except FileExistsError:
         raise
     except OSError as error:
@@ -91,14 +91,16 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     variables = _variables(hello, run, directory, sweep_dir=sweep_dir, gpus=gpus, at=at)
     pid, fault = -1, ""
     try:
-        os.mkdir(os.path.join(directory, "results"))
-        _write(os.path.join(directory, "params.yaml"), yaml_lines(json.loads(run.params)).encode("utf-8"))
+        host.files.make_directory(os.path.join(directory, "results"))
+        params = yaml_lines(json.loads(run.params)).encode("utf-8")
+        host.files.write_new(os.path.join(directory, "params.yaml"), params)
         pid = _start(host, directory, run.argv, variables)
     except OSError as error:
         if error.errno in NO_ROOM:
-            shutil.rmtree(directory, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                host.files.remove_tree(directory)
             raise NoRoom(error.errno, error.strerror, directory) from error
-        fault = _cannot_start(directory, run.argv, error)
+        fault = _cannot_start(host.files, directory, run.argv, error)
     except ValueError as error:  # a NUL in the command, a variable that no environment can hold
         fault = f"cannot start {run.argv[0]}: {error}"
     return Running(run, directory, pid, at, monotonic, gpus, hello, fault)
@@ -142,17 +144,10 @@ def _inherited() -> Dict[bytes, bytes]:
     return _INHERITED
 
 
-def _write(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        write_all(_FILES, fd, data)
-    finally:
-        os.close(fd)
-
-
-def _cannot_start(directory: str, argv: List[str], error: OSError) -> str:
+def _cannot_start(files: Files, directory: str, argv: List[str], error: OSError) -> str:
     program = argv[0] if argv else ""
-    if error.errno == errno.ENOENT and os.sep in program and os.path.exists(os.path.join(directory, program)):
+    is_there = os.sep in program and files.is_file(os.path.join(directory, program))
+    if error.errno == errno.ENOENT and is_there:
         return f"cannot start {program}: the interpreter that its first line names is not there"
     if error.errno == errno.ENOENT and error.filename in (program, None):
         return f"program not found: {program}"
@@ -187,10 +182,10 @@ def exit_record(host: Host, running: Running, exited: Optional[Exited], verdict:
     )
 
 
-def left_behind(running: Running) -> Optional[manifest.Found]:
+def left_behind(host: Host, running: Running) -> Optional[manifest.Found]:
     """Return what the attempt left in its directory, None when the directory is gone."""
     try:
-        return manifest.find(running.directory)
+        return manifest.find(host.files, running.directory)
     except OSError:
         return None
 
@@ -208,12 +203,12 @@ def report(host: Host, running: Running, ended: Ended, found: Optional[manifest.
         gone = "the program removed its own directory, and its results with it"
         return ended._replace(cause=ended.cause or "application", reason=ended.reason or gone)
     try:
-        entries = manifest.build(running.directory, found)
-        faults = manifest.damaged_hdf5(running.directory, entries)
+        entries = manifest.build(host.files, running.directory, found)
+        faults = manifest.damaged_hdf5(host.files, running.directory, entries)
         if faults and ended.cause is None:
             ended = ended._replace(cause="application", reason="; ".join(faults))
         content = _report(host, running, ended, found, entries)
-        _write_report(running.directory, content, found.reserved)
+        _write_report(host.files, running.directory, content, found.reserved)
     except OSError as error:
         cause = "node" if error.errno in NO_ROOM else "application"
         name = os.path.relpath(error.filename, running.directory) if error.filename else "its results"
@@ -223,16 +218,16 @@ def report(host: Host, running: Running, ended: Ended, found: Optional[manifest.
     return ended._replace(report=sha256_hex(content), files=len(entries), bytes=size)
 
 
-def _write_report(directory: str, report: bytes, reserved: List[str]) -> None:
+def _write_report(files: Files, directory: str, report: bytes, reserved: List[str]) -> None:
     for name in reserved:  # the program's own, by now embedded or ignored; maybe a link to elsewhere
         path = os.path.join(directory, name)
         try:
-            os.unlink(path)
+            files.unlink(path)
         except FileNotFoundError:
             continue
         except OSError:  # a directory
-            shutil.rmtree(path)
-    _write(os.path.join(directory, manifest.REPORT), report)
+            files.remove_tree(path)
+    files.write_new(os.path.join(directory, manifest.REPORT), report)
 
 
 def _report(
@@ -240,7 +235,7 @@ def _report(
 ) -> bytes:
     run = running.run
     own = manifest.REPORT in found.reserved
-    program, fault = _program_report(running.directory) if own else (None, None)
+    program, fault = _program_report(host.files, running.directory) if own else (None, None)
     report: Dict[str, Any] = {
         "task_id": task_id(run.task),
         "attempt": run.attempt,
@@ -298,37 +293,32 @@ def _machine(host: Host) -> str:
     return f'"environment": {_ENCODE(environment)},\n"host": {_ENCODE(machine)}'
 
 
-_OF_EPOCH: Dict[int, str] = {}
+_OF_EPOCH: "WeakKeyDictionary[Host, Dict[int, str]]" = WeakKeyDictionary()
 
 
 def _constant(host: Host, hello: Hello) -> str:
     """Return what every report of an epoch says, encoded once."""
-    if hello.epoch not in _OF_EPOCH:
+    said_before = _OF_EPOCH.setdefault(host, {})
+    if hello.epoch not in said_before:
         said = {
             "schema": "hsm.provenance.v1",
             "sweep_id": hello.sweep_id,
             "code": hello.program,
             "variables": hello.variables,
         }
-        _OF_EPOCH[hello.epoch] = f"{_ENCODE(said)[1:-1]},\n{_machine(host)}"
-    return _OF_EPOCH[hello.epoch]
+        said_before[hello.epoch] = f"{_ENCODE(said)[1:-1]},\n{_machine(host)}"
+    return said_before[hello.epoch]
 
 
-def _program_report(directory: str) -> "tuple[Any, Optional[str]]":
+def _program_report(files: Files, directory: str) -> "tuple[Any, Optional[str]]":
     """Return the program's own provenance.json, or why it cannot be embedded."""
     path = os.path.join(directory, manifest.REPORT)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        text = files.beginning(path, MAX_PROGRAM_REPORT_BYTES + 1)
     except FileNotFoundError:
         return None, None
     except OSError as error:
         return None, error.strerror
-    try:
-        text = os.read(fd, MAX_PROGRAM_REPORT_BYTES + 1)
-    except OSError as error:
-        return None, error.strerror
-    finally:
-        os.close(fd)
     if len(text) > MAX_PROGRAM_REPORT_BYTES:
         return None, f"larger than {MAX_PROGRAM_REPORT_BYTES} bytes"
     try:

@@ -6,7 +6,7 @@ import os
 import selectors
 import signal
 import socket
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 
 class Bell:
@@ -25,9 +25,11 @@ class Bell:
         if server is not None:
             self._selector.register(server, selectors.EVENT_READ)
 
-    def hear_signals(self) -> None:
-        """Let every signal that has a handler wake the loop."""
+    def hear_signals(self, stop: Callable[[], None]) -> None:
+        """Let the end of a child wake the loop; one to the agent itself calls `stop` before."""
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: stop())
 
     @property
     def is_attended(self) -> bool:

@@ -1,4 +1,4 @@
-"""The machine under the agent: clock, processes, their identity and memory. A simulator replaces it."""
+"""The machine under the agent: clock, files, processes and what is known of them. A simulator replaces it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 import platform
 import signal
 import time
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set
 
+from hsm.compute.agent.worker import Worker
+from hsm.wire.files import Files
 from hsm.wire.process import SMALL_BYTES, boot_id, start_of, stat_fields
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -35,6 +37,7 @@ class Host:
     """The real machine."""
 
     def __init__(self) -> None:
+        self.files = Files()
         self._children: Set[int] = set()
         self._list: Optional[int] = None  # of our children; kept open, it is read after every attempt
 
@@ -49,6 +52,14 @@ class Host:
     def sleep(self, delay_s: float) -> None:
         """Wait for a time; only ever in a thread of its own."""
         time.sleep(delay_s)
+
+    def worker(self, name: str, wake: Callable[[], None]) -> Worker:
+        """Start a thread for the agent's loop."""
+        return Worker(name, wake)
+
+    def pid(self) -> int:
+        """Return the agent's own process."""
+        return os.getpid()
 
     def name(self) -> str:
         """Return the host's name."""

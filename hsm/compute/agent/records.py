@@ -6,7 +6,6 @@ import sys
 from typing import Callable, List
 
 from hsm.compute.agent.host import Host
-from hsm.compute.agent.worker import Worker
 from hsm.wire.log import LogWriter, encode_record
 from hsm.wire.messages import Message, to_record
 
@@ -29,7 +28,7 @@ class Records:
         self._written = 0
         self._synced = 0
         self._window_s = WINDOW_S
-        self._syncer = Worker("sync", wake)
+        self._syncer = host.worker("sync", wake)
 
     def add(self, message: Message) -> None:
         """Take a record; it is written at the end of the turn."""

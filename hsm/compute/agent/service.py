@@ -20,7 +20,6 @@ from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.slots import Slots
-from hsm.wire.files import Files
 from hsm.wire.log import LogReader, LogWriter
 from hsm.wire.messages import Message, Opened, Withdrawn, from_record, to_record
 
@@ -54,12 +53,10 @@ class Leave(NamedTuple):
 class Agent:
     """One incarnation of the agent of one source of one sweep."""
 
-    def __init__(
-        self, paths: Paths, host: Host, files: Files, leave: Leave, *, bell: Bell, address: str
-    ) -> None:
+    def __init__(self, paths: Paths, host: Host, leave: Leave, *, bell: Bell, address: str) -> None:
         self._paths = paths
         self._host = host
-        self._files = files
+        self._files = host.files
         self._leave = leave
         self._bell = bell
         self._backlog = Backlog()
@@ -69,12 +66,12 @@ class Agent:
         self._next_look = 0.0
         incarnation = self._replay()
         path = os.path.join(paths.records, f"{incarnation:06d}.log")
-        log = LogWriter.create(files, path, to_record(self._opened(incarnation, address)))
+        log = LogWriter.create(host.files, path, to_record(self._opened(incarnation, address)))
         self._records = Records(host, log, bell.wake)
         self._slots = Slots(host, paths.sweep, self._records, bell.wake)
 
     def _opened(self, incarnation: int, address: str) -> Opened:
-        host, pid = self._host, os.getpid()
+        host, pid = self._host, self._host.pid()
         return Opened(
             incarnation=incarnation,
             version=__version__,
@@ -89,16 +86,22 @@ class Agent:
 
     def run(self) -> None:
         """Work until there is nothing left to do and nobody to do it for."""
+        self.begin()
+        while self.turn():
+            self._bell.wait(self.timeout())
+        self.close()
+
+    def begin(self) -> None:
+        """Do what comes before the first turn."""
         self._host.become_subreaper()
-        self._bell.hear_signals()
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._stop)
+        self._bell.hear_signals(self._stop)
         self._bury_predecessors()
-        while self._turn():
-            self._bell.wait(self._timeout())
+
+    def close(self) -> None:
+        """Make every record durable, once a turn has said that the agent may leave."""
         self._records.close()
 
-    def _turn(self) -> bool:
+    def turn(self) -> bool:
         """Do everything that can be done now; False when the agent may leave."""
         self._read_inbox()
         self._slots.reap()
@@ -118,7 +121,7 @@ class Agent:
 
     def _replay(self) -> int:
         last = 0
-        for name in sorted(os.listdir(self._paths.records)):
+        for name in self._files.list(self._paths.records):
             last = int(name.partition(".")[0])
             for record in LogReader(self._files, os.path.join(self._paths.records, name)).records():
                 self._backlog.replay(from_record(record))
@@ -142,7 +145,7 @@ class Agent:
         self._bell.rang = False
         self._next_look = now + (self._leave.poll_s or 0.0)
         known = {epoch for epoch, _ in self._inbox}
-        for name in sorted(os.listdir(self._paths.inbox)):
+        for name in self._files.list(self._paths.inbox):
             epoch = int(name.partition(".")[0])
             if epoch not in known:
                 self._inbox.append((epoch, LogReader(self._files, os.path.join(self._paths.inbox, name))))
@@ -172,13 +175,14 @@ class Agent:
                 backlog.put_back(run)
                 return
 
-    def _stop(self, *_: object) -> None:
+    def _stop(self) -> None:
         """The machine wants us gone: end what runs, keep what waits for another agent."""
         self._stopping = True  # a signal handler: the loop does the rest
 
     # Waiting and leaving
 
-    def _timeout(self) -> Optional[float]:
+    def timeout(self) -> Optional[float]:
+        """Return how long the loop may wait for the bell before its next turn, None for ever."""
         due = self._slots.due + self._records.due
         if self._idle_since is not None:
             due.append(self._idle_since + self._leave.linger_s)

@@ -9,7 +9,6 @@ from hsm.compute.agent import attempt
 from hsm.compute.agent.attempt import NO_VERDICT, Running, Verdict
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
-from hsm.compute.agent.worker import Worker
 from hsm.wire.messages import Ended, Hello, Lost, Run, Started
 
 SAMPLE_S = 0.25
@@ -40,7 +39,7 @@ class Slots:
         self._finishing: Set[str] = set()
         self._free_gpus: List[str] = []
         self._next_sample = 0.0
-        self._hasher = Worker("hash", wake)
+        self._hasher = host.worker("hash", wake)
 
     @property
     def taken(self) -> int:
@@ -85,7 +84,7 @@ class Slots:
         killed: Set[int] = set()
         for _ in range(MAX_STRAY_ROUNDS):  # what is being killed may just have forked
             left = set(self._host.bearers(token)) - killed
-            for pid in left:
+            for pid in sorted(left):
                 self._host.kill(pid)
             killed |= left
             if not left:
@@ -133,7 +132,7 @@ class Slots:
         return tuple(daemons)
 
     def _report(self, running: Running, ended: Ended) -> None:
-        found = attempt.left_behind(running)
+        found = attempt.left_behind(self._host, running)
 
         def work() -> Ended:
             return attempt.report(self._host, running, ended, found)

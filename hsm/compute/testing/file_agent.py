@@ -64,7 +64,7 @@ class FileAgentSource(ComputeSource):
         """Begin an inbox, and see to it that an agent reads it."""
         home = home_of(context.sweep_dir, self.name)
         for part in ("inbox", "records"):
-            (home / part).mkdir(parents=True, exist_ok=True)
+            self._world.files.make_directories(f"{home}/{part}")
         carrier = _WatchedFiles(self._world, home, context.epoch, POLL_S)
         try:
             await carrier.send([self._hello(context)])
@@ -169,8 +169,8 @@ def home_of(sweep_dir: Path, source: str) -> Path:
 
 def newest_agent(world: World, home: Path) -> Opened | None:
     """Return who the newest agent of a source is, None where there never was one."""
-    logs = sorted((home / "records").glob("*.log"))
-    first = next(LogReader(world.files, str(logs[-1])).records(), None) if logs else None
+    logs = world.files.matching(f"{home}/records", ".log")
+    first = next(LogReader(world.files, logs[-1]).records(), None) if logs else None
     message = from_record(first) if first else None
     return message if isinstance(message, Opened) else None
 

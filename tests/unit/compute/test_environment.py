@@ -11,6 +11,7 @@ from hsm.compute.environment import Environment, prepare
 from hsm.core.errors import SourceError
 from hsm.core.spec import EnvironmentSpec
 from hsm.core.world import World
+from hsm.wire.files import Files
 
 # What a login shell of a cluster defines. Loading a module changes PATH, and an unknown one is an error.
 PROFILE = """
@@ -110,8 +111,8 @@ def test_a_prefix_comes_first_on_the_path(world: World, project: Path) -> None:
     found = prepared(world, project, EnvironmentSpec(prefix="env"))
     assert found.variables["PATH"].split(os.pathsep)[0] == str(python.parent)
     assert found.variables["VIRTUAL_ENV"] == str(project / "env")
-    assert found.resolve(["python", "x.py"]) == (str(python), "x.py")
-    assert found.resolve(["python3"]) == (str(python),)
+    assert found.resolve(Files(), ["python", "x.py"]) == (str(python), "x.py")
+    assert found.resolve(Files(), ["python3"]) == (str(python),)
 
 
 def test_a_conda_prefix_is_named_as_one(world: World, project: Path) -> None:
@@ -151,7 +152,7 @@ def test_programs_are_resolved_by_the_environments_path(project: Path) -> None:
     """A bare name is looked up; a path, and a name that is nowhere, stay as they are."""
     tool = interpreter(project / "bin" / "tool")
     environment = Environment({"PATH": str(tool.parent)}, sys.executable)
-    assert environment.resolve(["tool", "-x"]) == (str(tool), "-x")
-    assert environment.resolve(["./tool"]) == ("./tool",)
-    assert environment.resolve(["nowhere"]) == ("nowhere",)
-    assert environment.resolve([]) == ()
+    assert environment.resolve(Files(), ["tool", "-x"]) == (str(tool), "-x")
+    assert environment.resolve(Files(), ["./tool"]) == ("./tool",)
+    assert environment.resolve(Files(), ["nowhere"]) == ("nowhere",)
+    assert environment.resolve(Files(), []) == ()

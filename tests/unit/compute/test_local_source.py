@@ -11,6 +11,7 @@ from hsm.core.errors import SourceError
 from hsm.core.source import SweepContext
 from hsm.core.spec import Resources, SourceSpec
 from hsm.core.world import World
+from hsm.wire.files import Files
 
 
 class StillbornAgents(World):
@@ -74,10 +75,10 @@ async def test_what_an_earlier_agent_said_is_not_quoted(tmp_path: Path, world: S
 def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
     """Where there is hardly any room, that is the hint; where there is, or nobody knows, it is the log."""
     log = tmp_path / "local.log"
-    _, hint = silence(log, 0, 12_000)
+    _, hint = silence(Files(), log, 0, 12_000)
     assert hint == f"only 0.0 MB are free on the file system of {tmp_path}: free some space there"
-    assert silence(log, 0, AGENT_SPACE_BYTES)[1] == f"see {log}"
-    assert silence(log, 0, None)[1] == f"see {log}"
+    assert silence(Files(), log, 0, AGENT_SPACE_BYTES)[1] == f"see {log}"
+    assert silence(Files(), log, 0, None)[1] == f"see {log}"
     assert no_room(tmp_path, AGENT_SPACE_BYTES) == ""
 
 
@@ -85,7 +86,7 @@ def test_last_words_are_one_short_harmless_line(tmp_path: Path) -> None:
     """However long a log is and whatever bytes it has, a message stays a line."""
     log = tmp_path / "local.log"
     log.write_bytes(b"x\n" * 10_000 + b"\xff\x1b[31m" + b"y" * 900 + b"\n \n")
-    message, _ = silence(log, 0, None)
+    message, _ = silence(Files(), log, 0, None)
     assert message.isprintable()
     assert len(message) < 250
     assert message.startswith("its agent does not answer: \ufffd?[31my")

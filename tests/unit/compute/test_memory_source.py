@@ -16,6 +16,7 @@ from hsm.core.source import AttemptOrder, Observation, SweepContext
 from hsm.core.spec import Resources
 from hsm.core.states import Cause, SweepStatus
 from hsm.core.world import World
+from hsm.wire.files import Files
 from tests.unit.core import worlds
 
 
@@ -65,7 +66,7 @@ def verdict(directory: Path, seen: Observation) -> AttemptSealed | AttemptFailed
         reason=seen.reason,
     )
     task = Task(index=1, config_hash="c", task_key="k", params_json="{}", attempts=(attempt,))
-    return judge(Ended(task, attempt, directory), 0.0)
+    return judge(Files(), Ended(task, attempt, directory), 0.0)
 
 
 async def test_an_attempt_without_files_is_sealed_as_such(world: World, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Story:
 
     def __init__(self, rng: Random, tree: SweepTree, spec: SweepSpec, watch: Watcher = ignore) -> None:
         self.events: list[ev.Event] = []
-        self.tracker = tracker_of(tree, spec)
+        self.tracker = tracker_of(Files(), tree, spec)
         self._rng = rng
         self._tree = tree
         self._watch = watch

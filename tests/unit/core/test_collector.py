@@ -24,9 +24,12 @@ from hsm.core.events import AttemptFailed, AttemptSealed, to_record
 from hsm.core.model import Attempt, Task
 from hsm.core.states import AttemptState, Cause
 from hsm.wire import manifest
+from hsm.wire.files import Files
 from hsm.wire.hashing import sha256_hex
 from hsm.wire.log import encode_record
 from hsm.wire.yaml_text import yaml_lines
+
+FILES = Files()
 
 
 def left(directory: Path, **files: bytes) -> Path:
@@ -38,7 +41,7 @@ def left(directory: Path, **files: bytes) -> Path:
 
 def seal(directory: Path, **changes: Any) -> Ended:
     """Write the provenance report as the agent does, and return what the collector gets."""
-    entries = manifest.build(str(directory), manifest.find(str(directory)))
+    entries = manifest.build(FILES, str(directory), manifest.find(FILES, str(directory)))
     report = json.dumps({"artifacts": [entry._asdict() for entry in entries]}).encode()
     (directory / manifest.REPORT).write_bytes(report)
     known: dict[str, Any] = {"state": AttemptState.EXITED, "manifest": sha256_hex(report), **changes}
@@ -51,13 +54,13 @@ def seal(directory: Path, **changes: Any) -> Ended:
 
 
 def verdict_of(ended: Ended) -> AttemptSealed:
-    verdict = judge(ended, 9.0)
+    verdict = judge(FILES, ended, 9.0)
     assert isinstance(verdict, AttemptSealed)
     return verdict
 
 
 def failure_of(ended: Ended) -> AttemptFailed:
-    verdict = judge(ended, 9.0)
+    verdict = judge(FILES, ended, 9.0)
     assert isinstance(verdict, AttemptFailed)
     return verdict
 
@@ -168,7 +171,7 @@ def test_odd_numbers_are_null_and_odd_files_none_with_a_note(
 def test_too_many_numbers_are_cut_off(tmp_path: Path) -> None:
     """The ledger holds at most so many per task."""
     content = json.dumps({f"m{number}": number for number in range(MAX_METRICS + 5)}).encode()
-    metrics, notes = read_metrics(left(tmp_path / "a", metrics__json=content))
+    metrics, notes = read_metrics(FILES, left(tmp_path / "a", metrics__json=content))
     assert metrics is not None
     assert len(metrics) == MAX_METRICS
     assert len(notes) == 1
@@ -195,7 +198,7 @@ def test_metrics_that_are_no_file_are_not_opened(tmp_path: Path, kind: str) -> N
 
 def test_no_metrics_are_no_fault(tmp_path: Path) -> None:
     """A program need not write any."""
-    assert read_metrics(left(tmp_path / "a")) == (None, [])
+    assert read_metrics(FILES, left(tmp_path / "a")) == (None, [])
 
 
 def test_huge_output_is_noted(tmp_path: Path) -> None:
@@ -209,7 +212,9 @@ def test_like_failures_have_one_signature(tmp_path: Path) -> None:
     """Numbers and addresses are what differs between the same fault at two places."""
     lines = [b"step 17: rho=1.5e+300 at 0xdeadbeef", b"step 99999: rho=2 at 0x1"]
     found = {
-        signature(left(tmp_path / str(number), stderr__log=line + b"\n"), Cause.APPLICATION, "exit code 1")
+        signature(
+            FILES, left(tmp_path / str(number), stderr__log=line + b"\n"), Cause.APPLICATION, "exit code 1"
+        )
         for number, line in enumerate(lines)
     }
     assert found == {"exit code #: step #: rho=# at #"}
@@ -218,8 +223,10 @@ def test_like_failures_have_one_signature(tmp_path: Path) -> None:
 def test_only_a_programs_own_failure_is_told_by_its_last_words(tmp_path: Path) -> None:
     """What the agent or the machine did is told by the reason."""
     directory = left(tmp_path / "a", stderr__log=b"warning: 3 things\n")
-    assert signature(directory, Cause.TIME, "over its time limit of 3 s") == "over its time limit of 3 s"
-    assert signature(tmp_path / "gone", Cause.APPLICATION, "exit code 1") == "exit code 1"
+    assert (
+        signature(FILES, directory, Cause.TIME, "over its time limit of 3 s") == "over its time limit of 3 s"
+    )
+    assert signature(FILES, tmp_path / "gone", Cause.APPLICATION, "exit code 1") == "exit code 1"
 
 
 @given(st.binary(max_size=300))
@@ -228,7 +235,7 @@ def test_last_words_are_one_short_printable_line(
 ) -> None:
     """Whatever a program wrote, binary or hostile."""
     directory = left(tmp_path_factory.getbasetemp() / "words", stderr__log=data * 20)
-    line = signature(directory, Cause.APPLICATION, "exit code 1")
+    line = signature(FILES, directory, Cause.APPLICATION, "exit code 1")
     assert len(line) <= SIGNATURE_CHARS
     assert not any(ord(ch) < 0x20 or 0x7F <= ord(ch) < 0xA0 for ch in line)
     line.encode("utf-8")
@@ -238,5 +245,5 @@ def test_a_program_may_say_why_a_number_is_null(tmp_path: Path) -> None:
     """The key `reason` of metrics.json is a word, not a metric: it becomes a note when it says something."""
     said = left(tmp_path / "a", metrics__json=b'{"f": null, "reason": "lost resolution"}')
     silent = left(tmp_path / "b", metrics__json=b'{"f": 1.0, "reason": null}')
-    assert read_metrics(said) == ({"f": None}, ["lost resolution"])
-    assert read_metrics(silent) == ({"f": 1.0}, [])
+    assert read_metrics(FILES, said) == ({"f": None}, ["lost resolution"])
+    assert read_metrics(FILES, silent) == ({"f": 1.0}, [])

@@ -14,7 +14,10 @@ from hsm.core import control
 from hsm.core.errors import LedgerError
 from hsm.core.inputs import CancelAsked, Input
 from hsm.core.tree import SweepTree
+from hsm.core.world import World
 from tests.unit.core.worlds import new_tree
+
+WORLD = World()
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ class Engine:
 
 
 async def say(tree: SweepTree, line: bytes) -> dict[str, object]:
-    reader, writer = await asyncio.open_unix_connection(control.address_of(tree))
+    reader, writer = await asyncio.open_unix_connection(control.address_of(WORLD, tree))
     writer.write(line)
     writer.write_eof()
     reply = await reader.readline()
@@ -47,8 +50,8 @@ async def say(tree: SweepTree, line: bytes) -> dict[str, object]:
 async def test_an_answer_comes_when_the_engine_says_so(tree: SweepTree) -> None:
     """Not before."""
     engine = Engine()
-    async with control.listening(tree, engine.post):
-        asking = asyncio.create_task(control.ask_to_cancel(control.address_of(tree), [3, 4]))
+    async with control.listening(WORLD, tree, engine.post):
+        asking = asyncio.create_task(control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [3, 4]))
         await engine.arrived.wait()
         assert list(engine.asked[0].tasks) == [3, 4]
         await say(tree, b"hello\n")  # whoever asks later has an answer by now
@@ -65,16 +68,16 @@ async def test_an_answer_comes_when_the_engine_says_so(tree: SweepTree) -> None:
 async def test_what_is_no_request_is_refused(tree: SweepTree, line: bytes) -> None:
     """And never reaches the engine."""
     engine = Engine()
-    async with control.listening(tree, engine.post):
+    async with control.listening(WORLD, tree, engine.post):
         assert "not a request" in str((await say(tree, line))["error"])
     assert not engine.asked
 
 
 async def test_the_socket_is_private_and_goes_with_the_engine(tree: SweepTree) -> None:
     """Nobody else may connect; a stale one of a dead engine is replaced."""
-    address = Path(control.address_of(tree))
+    address = Path(control.address_of(WORLD, tree))
     await asyncio.to_thread(address.write_text, "stale")
-    async with control.listening(tree, Engine().post):
+    async with control.listening(WORLD, tree, Engine().post):
         mode = os.lstat(address).st_mode
         assert stat.S_ISSOCK(mode)
         assert stat.S_IMODE(mode) == 0o600
@@ -85,7 +88,7 @@ async def test_the_socket_is_private_and_goes_with_the_engine(tree: SweepTree) -
 async def test_an_engine_that_is_not_there_is_an_error(tree: SweepTree) -> None:
     """One that says that the request has not been taken."""
     with pytest.raises(LedgerError, match="does not answer"):
-        await control.ask_to_cancel(control.address_of(tree), [])
+        await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
 
 
 async def test_an_engine_that_leaves_without_an_answer_has_not_acknowledged(tree: SweepTree) -> None:
@@ -95,10 +98,10 @@ async def test_an_engine_that_leaves_without_an_answer_has_not_acknowledged(tree
         await reader.readline()
         writer.close()
 
-    server = await asyncio.start_unix_server(hang_up, path=control.address_of(tree))
+    server = await asyncio.start_unix_server(hang_up, path=control.address_of(WORLD, tree))
     try:
         with pytest.raises(LedgerError, match="went away"):
-            await control.ask_to_cancel(control.address_of(tree), [])
+            await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
     finally:
         server.close()
-        await asyncio.to_thread(Path(control.address_of(tree)).unlink)
+        await asyncio.to_thread(Path(control.address_of(WORLD, tree)).unlink)

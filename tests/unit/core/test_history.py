@@ -106,17 +106,17 @@ def test_one_task_of_a_plan_is_that_of_the_whole_plan(tree: SweepTree) -> None:
     """Read alone or with all others it is the same, and a damaged plan is refused."""
     name, count = write_plan(Files(), tree.plans, [Proposal(params={"k": k}) for k in range(5)], "p")
     event = GenerationPlanned(generation=2, plan=name, first=11, count=count, at=1.0)
-    tasks = list(read_plan(tree.plans, name, generation=2, first=11))
-    assert [read_task(tree.plans, event, index) for index in range(11, 16)] == tasks
+    tasks = list(read_plan(Files(), tree.plans, name, generation=2, first=11))
+    assert [read_task(Files(), tree.plans, event, index) for index in range(11, 16)] == tasks
     path = tree.plans / f"{name}.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"k":3', b'"k":4'))
     with pytest.raises(LedgerCorrupt, match="not what its name says"):
-        read_task(tree.plans, event, 11)
+        read_task(Files(), tree.plans, event, 11)
 
 
 def test_a_task_that_may_come_is_told_from_one_that_never_will(tree: SweepTree) -> None:
     """Of a hunt that goes on, later tasks are to be expected; beyond that there are none."""
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     expected = SPEC.hunt.generations * SPEC.hunt.population * SPEC.seeds if SPEC.hunt else 0
     found = unplanned(expected, tracker, driven=False)
     assert found is not None

@@ -70,7 +70,7 @@ async def test_what_was_committed_is_read(tree: SweepTree) -> None:
     await write(tree, [[1], [2, 3]])
     await write(tree, [[4]])
     assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
-    assert [path.name for path in segments(tree)] == ["000001-0001.hsl", "000002-0001.hsl"]
+    assert [path.name for path in segments(Files(), tree)] == ["000001-0001.hsl", "000002-0001.hsl"]
 
 
 async def test_a_reader_follows_the_ledger_over_engines(tree: SweepTree) -> None:
@@ -90,7 +90,7 @@ async def test_a_reader_follows_the_ledger_over_engines(tree: SweepTree) -> None
 async def test_a_tail_torn_at_any_byte_costs_only_what_was_not_acknowledged(tree: SweepTree) -> None:
     """Cut anywhere in the last group: the groups before it stay, the rest is kept aside, work goes on."""
     await write(tree, [[1], [2]])
-    path = segments(tree)[0]
+    path = segments(Files(), tree)[0]
     acknowledged = path.stat().st_size
     await append(path, tree, [[3, 4]])
     whole = path.read_bytes()
@@ -130,7 +130,7 @@ def reset(tree: SweepTree) -> None:
 async def test_damage_in_the_middle_is_refused_and_nothing_is_changed(tree: SweepTree) -> None:
     """A bit flipped in any byte before acknowledged groups: an error with its place, the tree as it was."""
     await write(tree, [[1], [2]])
-    path = segments(tree)[0]
+    path = segments(Files(), tree)[0]
     begin = path.stat().st_size
     await append(path, tree, [[3]])
     end = path.stat().st_size
@@ -153,7 +153,7 @@ async def test_a_damaged_header_is_refused(tree: SweepTree, engines: int) -> Non
     """Of the first, the middle or the last segment: never read past, never taken for an empty one."""
     for number in range(engines + 1):
         await write(tree, [[number]])
-    for path in segments(tree):
+    for path in segments(Files(), tree):
         whole = path.read_bytes()
         for place in range(whole.index(b"\n")):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 2]) + whole[place + 1 :])
@@ -168,7 +168,7 @@ async def test_a_missing_segment_is_refused(tree: SweepTree, lost: int) -> None:
     """A successor names the segment that it goes on from."""
     for number in range(3):
         await write(tree, [[number]])
-    segments(tree)[lost].unlink()
+    segments(Files(), tree)[lost].unlink()
     with pytest.raises(LedgerCorrupt, match="goes on from byte"):
         events_of(tree)
 
@@ -176,7 +176,7 @@ async def test_a_missing_segment_is_refused(tree: SweepTree, lost: int) -> None:
 async def test_an_older_copy_of_a_segment_is_refused(tree: SweepTree) -> None:
     """A segment put back from a backup lacks what its successor goes on from."""
     await write(tree, [[1]])
-    path = segments(tree)[0]
+    path = segments(Files(), tree)[0]
     old = path.read_bytes()
     await append(path, tree, [[2]])
     await write(tree, [[3]])
@@ -189,7 +189,7 @@ async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> 
     """An engine killed between claim and header, cut at any byte, leaves a sweep that goes on."""
     await write(tree, [[1]])
     await write(tree, [])
-    path = segments(tree)[1]
+    path = segments(Files(), tree)[1]
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
@@ -241,13 +241,13 @@ async def test_segments_are_rotated_and_chained(tree: SweepTree, monkeypatch: py
     """A segment that has grown is followed by another, and losing one of them is seen."""
     monkeypatch.setattr(ledgers, "SEGMENT_BYTES", 800)
     await write(tree, [[number] for number in range(20)])
-    names = [path.name for path in segments(tree)]
+    names = [path.name for path in segments(Files(), tree)]
     assert len(names) > 3
     assert names[:3] == ["000001-0001.hsl", "000001-0002.hsl", "000001-0003.hsl"]
     assert events_of(tree) == [cursor(number) for number in range(20)]
     await write(tree, [[20]])
     assert len(events_of(tree)) == 21
-    segments(tree)[1].unlink()
+    segments(Files(), tree)[1].unlink()
     with pytest.raises(LedgerCorrupt):
         events_of(tree)
 
@@ -460,7 +460,7 @@ def test_an_epoch_is_claimed_once(tree: SweepTree) -> None:
     second.files.publish = publish  # type: ignore[method-assign]
     with pytest.raises(EngineRunning, match="at this very moment"):
         Ledger.open(second, tree, reader, socket="", released=0, takeover=False)
-    claim = last_claim(tree)
+    claim = last_claim(Files(), tree)
     assert claim is not None
     assert claim.who == first.identity()
     assert [path.name for path in tree.epochs.iterdir()] == ["000001.claim"]
@@ -471,9 +471,9 @@ async def test_a_claim_is_never_seen_half_written(tree: SweepTree) -> None:
     """An engine killed while claiming leaves nothing that the next one stumbles over."""
     world = Process()
     (tree.epochs / "000001.claim.0123").write_bytes(b'{"epoch": 1, "wh')
-    assert last_claim(tree) is None
+    assert last_claim(Files(), tree) is None
     await write(tree, [[1]], world)
-    claim = last_claim(tree)
+    claim = last_claim(Files(), tree)
     assert claim is not None
     assert (claim.epoch, claim.who) == (1, world.identity())
 
@@ -488,7 +488,7 @@ def test_a_damaged_claim_is_refused(tree: SweepTree) -> None:
 async def test_an_event_of_a_newer_version_is_refused(tree: SweepTree) -> None:
     """Unless its record says that it may be skipped."""
     await write(tree, [[1]])
-    path = segments(tree)[0]
+    path = segments(Files(), tree)[0]
     reader = LedgerReader(Files(), tree)
     list(reader.events())
     files = Files()

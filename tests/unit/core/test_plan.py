@@ -41,7 +41,7 @@ proposals = st.lists(
 def test_a_plan_reads_as_it_was_written(tmp_path: Path, proposed: list[Proposal]) -> None:
     """Every task comes back with parameters, identity, seed and label, in order."""
     name, count = write_plan(Files(), tmp_path, proposed, "program")
-    tasks = list(read_plan(tmp_path, name, generation=3, first=11))
+    tasks = list(read_plan(Files(), tmp_path, name, generation=3, first=11))
     assert count == len(tasks) == len(proposed)
     for index, (task, proposal) in enumerate(zip(tasks, proposed, strict=True), 11):
         config_hash = hashing.config_hash(dict(proposal.params))
@@ -75,12 +75,12 @@ def test_a_plan_can_be_larger_than_its_buffer(tmp_path: Path) -> None:
     count = 2 * BUFFER_LINES + 3
     name, written = write_plan(Files(), tmp_path, (Proposal(params={"k": k}) for k in range(count)), "p")
     assert written == count
-    tasks = list(read_plan(tmp_path, name, generation=1, first=1))
+    tasks = list(read_plan(Files(), tmp_path, name, generation=1, first=1))
     assert [json.loads(task.params_json)["k"] for task in tasks] == list(range(count))
 
 
 def consume(path: Path) -> None:
-    list(read_plan(path.parent, path.stem, generation=1, first=1))
+    list(read_plan(Files(), path.parent, path.stem, generation=1, first=1))
 
 
 def test_any_damage_of_a_plan_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.core.turn import Turn
 from hsm.core.world import World
+from hsm.wire.files import Files
 
 HUNT = HuntSpec(
     hunter="random",
@@ -48,7 +49,7 @@ def tree(tmp_path: Path) -> SweepTree:
 
 def plan(tree: SweepTree, generation: int) -> tuple[str, tuple[Task, ...]]:
     name, _ = write_plan(World().files, tree.plans, [Proposal(params={"k": generation})], "p")
-    return name, tuple(read_plan(tree.plans, name, generation=generation, first=generation))
+    return name, tuple(read_plan(Files(), tree.plans, name, generation=generation, first=generation))
 
 
 def generation(tracker: SweepTracker, tree: SweepTree, number: int) -> None:
@@ -63,7 +64,7 @@ def fail(tracker: SweepTracker, task: int) -> None:
 
 def test_a_hunt_goes_on_only_when_nothing_is_open(tree: SweepTree) -> None:
     """A task of an early generation that was reopened must be over before the hunter is asked again."""
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     for number in (1, 2):
         generation(tracker, tree, number)
         fail(tracker, number)
@@ -80,7 +81,7 @@ def test_a_hunt_goes_on_only_when_nothing_is_open(tree: SweepTree) -> None:
 @pytest.mark.parametrize("spec", [SPEC, SweepSpec(name="s", program=SPEC.program, grid=GridSpec(axes=()))])
 def test_a_generation_that_comes_after_a_cancel_is_not_taken(tree: SweepTree, spec: SweepSpec) -> None:
     """The user was told that everything ends, so nothing may begin that was only being thought of."""
-    tracker, world = tracker_of(tree, spec), World()
+    tracker, world = tracker_of(Files(), tree, spec), World()
     planner = Planner(world, tree, Never(), "p", spec)
     homing = Homing(world, Projector(world.files, tree), {}, lambda _: None)
     reactions = Reactions(world, {}, planner, homing)

@@ -29,7 +29,7 @@ def tree(tmp_path: Path) -> SweepTree:
 
 @pytest.fixture
 def tracker(tree: SweepTree) -> SweepTracker:
-    found = tracker_of(tree, sweep_spec())
+    found = tracker_of(Files(), tree, sweep_spec())
     name, count = write_plan(Files(), tree.plans, [Proposal(params={"k": "no"})], "p")
     found.fold(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=1.0))
     return found
@@ -217,7 +217,7 @@ def test_everything_can_be_rebuilt(tree: SweepTree, tracker: SweepTracker, proje
 
 def test_a_sweep_without_tasks_has_projections_too(tree: SweepTree, projector: Projector) -> None:
     """Empty ones, which are YAML."""
-    projector.rebuild(tracker_of(tree, sweep_spec()))
+    projector.rebuild(tracker_of(Files(), tree, sweep_spec()))
     assert yaml.safe_load(tree.mapping.read_text()) == {}
     assert yaml.safe_load((tree.logs / "errors" / "error_patterns.yaml").read_text()) == []
 

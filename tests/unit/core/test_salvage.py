@@ -113,8 +113,8 @@ def test_every_record_is_exported_as_it_stands(tree: SweepTree, told: list[ev.Ev
 
 def test_damage_at_any_byte_is_found_and_costs_its_group(tree: SweepTree, told: list[ev.Event]) -> None:
     """Wherever a bit flips: it is found, nothing is invented, what remains is a ledger."""
-    originals = {path: path.read_bytes() for path in segments(tree)}
-    last = segments(tree)[-1]
+    originals = {path: path.read_bytes() for path in segments(FILES, tree)}
+    last = segments(FILES, tree)[-1]
     group_bytes = len(originals[last]) - originals[last].rindex(b"L1 ", 0, originals[last].rindex(b"L1 "))
     for path, data in originals.items():
         for at in range(0, len(data), 29):
@@ -141,7 +141,7 @@ def test_damage_at_any_byte_is_found_and_costs_its_group(tree: SweepTree, told: 
 
 def test_what_was_read_of_sources_behind_a_loss_is_read_again(tree: SweepTree, told: list[ev.Event]) -> None:
     """Cursors from the first loss on are forgotten; an attempt whose end is lost is open again."""
-    path = segments(tree)[1]
+    path = segments(FILES, tree)[1]
     flip(path, path.read_bytes().index(b"attempt_lost"))
     result = salvage(Process(), tree, sweep_spec())
     assert (result.lost, result.forgotten_cursors, result.refused) == (3, 1, ())
@@ -155,7 +155,7 @@ def test_what_was_read_of_sources_behind_a_loss_is_read_again(tree: SweepTree, t
 
 def test_what_makes_no_sense_without_the_lost_is_refused(tree: SweepTree, told: list[ev.Event]) -> None:
     """An end without its beginning never becomes a result; it is told by its number."""
-    path = segments(tree)[0]
+    path = segments(FILES, tree)[0]
     flip(path, path.read_bytes().index(b"attempt_intended"))
     result = salvage(Process(), tree, sweep_spec())
     assert [refused.kind for refused in result.refused] == ["attempt_lost", "attempt_lost"]
@@ -170,9 +170,9 @@ def test_what_makes_no_sense_without_the_lost_is_refused(tree: SweepTree, told: 
 
 def test_a_salvaged_sweep_goes_on(tree: SweepTree, told: list[ev.Event]) -> None:
     """The next engine takes the next epoch; the damaged segments stay as they are and are not read."""
-    path = segments(tree)[0]
+    path = segments(FILES, tree)[0]
     flip(path, path.read_bytes().index(b"attempt_intended"))
-    damaged = {old: old.read_bytes() for old in segments(tree)}
+    damaged = {old: old.read_bytes() for old in segments(FILES, tree)}
     salvage(Process(), tree, sweep_spec())
     asyncio.run(write(tree, [[intended(4)]]))
     assert {old: old.read_bytes() for old in damaged} == damaged
@@ -193,7 +193,7 @@ def test_a_missing_segment_and_a_missing_plan_are_found(tree: SweepTree, told: l
     assert [fault for fault in audit(FILES, tree).faults if "not what its name says" in fault]
     plan.unlink()
     assert [fault for fault in audit(FILES, tree).faults if "the plan is missing" in fault]
-    segments(tree)[0].unlink()
+    segments(FILES, tree)[0].unlink()
     assert [fault for fault in audit(FILES, tree).faults if "000001-0001.hsl, which cannot be read" in fault]
     with pytest.raises(LedgerCorrupt, match="cannot be read"):
         list(raw_records(FILES, tree))
@@ -202,7 +202,7 @@ def test_a_missing_segment_and_a_missing_plan_are_found(tree: SweepTree, told: l
 def test_what_a_superseded_engine_wrote_is_told_and_is_no_damage(tree: SweepTree) -> None:
     """The bytes behind the accepted end are counted; a salvage for another reason leaves them out."""
     asyncio.run(write(tree, [[planned(tree, 2)], [intended(1)]]))
-    first = segments(tree)[0]
+    first = segments(FILES, tree)[0]
     whole = first.read_bytes()
     asyncio.run(write(tree, [[intended(2)]]))
     group, _, _ = frames.encode_group(99, frames.GENESIS, [b'{"t":"hunt_ended","generation":1,"at":1.0}'])
@@ -218,7 +218,7 @@ def test_what_a_superseded_engine_wrote_is_told_and_is_no_damage(tree: SweepTree
 
 def test_a_dry_run_writes_nothing(tree: SweepTree, told: list[ev.Event]) -> None:
     """It tells the same as the salvage does, and leaves every file alone."""
-    path = segments(tree)[0]
+    path = segments(FILES, tree)[0]
     flip(path, path.read_bytes().index(b"attempt_intended"))
     before = {file: file.read_bytes() for file in tree.root.rglob("*") if file.is_file()}
     tried = salvage(Process(), tree, sweep_spec(), dry_run=True)
@@ -233,10 +233,10 @@ def test_the_ledger_of_a_living_engine_is_left_alone(tree: SweepTree) -> None:
     _, ledger = open_ledger(world, tree)
     asyncio.run(ledger.commit([planned(tree, 2)]))
     asyncio.run(ledger.commit([intended(1)]))
-    path = segments(tree)[0]
+    path = segments(FILES, tree)[0]
     flip(path, path.read_bytes().index(b"generation_planned"))
     with pytest.raises(EngineRunning, match="drives this sweep"):
         salvage(Process(), tree, sweep_spec())
     ledger.close()
     world.close()
-    assert len(segments(tree)) == 1
+    assert len(segments(FILES, tree)) == 1

@@ -14,6 +14,7 @@ from hsm.core import events as ev
 from hsm.core.states import Cause
 from hsm.core.story import clean, is_engine_matter, line_of
 from hsm.core.summary import tracker_of
+from hsm.wire.files import Files
 from tests.unit.core.stories import Story
 from tests.unit.core.worlds import hunt_spec, new_tree
 
@@ -49,7 +50,9 @@ def test_every_event_of_a_story_is_told_in_one_line(tmp_path: Path) -> None:
     told: set[type] = set()
     for seed in range(4):
         events = Story(Random(seed), new_tree(tmp_path / str(seed)), hunt_spec()).tell(150)
-        tracker = tracker_of(tree.__class__(tmp_path / str(seed) / "outputs" / tree.sweep_id), hunt_spec())
+        tracker = tracker_of(
+            Files(), tree.__class__(tmp_path / str(seed) / "outputs" / tree.sweep_id), hunt_spec()
+        )
         for event in events:
             tracker.fold(event)
             line = line_of(event, tracker)
@@ -70,7 +73,7 @@ def test_every_event_of_a_story_is_told_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", EVIL)
 def test_a_programs_last_words_do_not_reach_the_terminal_raw(tmp_path: Path, text: str) -> None:
     """Reasons, signatures and notes are cleaned with the line that they stand in."""
-    tracker = tracker_of(new_tree(tmp_path), hunt_spec())
+    tracker = tracker_of(Files(), new_tree(tmp_path), hunt_spec())
     failed = ev.AttemptFailed(task=1, attempt=1, cause=Cause.APPLICATION, reason=text, signature=text, at=1.0)
     lost = ev.AttemptLost(task=1, attempt=1, reason=text, at=1.0)
     source = ev.SourceFailed(source=text, reason=text, at=1.0)

@@ -118,7 +118,7 @@ async def written(tree: SweepTree, seed: int, steps: int) -> tuple[list[Mark], l
     world.close()
     trackers = []
     for count in range(len(events) + 1):
-        tracker = tracker_of(tree, SPEC)
+        tracker = tracker_of(Files(), tree, SPEC)
         for event in events[:count]:
             tracker.fold(event)
         trackers.append(tracker)
@@ -143,7 +143,7 @@ async def test_a_summary_at_the_end_of_the_ledger_holds_everything_that_is_shown
     """A reader of a finished sweep folds nothing at all, and sees the same, at every length of the story."""
     events = Story(Random(11), tree, SPEC).tell(120)
     _, ledger = open_ledger(Process(), tree, SPEC)
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     for event in events:
         await ledger.commit([event])
         tracker.fold(event)
@@ -156,7 +156,7 @@ async def test_reopened_tasks_can_be_looked_at_before_the_next_summary(tree: Swe
     """A summary knows finished tasks by status alone; what happens to them later is folded all the same."""
     world = Process()
     _, ledger = open_ledger(world, tree, SPEC)
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     name, count = write_plan(Files(), tree.plans, [Proposal(params={"k": 1})], "p")
 
     async def commit(event: ev.Event) -> None:
@@ -236,7 +236,7 @@ async def test_a_summary_of_another_ledger_is_not_believed(tree: SweepTree) -> N
 def test_a_follower_sees_what_a_reader_sees(tree: SweepTree) -> None:
     """Reading on event by event, as the monitor does, ends where reading at once does."""
     events = Story(Random(3), tree, SPEC).tell(80)
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     for event in events:
         tracker.fold(ev.from_record(ev.to_record(event)))
     assert view(tracker)["counts"] == +Counter(task.status for task in tracker.tasks)
@@ -245,7 +245,7 @@ def test_a_follower_sees_what_a_reader_sees(tree: SweepTree) -> None:
 
 
 def small(tree: SweepTree, spec: SweepSpec, *params: dict[str, Any]) -> SweepTracker:
-    tracker = tracker_of(tree, spec)
+    tracker = tracker_of(Files(), tree, spec)
     name, count = write_plan(Files(), tree.plans, [Proposal(params=p) for p in params], "p")
     tracker.fold(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=1.0))
     return tracker
@@ -341,7 +341,7 @@ def test_a_sweep_that_is_over_cannot_be_cancelled(tree: SweepTree) -> None:
 
 def test_sources_of_the_stories_are_the_ones_counted(tree: SweepTree) -> None:
     """A source that opened is counted from then on, open until the engine lets go."""
-    tracker = tracker_of(tree, SPEC)
+    tracker = tracker_of(Files(), tree, SPEC)
     for source in SOURCES:
         tracker.fold(ev.SourceOpened(source=source, slots=3, at=1.0))
     assert {name: (s.slots, s.open) for name, s in tracker.sources.items()} == dict.fromkeys(

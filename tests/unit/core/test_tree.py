@@ -25,7 +25,7 @@ def sweeps(tmp_path: Path) -> Sweeps:
         create_tree(Files(), SweepTree(outputs / sweep_id))
     (outputs / "no-sweep").mkdir()
     (outputs / "file").write_text("x")
-    return Sweeps(outputs)
+    return Sweeps(outputs, Files())
 
 
 def test_sweeps_are_listed_by_age(sweeps: Sweeps) -> None:
@@ -49,7 +49,7 @@ def test_a_sweep_is_found_by_its_path(sweeps: Sweeps, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(sweeps.outputs / IDS[0])
     assert sweeps.find(str(link)) == SweepTree((sweeps.outputs / IDS[0]).resolve())
-    assert Sweeps(tmp_path / "nowhere").find(str(sweeps.outputs / IDS[1])).sweep_id == IDS[1]
+    assert Sweeps(tmp_path / "nowhere", Files()).find(str(sweeps.outputs / IDS[1])).sweep_id == IDS[1]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_names_several_is_said(sweeps: Sweeps) -> None:
 def test_a_project_without_sweeps_says_how_to_begin(tmp_path: Path) -> None:
     """The hint is the command."""
     with pytest.raises(SweepError) as refused:
-        Sweeps(tmp_path / "none").find("last")
+        Sweeps(tmp_path / "none", Files()).find("last")
     assert "hsm sweep run" in refused.value.hint
 
 
@@ -91,4 +91,4 @@ def test_of_two_sweeps_of_one_second_the_later_one_is_last(tmp_path: Path) -> No
         path.parent.mkdir(parents=True)
         path.write_text("{}")
         os.utime(path, ns=(age * 10**9, age * 10**9))
-    assert Sweeps(tmp_path).find("last").sweep_id.endswith("aaaa")
+    assert Sweeps(tmp_path, Files()).find("last").sweep_id.endswith("aaaa")

@@ -35,7 +35,7 @@ def test_rows_are_those_of_the_whole_fold(seed: int, tree: SweepTree) -> None:
     """Whatever happened, each task comes once, in order, as the tracker has it at the end."""
     story = Story(Random(seed), tree, SPEC)
     events = story.tell(150)
-    fold, told = _TaskFold(tree, SPEC, last_epoch=NEVER), []
+    fold, told = _TaskFold(Files(), tree, SPEC, last_epoch=NEVER), []
     for event in events:
         fold.take(event)
         told += [_row(settled) for settled in fold.due()]
@@ -63,7 +63,7 @@ async def test_a_task_that_was_tried_again_is_told_as_itended(tree: SweepTree) -
 async def test_a_failed_task_holds_nothing_up(tree: SweepTree) -> None:
     """In the last engine's time a failure is told where it stands, and so is what comes behind it."""
     await write(tree, [[*ended(1, 1, failed=True), *ended(2, 1, failed=False)]])
-    fold, told = _TaskFold(tree, SPEC, last_epoch=1), []
+    fold, told = _TaskFold(Files(), tree, SPEC, last_epoch=1), []
     name = next(tree.plans.glob("*.jsonl")).stem
     fold.take(ev.EngineStarted(epoch=1, host="here", pid=1, version="0", at=0.0))
     fold.take(ev.GenerationPlanned(generation=1, plan=name, first=1, count=3, at=0.5))
@@ -78,7 +78,7 @@ async def test_a_failure_that_the_next_engine_left_alone_is_told_when_that_engin
 ) -> None:
     """Until the last engine hands out an attempt, or stops, it may still try a failed task again."""
     await write(tree, [ended(1, 1, failed=True)])
-    fold = _TaskFold(tree, SPEC, last_epoch=2)
+    fold = _TaskFold(Files(), tree, SPEC, last_epoch=2)
     name = next(tree.plans.glob("*.jsonl")).stem
     for event in [
         ev.EngineStarted(epoch=1, host="here", pid=1, version="0", at=0.0),

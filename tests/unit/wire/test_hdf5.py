@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hsm.wire import hdf5, manifest
+from hsm.wire.files import Files
 
 LIBVERS = ["earliest", "v108", "v110", "latest"]
 
@@ -96,16 +97,16 @@ def test_a_user_block_before_the_file_is_stepped_over(tmp_path: Path, libver: st
         (userblock, False),
     ]:
         path.write_bytes(data[:length])
-        entry = manifest.hash_file(str(tmp_path), "field.h5")
-        assert (manifest.damaged_hdf5(str(tmp_path), [entry]) == []) == is_whole, length
+        entry = manifest.hash_file(Files(), str(tmp_path), "field.h5")
+        assert (manifest.damaged_hdf5(Files(), str(tmp_path), [entry]) == []) == is_whole, length
 
 
 def test_only_files_named_as_hdf5_are_looked_at(tmp_path: Path) -> None:
     """Both endings count; the sentence names the file."""
     for name in ("a.h5", "b.hdf5", "c.txt"):
         (tmp_path / name).write_bytes(b"not HDF5")
-    entries = manifest.build(str(tmp_path), manifest.find(str(tmp_path)))
-    assert manifest.damaged_hdf5(str(tmp_path), entries) == [
+    entries = manifest.build(Files(), str(tmp_path), manifest.find(Files(), str(tmp_path)))
+    assert manifest.damaged_hdf5(Files(), str(tmp_path), entries) == [
         "a.h5: it is not an HDF5 file",
         "b.hdf5: it is not an HDF5 file",
     ]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.wire import manifest
+from hsm.wire.files import Files
 from hsm.wire.hashing import sha256_hex
 
 CONTENT = {
@@ -34,7 +35,7 @@ def attempt(tmp_path: Path) -> Path:
 
 def sealed(directory: Path) -> tuple[str, bytes, list[dict]]:
     """Return what the collector gets: the report's hash, the report, its list of artifacts."""
-    entries = manifest.build(str(directory), manifest.find(str(directory)))
+    entries = manifest.build(Files(), str(directory), manifest.find(Files(), str(directory)))
     artifacts = [entry._asdict() for entry in entries]
     report = json.dumps({"artifacts": artifacts}).encode()
     (directory / manifest.REPORT).write_bytes(report)
@@ -42,7 +43,7 @@ def sealed(directory: Path) -> tuple[str, bytes, list[dict]]:
 
 
 def check(directory: Path, parts: tuple[str, bytes, list[dict]]) -> manifest.Mismatch | None:
-    return manifest.verify(str(directory), *parts)
+    return manifest.verify(Files(), str(directory), *parts)
 
 
 def test_a_manifest_lists_every_file_with_size_and_hash(attempt: Path) -> None:
@@ -101,7 +102,7 @@ def test_any_change_of_size_or_kind_is_found(attempt: Path, path: str, tmp_path:
 def test_a_changed_report_is_found(attempt: Path) -> None:
     """The exit record's one digest covers the list, and with it every byte."""
     digest, report, artifacts = sealed(attempt)
-    mismatch = manifest.verify(str(attempt), digest, report + b" ", artifacts)
+    mismatch = manifest.verify(Files(), str(attempt), digest, report + b" ", artifacts)
     assert mismatch is not None
     assert mismatch.path == manifest.REPORT
 
@@ -127,7 +128,7 @@ def test_a_path_that_leads_elsewhere_is_refused(attempt: Path, path: str) -> Non
     """Nothing is even opened for it."""
     digest, report, artifacts = sealed(attempt)
     mismatch = manifest.verify(
-        str(attempt), digest, report, [*artifacts, {"path": path, "size": 0, "sha256": ""}]
+        Files(), str(attempt), digest, report, [*artifacts, {"path": path, "size": 0, "sha256": ""}]
     )
     assert mismatch is not None
     assert "leads out" in mismatch.reason
@@ -148,7 +149,7 @@ def test_links_are_recorded_and_never_followed(attempt: Path) -> None:
     """A link out of the tree, a loop, a dangling one: three names, no content."""
     for name, target in {"out": "/etc", "loop": ".", "gone": "nowhere"}.items():
         (attempt / name).symlink_to(target)
-    found = manifest.find(str(attempt))
+    found = manifest.find(Files(), str(attempt))
     assert found.links == {"gone": "nowhere", "loop": ".", "out": "/etc"}
     assert sorted(found.sizes) == sorted(CONTENT)
     assert found.bytes == sum(map(len, CONTENT.values()))
@@ -165,18 +166,18 @@ def test_what_is_no_file_and_what_no_machine_could_take_is_ignored_by_name(attem
             listener.bind("sock")
         finally:
             os.chdir(here)
-    found = manifest.find(str(attempt))
+    found = manifest.find(Files(), str(attempt))
     assert found.ignored == ["'bad-\\udcff'", "pipe", "sock"]
     assert sorted(found.sizes) == sorted(CONTENT)
 
 
 def test_hashing_does_not_follow_a_link(attempt: Path) -> None:
     """A file that became a link between the walk and the hashing is an error, not the target's hash."""
-    found = manifest.find(str(attempt))
+    found = manifest.find(Files(), str(attempt))
     (attempt / "params.yaml").unlink()
     (attempt / "params.yaml").symlink_to("/etc/passwd")
     with pytest.raises(OSError, match="symbolic links"):
-        manifest.build(str(attempt), found)
+        manifest.build(Files(), str(attempt), found)
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=20))
