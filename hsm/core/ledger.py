@@ -274,6 +274,8 @@ class Ledger:
             if next(reader.events(), None) is not None:
                 raise EngineRunning("another engine was at this sweep just now", transient=True)
             _keep_torn(world.files, tree, reader)
+            if reader.mark.segment:  # what is built upon must not be lost: its writer may have died before
+                world.files.sync_file(str(tree.ledger / reader.mark.segment))
             log = _begin(world.files, tree, claim.epoch, 1, reader.mark)
         except OSError as error:
             raise storage_error(tree.hsm, error) from error

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from hsm.sim.network import Network
-from hsm.sim.process import PROCESS, Killed, SimProcess
+from hsm.sim.process import IN_THREAD, PROCESS, Killed, SimProcess
 from hsm.sim.trace import Trace
 
 T = TypeVar("T")
@@ -100,6 +100,7 @@ class SimLoop(asyncio.BaseEventLoop):
             if future.cancelled():
                 return
             result, error = None, None
+            IN_THREAD.set(True)  # in the context of this handle alone
             try:
                 result = function(*args)
             except Killed:
@@ -184,6 +185,14 @@ class SimLoop(asyncio.BaseEventLoop):
                     self._run_once()
         finally:
             self._nesting -= 1
+
+    def block(self, process: SimProcess, seconds: float) -> None:
+        """Keep a call waiting: its thread alone, or the whole process where that has no other."""
+        if IN_THREAD.get():
+            self.stand_still(seconds)
+            process.check()
+        else:
+            self.stop_inside(process, seconds)
 
     def stop_inside(self, process: SimProcess, seconds: float) -> None:
         """Stop a process in the middle of what it is just doing, and let it go on later."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,19 @@ class Link(asyncio.Transport):
         self._network = network
         self._closing = False
         self._last = 0.0
+        self._due: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
     def later(self, function: Callable[..., object], *args: Any) -> None:
         """Call something at this end, in order, once the link's delay is over."""
         loop = self._network.loop
         self._last = max(self._last, loop.time() + self._network.delay())
-        loop.call_at(self._last, function, *args, context=self.context)
+        self._due.append((function, args))
+        loop.call_at(self._last, self._do_next, context=self.context)
+
+    def _do_next(self) -> None:
+        """Do what is due first: a process that was stopped meanwhile finds everything in order."""
+        function, args = self._due.popleft()
+        function(*args)
 
     def write(self, data: Any) -> None:
         if self._closing or self.is_dead or self.peer is None or self._network.is_silent:

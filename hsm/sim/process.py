@@ -65,3 +65,7 @@ class SimProcess:
 _SILENT = "_log_destroy_pending"  # asyncio's own switch
 
 PROCESS: ContextVar[SimProcess | None] = ContextVar("hsm-sim-process", default=None)
+"""Whose handle runs."""
+
+IN_THREAD: ContextVar[bool] = ContextVar("hsm-sim-in-thread", default=False)
+"""Whether it stands for a thread of its own, so that the rest of its process goes on while it blocks."""

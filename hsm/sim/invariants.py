@@ -1,0 +1,318 @@
+"""The invariants: what must hold whatever happens. Each function says what broke it, and nothing when it holds.
+
+The numbers are those of `docs/explanation/simulation.md`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from hsm.core import events as ev
+from hsm.core import summary
+from hsm.core.model import History, HuntOver, Task, TaskResult
+from hsm.core.plan import write_plan
+from hsm.core.states import AttemptState, TaskStatus
+from hsm.core.tracker import SweepTracker
+from hsm.sim.facts import Facts
+from hsm.sim.truth import Execution, Truth
+from hsm.wire import frames, names
+from hsm.wire.manifest import REPORT
+
+if TYPE_CHECKING:
+    from hsm.sim.witness import Witness
+
+_RANK = {
+    AttemptState.INTENT: 1,
+    AttemptState.UNCONFIRMED: 1,
+    AttemptState.SUBMITTED: 2,
+    AttemptState.RUNNING: 3,
+    AttemptState.MISSING: 3,
+    AttemptState.LOST: 4,
+    AttemptState.ABANDONED: 4,
+    AttemptState.EXITED: 5,
+}
+_LAST_RANK = 6
+
+
+# While it runs
+
+
+def intent_came_first(execution: Execution, ledger: Mapping[str, bytes]) -> list[str]:
+    """I6: before a program runs, the intent to run it is durable."""
+    token = execution.token.encode()
+    if any(token in content for content in ledger.values()):
+        return []
+    return [f"I6: attempt {execution.attempt} of task {execution.task} runs without a durable intent"]
+
+
+def a_token_runs_once(execution: Execution, truth: Truth, exited: Set[str]) -> list[str]:
+    """I7: one attempt is executed once, whatever was handed over how often.
+
+    Where a power cut took every trace of it, before it was known to have ended, it may be executed again.
+    """
+    before = truth.executions[execution.token][:-1]
+    if execution.token not in exited and all(run.began_at <= truth.last_cut_at for run in before):
+        return []
+    return [f"I7: attempt {execution.attempt} of task {execution.task} was executed twice under one token"]
+
+
+def ranks_never_fall(task: Task, ranks: dict[int, tuple[int, int]]) -> list[str]:
+    """I5: over every crash and replay, what is known of a task's attempts never becomes less."""
+    if task.attempt is None:
+        return []
+    rank = (task.attempt.number, _RANK.get(task.attempt.state, _LAST_RANK))
+    before = ranks.get(task.index, (0, 0))
+    ranks[task.index] = max(rank, before)
+    if rank >= before:
+        return []
+    return [f"I5: {task.task_id} fell from attempt and rank {before} to {rank}"]
+
+
+def nothing_leaks(files: Sequence[str], tasks: int) -> list[str]:
+    """I14: an engine that lets go leaves no file open and no coroutine behind."""
+    leaks = [f"I14: left open: {path}" for path in sorted(set(files))]
+    return leaks + ([f"I14: {tasks} coroutines left behind"] if tasks else [])
+
+
+def live_state_is_the_ledgers(live: SweepTracker, facts: Facts) -> list[str]:
+    """I12: the state of a running engine is the fold of its ledger."""
+    replayed = facts.tracker
+    wrongs = [
+        f"I12: {mine.task_id} is {mine.status} live and {other.status} in the ledger"
+        for mine, other in zip(live.tasks, replayed.tasks, strict=False)
+        if mine != other
+    ]
+    if len(live.tasks) != len(replayed.tasks):
+        wrongs.append(f"I12: {len(live.tasks)} tasks live, {len(replayed.tasks)} in the ledger")
+    return wrongs[:3]
+
+
+# Whenever the disk is looked at
+
+
+def acknowledged_is_there(facts: Facts, witness: Witness) -> list[str]:
+    """I3: everything that was ever acknowledged is in the ledger, in the order of the acknowledgements."""
+    left = Counter(map(_words, facts.events))
+    for event in witness.acknowledged:
+        words = _words(event)
+        if not left[words]:
+            return [f"I3: acknowledged and not in the ledger: {words[:200]}"]
+        left[words] -= 1
+    asked = [event for event in facts.events if isinstance(event, ev.CancelRequested)]
+    for tasks in witness.cancels:
+        if not any(set(tasks) <= set(event.tasks) or not event.tasks for event in asked):
+            return [f"I3: the cancel of {tasks} was acknowledged and is not in the ledger"]
+    return []
+
+
+def _words(event: ev.Event) -> str:
+    return json.dumps(ev.to_record(event), sort_keys=True)
+
+
+def sealed_bytes_are_the_programs(facts: Facts) -> list[str]:
+    """I2: the bytes of a result are those that its program wrote, and those that its manifest lists."""
+    wrongs: list[str] = []
+    for task in facts.tracker.tasks:
+        if task.status is TaskStatus.SEALED and task.attempt is not None:
+            token = facts.tokens[task.index, task.attempt.number]
+            wrong = _compare(facts, task, token)
+            if wrong:
+                wrongs.append(f"I2: {task.task_id}: {wrong}")
+    return wrongs
+
+
+def _compare(facts: Facts, task: Task, token: str) -> str:
+    execution = facts.stage.truth.last(token)
+    if execution is None:
+        return "sealed, and never executed"
+    tree, files, attempt = facts.stage.tree, facts.stage.observer, task.attempt
+    name = names.attempt_dir(task.index, attempt.number if attempt else 0, token)
+    places = [str(tree.task(task.index)), str(tree.work / name), str(tree.attempts / name)]
+    for place in places:
+        report = files.read(f"{place}/{REPORT}", 0)
+        if attempt and sha256(report).hexdigest() == attempt.manifest:
+            return _differs(facts, place, execution, report)
+    return "its provenance report is not the one that was sealed, or gone"
+
+
+def _differs(facts: Facts, place: str, execution: Execution, report: bytes) -> str:
+    for path, data in execution.files.items():
+        if facts.stage.observer.read(f"{place}/{path}", 0) != data:
+            return f"{path} is not what the program wrote"
+    for item in json.loads(report)["artifacts"]:
+        data = facts.stage.observer.read(f"{place}/{item['path']}", 0)
+        if sha256(data).hexdigest() != item["sha256"]:
+            return f"{item['path']} is not what the manifest says"
+    return ""
+
+
+def accepted_bytes_never_change(facts: Facts, prefixes: dict[str, bytes]) -> list[str]:
+    """I13: bytes of the ledger that were once accepted stay as they are, and its groups are whole."""
+    stage, wrongs = facts.stage, []
+    for path in stage.observer.matching(str(stage.tree.ledger), ".hsl"):
+        data = stage.observer.read(path, 0)
+        before = prefixes.get(path, b"")
+        if not data.startswith(before):
+            wrongs.append(f"I13: accepted bytes of {path.rpartition('/')[2]} have changed")
+        reader = frames.GroupReader(**_start_of(data))
+        reader.feed(data)
+        prefixes[path] = data[: reader.offset]
+    return wrongs
+
+
+def _start_of(data: bytes) -> dict[str, int | bytes]:
+    payload = frames.first_payload(data)
+    if payload is None:
+        return {}
+    prev = json.loads(payload)["prev"]
+    return {"seq": prev["seq"], "chain": bytes.fromhex(prev["chain"])}
+
+
+# At the end
+
+
+def sealed_once(facts: Facts) -> Iterator[str]:
+    """I1: no task has two results, ever, over all epochs and crashes."""
+    seals = Counter(event.task for event in facts.events if isinstance(event, ev.AttemptSealed))
+    yield from (f"I1: task {task} was sealed {count} times" for task, count in seals.items() if count > 1)
+
+
+def records_are_true(facts: Facts) -> Iterator[str]:
+    """I4: every start, exit and result in the ledger happened in the world, with that exit status."""
+    for event in facts.events:
+        if not isinstance(event, ev.AttemptStarted | ev.AttemptExited | ev.AttemptSealed):
+            continue
+        execution = facts.stage.truth.last(facts.tokens.get((event.task, event.attempt), ""))
+        if execution is None:
+            yield f"I4: {event.kind} of task {event.task}, attempt {event.attempt}, which never ran"
+        elif isinstance(event, ev.AttemptExited) and event.exit is not None:
+            yield from _exit_differs(event, execution)
+
+
+def _exit_differs(event: ev.AttemptExited, execution: Execution) -> Iterator[str]:
+    told = event.exit.signal if event.exit.signal is not None else (event.exit.code or 0) << 8
+    if execution.status is None:
+        yield f"I4: task {event.task}, attempt {event.attempt} has exited, and runs"
+    elif told != execution.status:
+        yield f"I4: task {event.task} exited with {told}, the world knows {execution.status}"
+
+
+def budgets_hold(facts: Facts) -> Iterator[str]:
+    """I8: no task has more attempts for one cause than its budget allows."""
+    for task in facts.tracker.tasks:
+        causes = Counter(attempt.cause for attempt in task.attempts if attempt.cause is not None)
+        for cause, count in causes.items():
+            if count > facts.stage.spec.retry.get(cause, 0) + 1:
+                yield f"I8: {task.task_id} has {count} attempts that ended by {cause}"
+
+
+def plans_follow_from_outcomes(facts: Facts) -> Iterator[str]:
+    """I9: each generation is planned once, and is what the hunter says to the outcomes in task order."""
+    stage, spec = facts.stage, facts.stage.spec
+    tracker = summary.tracker_of(stage.observer, stage.tree, spec)
+    hunter, due = stage.scenario.make_hunter(), 1
+    for event in facts.events:
+        if isinstance(event, ev.GenerationPlanned):
+            if event.generation != due:
+                yield f"I9: generation {event.generation} was planned where {due} was due"
+            if spec.hunt is not None and event.plan != _plan_of(facts, hunter, tracker, event.generation):
+                yield f"I9: generation {event.generation} is not what its outcomes lead to"
+            due += 1
+        tracker.fold(event)
+
+
+def _plan_of(facts: Facts, hunter: object, tracker: SweepTracker, generation: int) -> str:
+    from hsm.core.world import World  # noqa: PLC0415
+
+    stage = facts.stage
+    results = [
+        TaskResult(
+            index=task.index,
+            generation=task.generation,
+            params=json.loads(task.params_json),
+            seed=task.seed,
+            label=task.label,
+            outcome=tracker.outcome(task),
+        )
+        for task in sorted(tracker.tasks, key=lambda task: task.index)
+    ]
+    history = History(generation=generation, results=results)
+    rng = World().rng("hsm.hunt.v1", stage.scenario.seed, generation)
+    scratch = stage.tree.root.parent / "scratch"
+    stage.observer.make_directories(str(scratch))
+    digest = tracker.created.program_digest if tracker.created else ""
+    try:
+        proposals = hunter.ask(history, rng)  # type: ignore[attr-defined]
+    except HuntOver:
+        return ""
+    return write_plan(stage.observer, scratch, proposals, digest)[0]
+
+
+def everything_ended(facts: Facts) -> Iterator[str]:
+    """I10: once all is healed every task becomes final, and nothing runs any more."""
+    stage, tracker = facts.stage, facts.tracker
+    if not tracker.is_over:
+        yield f"I10: the sweep is not over: {dict(+tracker.counts)}"
+    for machine in stage.machines.values():
+        for program in machine.programs():
+            if program.token:
+                yield f"I10: {program.name} {program.pid} still runs on {machine.name}"
+    for agent in stage.agents:
+        if agent.process.alive:
+            yield f"I10: agent {agent.process.pid} still runs"
+
+
+def cancel_wins(facts: Facts) -> Iterator[str]:
+    """I11: after its cancel no attempt of a task is begun, and a cancelled task gets no result."""
+    cancelled: set[int] = set()
+    tracker = summary.tracker_of(facts.stage.observer, facts.stage.tree, facts.stage.spec)
+    for event in facts.events:
+        if isinstance(event, ev.CancelRequested):
+            cancelled |= set(event.tasks or range(1, len(tracker.tasks) + 1))
+        elif isinstance(event, ev.TasksReopened):
+            cancelled -= set(event.tasks)
+        elif isinstance(event, ev.AttemptIntended) and event.task in cancelled:
+            yield f"I11: task {event.task} was begun again after its cancel"
+        elif isinstance(event, ev.AttemptSealed) and tracker.task(event.task).status is TaskStatus.CANCELLED:
+            yield f"I11: task {event.task} got a result after it was cancelled"
+        tracker.fold(event)
+
+
+def summary_is_the_ledgers(facts: Facts) -> Iterator[str]:
+    """I12: what a quick look counts is what the whole ledger adds up to."""
+    seen, _ = summary.glance(facts.stage.observer, facts.stage.tree, facts.stage.spec)
+    if +seen.counts != +facts.tracker.counts:
+        yield f"I12: the summary counts {dict(+seen.counts)}, the ledger {dict(+facts.tracker.counts)}"
+
+
+def nothing_is_left_over(facts: Facts) -> Iterator[str]:
+    """I14: no half-written file and no work directory of a task that is over stays behind."""
+    files, tree = facts.stage.observer, facts.stage.tree
+    for folder in (tree.hsm, tree.epochs, tree.plans, tree.ledger):
+        for name in files.list(str(folder)):
+            if name.endswith(".part"):
+                yield f"I14: left over: {folder.name}/{name}"
+    for name in files.list(str(tree.work)):
+        yield f"I14: left over: .hsm/work/{name}"
+
+
+def final_bytes(facts: Facts) -> Iterator[str]:
+    """I2, at the end."""
+    yield from sealed_bytes_are_the_programs(facts)
+
+
+AT_THE_END: tuple[Callable[[Facts], Iterator[str]], ...] = (
+    sealed_once,
+    records_are_true,
+    budgets_hold,
+    plans_follow_from_outcomes,
+    everything_ended,
+    cancel_wins,
+    summary_is_the_ledgers,
+    nothing_is_left_over,
+    final_bytes,
+)

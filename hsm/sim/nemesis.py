@@ -1,0 +1,238 @@
+"""The nemesis: carries out the faults of a scenario, at their times, on whoever is there to suffer them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import TYPE_CHECKING
+
+from hsm.sim.files import Hazards
+from hsm.sim.process import SimProcess
+from hsm.sim.scenario import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from hsm.sim.stage import Stage
+
+SYNCS = frozenset({"fsync", "fsync_directory", "syncfs"})
+MANAGER, AGENT = "manager", "agent"
+
+
+class DiskFaults(Hazards):
+    """What is wrong with the disks just now. Counts what fired."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.sync_errors = 0
+        self.short_writes = 0
+        self.hang_s = 0.0
+        self.slow_s = 0.0
+        self.stop_s = 0.0
+
+    def heal(self) -> None:
+        """Let nothing be wrong any more."""
+        self.sync_errors, self.short_writes = 0, 0
+        self.hang_s, self.slow_s, self.stop_s = 0.0, 0.0, 0.0
+
+    def before(self, process: SimProcess, kind: str, path: str) -> None:
+        if self.stop_s and process.name == MANAGER:
+            seconds, self.stop_s = self.stop_s, 0.0
+            self._stage.trace.count(FaultKind.STOP_IN_ACT, f"{kind} {seconds:.3f}")
+            self._stage.loop.stop_inside(process, seconds)
+        if kind not in SYNCS:
+            return
+        if self.hang_s:
+            seconds, self.hang_s = self.hang_s, 0.0
+            self._stage.trace.count(FaultKind.SYNC_HANG, f"{path} {seconds:.3f}")
+            self._stage.loop.block(process, seconds)
+        elif self.slow_s:
+            self._stage.trace.count(FaultKind.SLOW_DISK, path)
+            self._stage.loop.block(process, self.slow_s)
+        if self.sync_errors:
+            self.sync_errors -= 1
+            self._stage.trace.count(FaultKind.SYNC_ERROR, path)
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    def allowed(self, process: SimProcess, size: int) -> int:
+        if not self.short_writes or size < 2:
+            return size
+        self.short_writes -= 1
+        self._stage.trace.count(FaultKind.SHORT_WRITE, size)
+        return size // 2
+
+
+class Nemesis:
+    """Does one fault after another."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._acts: Mapping[FaultKind, Callable[[Random], bool]] = {
+            FaultKind.KILL_MANAGER: self._kill_manager,
+            FaultKind.KILL_MANAGER_ACT: lambda rng: self._kill_in_act(MANAGER, rng),
+            FaultKind.KILL_AGENT: self._kill_agent,
+            FaultKind.KILL_AGENT_ACT: lambda rng: self._kill_in_act(AGENT, rng),
+            FaultKind.KILL_TASK: self._kill_task,
+            FaultKind.REBOOT: self._reboot,
+            FaultKind.POWER_CUT: self._power_cut,
+            FaultKind.DISK_FULL: self._fill_disk,
+            FaultKind.SHORT_WRITE: self._shorten,
+            FaultKind.SYNC_ERROR: self._fail_sync,
+            FaultKind.SYNC_HANG: self._hang_sync,
+            FaultKind.SLOW_DISK: self._slow_down,
+            FaultKind.STOP_MANAGER: self._stop_manager,
+            FaultKind.STOP_IN_ACT: self._stop_in_act,
+            FaultKind.SECOND_ENGINE: self._second_engine,
+            FaultKind.TAKEOVER: self._take_over,
+            FaultKind.CLOCK_JUMP: self._jump_clock,
+            FaultKind.CANCEL_TASKS: self._cancel_tasks,
+            FaultKind.CANCEL_ALL: self._cancel_all,
+            FaultKind.DETACH: self._detach,
+            FaultKind.REUSE_PID: self._reuse_pid,
+        }
+
+    async def work(self, faults: tuple[Fault, ...]) -> None:
+        """Carry out the faults, each at its time; one that has nobody to suffer it is left out."""
+        for fault in faults:
+            await asyncio.sleep(max(0.0, fault.at - self._stage.loop.time()))
+            if not self._acts[fault.kind](Random(fault.salt)):
+                self._stage.trace.count("nobody to suffer", fault.kind)
+
+    def _count(self, kind: FaultKind, detail: object = "") -> bool:
+        self._stage.trace.count(kind, detail)
+        return True
+
+    # Processes
+
+    def _manager(self) -> SimProcess | None:
+        return self._stage.living(MANAGER)
+
+    def _kill_manager(self, rng: Random) -> bool:
+        manager = self._manager()
+        if manager is None:
+            return False
+        self._stage.kill(manager)
+        return self._count(FaultKind.KILL_MANAGER)
+
+    def _kill_in_act(self, name: str, rng: Random) -> bool:
+        process = self._stage.living(name)
+        if process is None:
+            return False
+        process.kill_in = rng.randint(1, 60)  # counted when it fires
+        return True
+
+    def _kill_agent(self, rng: Random) -> bool:
+        agent = self._stage.living(AGENT)
+        if agent is None:
+            return False
+        self._stage.kill(agent)
+        return self._count(FaultKind.KILL_AGENT)
+
+    def _kill_task(self, rng: Random) -> bool:
+        machine = self._stage.home
+        programs = [program for program in machine.programs() if program.execution is not None]
+        if not programs:
+            return False
+        machine.end(rng.choice(programs), 9)
+        return self._count(FaultKind.KILL_TASK)
+
+    def _reboot(self, rng: Random) -> bool:
+        self._stage.home.reboot()
+        return self._count(FaultKind.REBOOT)
+
+    def _power_cut(self, rng: Random) -> bool:
+        self._stage.cut_power(rng)
+        return self._count(FaultKind.POWER_CUT)
+
+    def _stop_manager(self, rng: Random) -> bool:
+        manager = self._manager()
+        if manager is None or manager.stopped:
+            return False
+        manager.stopped = True
+        self._stage.loop.call_later(rng.uniform(0.5, 20.0), self._stage.resume, manager)
+        return self._count(FaultKind.STOP_MANAGER)
+
+    def _stop_in_act(self, rng: Random) -> bool:
+        self._stage.disk_faults.stop_s = rng.uniform(0.5, 20.0)  # counted when it fires
+        return True
+
+    def _reuse_pid(self, rng: Random) -> bool:
+        """Kill an agent and one of its programs, and let a foreign process have the program's number."""
+        agent = self._stage.living(AGENT)
+        machine = self._stage.home
+        programs = [program for program in machine.programs() if program.execution is not None]
+        if agent is None or not programs:
+            return False
+        victim = rng.choice(programs)
+        self._stage.kill(agent)
+        machine.end(victim, 9)
+        machine.add_program("foreign", pid=victim.pid)
+        return self._count(FaultKind.REUSE_PID)
+
+    # Disks
+
+    def _fill_disk(self, rng: Random) -> bool:
+        disk = self._stage.shared
+        disk.room = rng.choice((0, rng.randint(0, 600), rng.randint(0, 20_000)))
+        self._stage.loop.call_later(rng.uniform(0.2, 8.0), self._stage.make_room)
+        return self._count(FaultKind.DISK_FULL, disk.room)
+
+    def _shorten(self, rng: Random) -> bool:
+        self._stage.disk_faults.short_writes += rng.randint(1, 3)
+        return True
+
+    def _fail_sync(self, rng: Random) -> bool:
+        self._stage.disk_faults.sync_errors += 1
+        return True
+
+    def _hang_sync(self, rng: Random) -> bool:
+        self._stage.disk_faults.hang_s = rng.uniform(0.5, 40.0)
+        return True
+
+    def _slow_down(self, rng: Random) -> bool:
+        faults = self._stage.disk_faults
+        faults.slow_s = rng.uniform(0.005, 0.2)
+
+        def recover() -> None:
+            faults.slow_s = 0.0
+
+        self._stage.loop.call_later(rng.uniform(0.5, 5.0), recover)
+        return True
+
+    # People and clocks
+
+    def _second_engine(self, rng: Random) -> bool:
+        if self._manager() is None:
+            return False
+        self._stage.start_engine(self._stage.home)
+        return self._count(FaultKind.SECOND_ENGINE)
+
+    def _take_over(self, rng: Random) -> bool:
+        """Take the sweep over from another machine, in half of the cases while its engine stands still."""
+        manager = self._manager()
+        if manager is not None and not manager.stopped and rng.random() < 0.5:
+            manager.stopped = True
+            self._stage.loop.call_later(rng.uniform(0.5, 10.0), self._stage.resume, manager)
+        self._stage.start_engine(self._stage.away, takeover=True)
+        return self._count(FaultKind.TAKEOVER)
+
+    def _jump_clock(self, rng: Random) -> bool:
+        self._stage.home.wall_offset_s += rng.choice((-7200.0, 7200.0, -315_360_000.0, 315_360_000.0, 0.7))
+        return self._count(FaultKind.CLOCK_JUMP)
+
+    def _cancel_tasks(self, rng: Random) -> bool:
+        if self._manager() is None:
+            return False
+        tasks = sorted(rng.sample(range(1, self._stage.scenario.tasks + 1), k=min(3, self._stage.scenario.tasks)))
+        self._stage.ask_to_cancel(tasks)
+        return self._count(FaultKind.CANCEL_TASKS, tasks)
+
+    def _cancel_all(self, rng: Random) -> bool:
+        if self._manager() is None:
+            return False
+        self._stage.ask_to_cancel([])
+        return self._count(FaultKind.CANCEL_ALL)
+
+    def _detach(self, rng: Random) -> bool:
+        return self._stage.detach() and self._count(FaultKind.DETACH)

@@ -1,0 +1,121 @@
+"""One simulation: a sweep under faults (safety), then all is healed and it must come to its end (liveness)."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import io
+from collections import Counter
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+
+from hsm.compute.agent import attempt
+from hsm.core.errors import EngineRunning
+from hsm.sim.loop import Deadlock, Livelock
+from hsm.sim.nemesis import MANAGER, Nemesis
+from hsm.sim.scenario import Scenario
+from hsm.sim.stage import Run, Stage
+from hsm.sim.trace import Trace
+
+RUN_LIMIT_S = 3600.0
+HEALED_RUNS = 15
+AGENTS_LEAVE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a simulation found. `counts` says how often which fault fired."""
+
+    seed: int
+    violations: tuple[str, ...]
+    counts: Counter[str]
+    digest: str
+    steps: int
+    virtual_s: float
+    engines: int
+    lines: tuple[str, ...] = ()
+
+
+def simulate(scenario: Scenario, *, hashes: bool = False, keep: bool = False) -> Outcome:
+    """Run one scenario from its beginning to its end."""
+    attempt._OF_EPOCH.clear()  # noqa: SLF001 - what a real agent's process begins with
+    trace = Trace(hashes=hashes, keep=keep)
+    was_enabled = gc.isenabled()
+    gc.disable()  # when garbage is collected must not matter
+    stage = Stage(scenario, trace)
+    try:
+        with redirect_stderr(io.StringIO()):
+            _run(stage)
+            stage.bury()
+    finally:
+        asyncio.set_event_loop(None)
+        stage.loop.close()
+        if was_enabled:
+            gc.enable()
+    return Outcome(
+        seed=scenario.seed,
+        violations=tuple(stage.witness.violations),
+        counts=trace.counts,
+        digest=trace.digest,
+        steps=stage.loop.steps,
+        virtual_s=stage.loop.time(),
+        engines=len(stage.runs),
+        lines=tuple(trace.lines),
+    )
+
+
+def _run(stage: Stage) -> None:
+    try:
+        stage.loop.run_until_complete(_play(stage))
+        stage.witness.judge()
+    except (Deadlock, Livelock) as error:
+        stage.witness.accuse([f"I10: {type(error).__name__}: {error}"])
+
+
+async def _play(stage: Stage) -> None:
+    """Safety, then liveness."""
+    await stage.create()
+    async with asyncio.TaskGroup() as group:
+        nemesis = group.create_task(Nemesis(stage).work(stage.scenario.faults))
+        await _use(stage, until=stage.scenario.horizon_s)
+        await nemesis
+    stage.heal()
+    await _bring_to_end(stage)
+    await asyncio.sleep(AGENTS_LEAVE_S)
+
+
+async def _use(stage: Stage, until: float) -> None:
+    """Behave as users do while things fail: start the sweep, and go on with it whenever it has ended."""
+    takeover = False
+    while stage.loop.time() < until:
+        run = stage.start_engine(stage.home, takeover=takeover)
+        left = until - stage.loop.time()
+        await asyncio.wait([run.over], timeout=max(0.0, left))
+        if not run.over.done() or run.is_sweep_over:
+            return
+        takeover = _needs_takeover(stage, run)
+        await asyncio.sleep(stage.rng.uniform(0.05, 2.0))
+
+
+async def _bring_to_end(stage: Stage) -> None:
+    """Have engines run until the sweep is over; at least one, which finds everything healed."""
+    before = len(stage.runs)
+    for number in range(HEALED_RUNS):
+        running = [run.over for run in stage.runs if run.process.alive]
+        if running:
+            _, late = await asyncio.wait(running, timeout=RUN_LIMIT_S)
+            if late:
+                stage.witness.accuse(["I10: an engine came to no end within an hour after all was healed"])
+                return
+        if any(run.is_sweep_over for run in stage.runs[before:]):
+            return
+        last = stage.runs[-1] if stage.runs else None
+        stage.start_engine(stage.home, takeover=last is not None and _needs_takeover(stage, last))
+        await asyncio.sleep(min(60.0, 2.0**number))
+    errors = [str(run.error) for run in stage.runs[-3:]]
+    stage.witness.accuse([f"I10: the sweep came to no end in {HEALED_RUNS} runs after all was healed: {errors}"])
+
+
+def _needs_takeover(stage: Stage, run: Run) -> bool:
+    """Tell whether a sensible user would say --takeover now: the engine that bars the way is surely dead."""
+    return isinstance(run.error, EngineRunning) and stage.living(MANAGER) is None
