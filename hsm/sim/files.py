@@ -87,7 +87,7 @@ class SimFiles(Files):
         if process.kill_in is not None:
             process.kill_in -= 1
             if process.kill_in <= 0:
-                self._trace.count("kill in an act", kind)
+                self._trace.count(f"kill {process.name} in an act", kind)
                 if self._rng.random() < 0.5:  # else in the middle of it, or right after it
                     self._die()
                 return True

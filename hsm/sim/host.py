@@ -124,6 +124,8 @@ class SimHost(Host):
             self.files.write_new(f"{directory}/{name}", b"")
         config_hash, attempt = environment[b"HSM_CONFIG_HASH"].decode(), int(environment[b"HSM_ATTEMPT"])
         behaviour = self._behave(config_hash, attempt)
+        for trouble in behaviour.troubles:
+            machine.trace.count(trouble)
         program.memory_bytes = behaviour.memory_bytes
         program.ignores_term = behaviour.ignores_term
         program.on_exit.append(self._wake)
@@ -132,6 +134,7 @@ class SimHost(Host):
             task=task_index(environment[b"HSM_TASK_ID"].decode()),
             attempt=attempt,
             pid=program.pid,
+            host=machine.name,
             began_at=machine.loop.time(),
         )
         machine.truth.began(program.execution)

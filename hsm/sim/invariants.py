@@ -9,15 +9,18 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 from hsm.core import events as ev
 from hsm.core import summary
-from hsm.core.model import History, HuntOver, Task, TaskResult
+from hsm.core.errors import LedgerError, MachineError
+from hsm.core.model import Attempt, History, HuntOver, Task, TaskResult
 from hsm.core.plan import write_plan
-from hsm.core.states import AttemptState, TaskStatus
+from hsm.core.projection import Projector
+from hsm.core.states import AttemptState, Cause, TaskStatus
 from hsm.core.tracker import SweepTracker
-from hsm.sim.facts import Facts
+from hsm.sim.facts import Facts, read_facts
 from hsm.sim.truth import Execution, Truth
 from hsm.wire import frames, names
 from hsm.wire.manifest import REPORT
@@ -36,6 +39,7 @@ _RANK = {
     AttemptState.EXITED: 5,
 }
 _LAST_RANK = 6
+CHARGED = frozenset({Cause.LOST, Cause.APPLICATION, Cause.TIME, Cause.MEMORY})
 
 
 # While it runs
@@ -55,7 +59,8 @@ def a_token_runs_once(execution: Execution, truth: Truth, exited: Set[str]) -> l
     Where a power cut took every trace of it, before it was known to have ended, it may be executed again.
     """
     before = truth.executions[execution.token][:-1]
-    if execution.token not in exited and all(run.began_at <= truth.last_cut_at for run in before):
+    is_unknown = execution.token not in exited or truth.records_failed
+    if is_unknown and all(run.began_at <= truth.last_cut_at for run in before):
         return []
     return [f"I7: attempt {execution.attempt} of task {execution.task} was executed twice under one token"]
 
@@ -164,7 +169,7 @@ def accepted_bytes_never_change(facts: Facts, prefixes: dict[str, bytes]) -> lis
     return wrongs
 
 
-def _start_of(data: bytes) -> dict[str, int | bytes]:
+def _start_of(data: bytes) -> dict[str, Any]:
     payload = frames.first_payload(data)
     if payload is None:
         return {}
@@ -208,6 +213,13 @@ def budgets_hold(facts: Facts) -> Iterator[str]:
         for cause, count in causes.items():
             if count > facts.stage.spec.retry.get(cause, 0) + 1:
                 yield f"I8: {task.task_id} has {count} attempts that ended by {cause}"
+        for attempt in task.attempts:
+            if attempt.cause in CHARGED and not _was_begun(facts, attempt):
+                yield f"I8: {task.task_id} is charged attempt {attempt.number}, which never began: {attempt.reason}"
+
+
+def _was_begun(facts: Facts, attempt: Attempt) -> bool:
+    return facts.stage.truth.last(attempt.token) is not None or "while it was being started" in attempt.reason
 
 
 def plans_follow_from_outcomes(facts: Facts) -> Iterator[str]:
@@ -292,6 +304,7 @@ def summary_is_the_ledgers(facts: Facts) -> Iterator[str]:
 def nothing_is_left_over(facts: Facts) -> Iterator[str]:
     """I14: no half-written file and no work directory of a task that is over stays behind."""
     files, tree = facts.stage.observer, facts.stage.tree
+    Projector(files, tree).tidy(facts.tracker)  # as the next engine would begin
     for folder in (tree.hsm, tree.epochs, tree.plans, tree.ledger):
         for name in files.list(str(folder)):
             if name.endswith(".part"):
@@ -303,6 +316,36 @@ def nothing_is_left_over(facts: Facts) -> Iterator[str]:
 def final_bytes(facts: Facts) -> Iterator[str]:
     """I2, at the end."""
     yield from sealed_bytes_are_the_programs(facts)
+
+
+def damage_is_seen(facts: Facts, rng: Random) -> list[str]:
+    """I18: a ledger that is damaged where it was acknowledged is refused, never read as something else."""
+    stage = facts.stage
+    path = rng.choice(stage.observer.matching(str(stage.tree.ledger), ".hsl"))
+    inode = stage.shared.inode(path)
+    whole = bytes(inode.content)
+    at = rng.randrange(len(whole))
+    width = rng.choice((1, 1, 16, 512))
+    bit = rng.choice((1, 4, 0x80))
+    damaged = bytes(byte ^ bit for byte in whole[at : at + 1]) if width == 1 else bytes(width)
+    inode.content[at : at + len(damaged)] = damaged
+    try:
+        again = read_facts(stage)
+    except (LedgerError, MachineError):
+        return []
+    finally:
+        inode.content = bytearray(whole)
+    # The very last group may be taken for one that was never finished: nothing stands behind it.
+    if again.events == facts.events or at + width > _last_group(whole):
+        return []
+    return [f"I18: damage at byte {at} of {path.rpartition('/')[2]} passed unseen"]
+
+
+def _last_group(data: bytes) -> int:
+    """Return where the last whole group of a segment begins."""
+    reader = frames.GroupReader(**_start_of(data))
+    ends = [group.end for group in reader.feed(data)]
+    return ends[-2] if len(ends) > 1 else 0
 
 
 AT_THE_END: tuple[Callable[[Facts], Iterator[str]], ...] = (

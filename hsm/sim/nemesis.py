@@ -53,6 +53,7 @@ class DiskFaults(Hazards):
         if self.sync_errors:
             self.sync_errors -= 1
             self._stage.trace.count(FaultKind.SYNC_ERROR, path)
+            self._stage.truth.records_failed |= "/records/" in path
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
     def allowed(self, process: SimProcess, size: int) -> int:
@@ -158,16 +159,19 @@ class Nemesis:
         return True
 
     def _reuse_pid(self, rng: Random) -> bool:
-        """Kill an agent and one of its programs, and let a foreign process have the program's number."""
-        agent = self._stage.living(AGENT)
-        machine = self._stage.home
+        """Kill an agent and one of its programs, or a manager; a foreign process gets its number."""
+        agent, machine, manager = self._stage.living(AGENT), self._stage.home, self._manager()
         programs = [program for program in machine.programs() if program.execution is not None]
-        if agent is None or not programs:
+        if manager is not None and machine.owns(manager) and rng.random() < 0.4:
+            self._stage.kill(manager)
+            machine.add_program("foreign", pid=manager.pid)
+        elif agent is not None and programs:
+            victim = rng.choice(programs)
+            self._stage.kill(agent)
+            machine.end(victim, 9)
+            machine.add_program("foreign", pid=victim.pid)
+        else:
             return False
-        victim = rng.choice(programs)
-        self._stage.kill(agent)
-        machine.end(victim, 9)
-        machine.add_program("foreign", pid=victim.pid)
         return self._count(FaultKind.REUSE_PID)
 
     # Disks

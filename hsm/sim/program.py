@@ -30,6 +30,7 @@ class Behaviour:
     output_bytes: int = 200
     ignores_term: bool = False
     leaves_daemon: bool = False
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, kw_only=True)

@@ -162,6 +162,7 @@ class Scenario:
             output_bytes=rng.choice((0, 40, 700, 3000)),
             ignores_term=Trouble.IGNORES_TERM in met,
             leaves_daemon=Trouble.DAEMON in met,
+            troubles=tuple(sorted(met)),
         )
 
 

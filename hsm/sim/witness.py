@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import TYPE_CHECKING
 
 from hsm.core import events as ev
@@ -120,3 +121,4 @@ class Witness:
         self.accuse(invariants.accepted_bytes_never_change(facts, self.prefixes))
         for check in invariants.AT_THE_END:
             self.accuse(list(check(facts)))
+        self.accuse(invariants.damage_is_seen(facts, Random(f"damage {self._stage.scenario.seed}")))
