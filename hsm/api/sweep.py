@@ -17,9 +17,10 @@ from hsm.core import events as ev
 from hsm.core import summary
 from hsm.core.completion import Fate, plan_completion
 from hsm.core.engine import SweepEngine, SweepResult
+from hsm.core.epochs import holder
 from hsm.core.errors import ConfigError, Problem, SweepError
 from hsm.core.job import SweepJob, Wishes
-from hsm.core.ledger import LedgerReader, holder
+from hsm.core.ledger import LedgerReader
 from hsm.core.monitor import Progress, progress
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus

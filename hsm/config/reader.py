@@ -23,6 +23,7 @@ from hsm.core.errors import ConfigError, Problem
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
+TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
 MAX_ALIASED = 100_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -143,6 +144,8 @@ def parse(text: str, source: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        if "maximum nesting depth" in str(error.problem):  # newer parsers have a limit of their own
+            raise _problem(source, line, column, TOO_DEEP) from None
         raise _problem(source, line, column, f"not YAML: {_words(error)}", _syntax_hint(error)) from None
 
 
@@ -192,7 +195,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(str(event.anchor), place, key)
         if depth > MAX_DEPTH:
-            raise ConfigError([Problem(where=str(place), message=f"nested deeper than {MAX_DEPTH}")])
+            raise ConfigError([Problem(where=str(place), message=TOO_DEEP)])
         before = self.count
         self.count += 1
         if event.anchor:

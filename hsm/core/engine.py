@@ -14,11 +14,12 @@ from hsm._version import __version__
 from hsm.core import control, summary
 from hsm.core import events as ev
 from hsm.core.drive import Drive, Listener
+from hsm.core.epochs import holder
 from hsm.core.errors import HsmError, SourceError, SweepError
 from hsm.core.inputs import DetachAsked
 from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.lane import Lane
-from hsm.core.ledger import STORAGE, Ledger, create_tree, holder, storage_error
+from hsm.core.ledger import STORAGE, Ledger, create_tree, storage_error
 from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector

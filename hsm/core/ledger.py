@@ -15,10 +15,10 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hsm._version import __version__
+from hsm.core.epochs import HELD, Claim, claim_epoch, holder, running
 from hsm.core.errors import (
     EngineRunning,
     Fenced,
@@ -31,7 +31,7 @@ from hsm.core.errors import (
 from hsm.core.events import Event, UnknownEvent, from_record, to_record
 from hsm.core.segments import FORMAT, Mark, header_of, live_segments, new_header, segment_path, segments
 from hsm.core.tree import SweepTree
-from hsm.core.world import Identity, World
+from hsm.core.world import World
 from hsm.wire import frames
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
@@ -40,16 +40,6 @@ SEGMENT_BYTES = 64 << 20
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STORAGE = NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 """Errors that can only come from the disk under the sweep, whichever part of the engine met them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who holds an epoch, and the socket by which it can be asked things."""
-
-    epoch: int
-    who: Identity
-    socket: str
-    token: str
 
 
 def create_tree(files: Files, tree: SweepTree) -> None:
@@ -209,36 +199,6 @@ class LedgerReader:
         )
 
 
-def last_claim(files: Files, tree: SweepTree) -> Claim | None:
-    """Return who holds, or last held, the sweep."""
-    claims = files.matching(str(tree.epochs), ".claim")
-    if not claims:
-        return None
-    try:
-        content = json.loads(files.contents(claims[-1]))
-        who = Identity(**content["who"])
-        return Claim(epoch=content["epoch"], who=who, socket=content["socket"], token=content["token"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise LedgerCorrupt(f"{claims[-1]} is damaged: {error}") from error
-
-
-def holder(world: World, tree: SweepTree, *, released: int) -> Claim | None:
-    """Return the claim of an engine that drives the sweep, or that may do so on another host.
-
-    `released` is the epoch whose engine let go in good order at the end of the ledger, 0 when none did.
-    """
-    claim = last_claim(world.files, tree)
-    if claim is None or claim.epoch == released:
-        return None
-    if claim.who == world.identity():
-        return claim if claim.token in _HELD else None
-    return None if world.is_alive(claim.who) is False else claim
-
-
-_HELD: set[str] = set()
-"""Tokens of the claims that this process holds: one that it gave up after an error does not bar it."""
-
-
 class Ledger:
     """The writer of one epoch."""
 
@@ -268,7 +228,7 @@ class Ledger:
         """
         current = holder(world, tree, released=released)
         if current is not None and (not takeover or world.is_alive(current.who)):
-            raise _running(world, current)
+            raise running(world, current)
         try:
             claim = claim_epoch(world, tree, socket)
             if next(reader.events(), None) is not None:
@@ -279,7 +239,7 @@ class Ledger:
             log = _begin(world.files, tree, claim.epoch, 1, reader.mark)
         except OSError as error:
             raise storage_error(tree.hsm, error) from error
-        _HELD.add(claim.token)
+        HELD.add(claim.token)
         return cls(world, tree, claim, log, 1)
 
     @property
@@ -327,36 +287,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the segment."""
-        _HELD.discard(self.claim.token)
+        HELD.discard(self.claim.token)
         self._log.close()
-
-
-def _running(world: World, claim: Claim) -> EngineRunning:
-    who = claim.who
-    if who.host == world.identity().host:
-        hint = f"watch it: `hsm monitor watch`; end it: `kill {who.pid}`, then `hsm sweep complete ID`"
-    else:
-        hint = f"if the engine on {who.host} is surely dead: `hsm sweep complete ID --takeover`"
-    return EngineRunning(f"an engine on host {who.host}, pid {who.pid}, drives this sweep", hint=hint)
-
-
-def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
-    """Take the next epoch of a sweep; whoever held it before is fenced from then on.
-
-    Raises:
-        EngineRunning: somebody else took it at this very moment.
-        OSError: the claim cannot be written.
-    """
-    last = last_claim(world.files, tree)
-    claim = Claim(
-        epoch=last.epoch + 1 if last else 1, who=world.identity(), socket=socket, token=world.token()
-    )
-    path = tree.epochs / f"{claim.epoch:06d}.claim"
-    try:
-        world.files.publish(str(path), json.dumps(asdict(claim)).encode() + b"\n", part=claim.token)
-    except FileExistsError as error:
-        raise EngineRunning("another engine took this sweep at this very moment", transient=True) from error
-    return claim
 
 
 def _keep_torn(files: Files, tree: SweepTree, reader: LedgerReader) -> None:

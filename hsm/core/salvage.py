@@ -16,8 +16,8 @@ from pathlib import Path
 from hsm._version import __version__
 from hsm.core import events as ev
 from hsm.core.audit import SegmentState, audit
+from hsm.core.epochs import Claim, claim_epoch, holder
 from hsm.core.errors import EngineRunning, LedgerCorrupt, LedgerNewer, MachineError, SweepError
-from hsm.core.ledger import Claim, claim_epoch, holder
 from hsm.core.segments import Mark, new_header, segment_path
 from hsm.core.spec import SweepSpec
 from hsm.core.summary import tracker_of

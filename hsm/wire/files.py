@@ -189,7 +189,7 @@ class Files:
     def kind(self, path: str) -> Optional[Kind]:
         """Return what a path stands for, None where there is nothing; a link is not followed."""
         try:
-            return _kind(os.lstat(path).st_mode)
+            return _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode), Kind.OTHER)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -305,12 +305,7 @@ class Files:
             self.sync_directory(os.path.dirname(path))
 
 
-def _kind(mode: int) -> Kind:
-    if stat.S_ISREG(mode):
-        return Kind.FILE
-    if stat.S_ISDIR(mode):
-        return Kind.DIRECTORY
-    return Kind.LINK if stat.S_ISLNK(mode) else Kind.OTHER
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.LINK}
 
 
 def _name(entry: "os.DirEntry[str]") -> Name:

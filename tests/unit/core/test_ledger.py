@@ -11,6 +11,7 @@ import pytest
 
 from hsm.core import events as ev
 from hsm.core import ledger as ledgers
+from hsm.core.epochs import holder, last_claim
 from hsm.core.errors import (
     EngineRunning,
     Fenced,
@@ -20,7 +21,7 @@ from hsm.core.errors import (
     LedgerNewer,
     SweepError,
 )
-from hsm.core.ledger import Ledger, LedgerReader, create_tree, holder, last_claim
+from hsm.core.ledger import Ledger, LedgerReader, create_tree
 from hsm.core.segments import Mark, segments
 from hsm.core.states import SweepStatus
 from hsm.core.tree import SweepTree
