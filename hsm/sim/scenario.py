@@ -7,11 +7,13 @@ that is how a failure is made small.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 from random import Random
 
-from hsm.core.model import Hunter
+from hsm.core.model import History, Hunter, HuntOver, Proposal
 from hsm.core.spec import (
     Axis,
     FloatRange,
@@ -74,6 +76,21 @@ class Trouble(StrEnum):
     TOO_BIG = "task over its memory"
     IGNORES_TERM = "task ignores TERM"
     DAEMON = "task leaves a daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteHunter:
+    """A hunter whose proposals depend on every detail of what it is told, the order included."""
+
+    generations: int
+
+    def ask(self, history: History, rng: Random) -> Sequence[Proposal]:
+        """Return one generation."""
+        if history.generation > self.generations:
+            raise HuntOver("all generations are done")
+        told = sha256(repr(history).encode()).hexdigest()
+        mine = Random(f"{told} {rng.random()}")
+        return [Proposal(params={"x": mine.random(), "y": mine.random()}) for _ in range(POPULATION)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +157,15 @@ class Scenario:
 
     def make_hunter(self) -> Hunter:
         """Return a new hunter, as every new engine makes one."""
-        kinds = {"grid": GridHunter, "random": RandomHunter, "evolution": EvolutionHunter}
-        return kinds[self.hunter].from_spec(self.spec())  # type: ignore[attr-defined,no-any-return]
+        match self.hunter:
+            case "grid":
+                return GridHunter.from_spec(self.spec())
+            case "random":
+                return RandomHunter.from_spec(self.spec())
+            case "evolution":
+                return EvolutionHunter.from_spec(self.spec())
+            case _:
+                return MinuteHunter(max(1, self.tasks // POPULATION))
 
     def _has(self, trouble: Trouble) -> bool:
         return any(kind is trouble for kind, _ in self.troubles)
@@ -166,10 +190,13 @@ class Scenario:
         )
 
 
-def draw(seed: int, *, tasks: int = 50, faults: int = FAULTS) -> Scenario:
-    """Return the scenario of a seed."""
+def draw(
+    seed: int, *, tasks: int = 50, faults: int = FAULTS, only: tuple[FaultKind, ...] = (), hunter: str = ""
+) -> Scenario:
+    """Return the scenario of a seed; with `only` no other kinds of fault, and of these all."""
     rng = Random(f"hsm.sim.v1 {seed}")
     kinds = [kind for kind in FaultKind if rng.random() < (0.04 if kind in RARE else 0.4)]
+    kinds = list(only) or kinds
     weights = [rng.random() for _ in kinds]
     slots = rng.choice((1, 2, 4, 4, 8))
     duration_s = rng.choice((0.02, 0.3, 1.0, 3.0))
@@ -179,7 +206,7 @@ def draw(seed: int, *, tasks: int = 50, faults: int = FAULTS) -> Scenario:
     return Scenario(
         seed=seed,
         tasks=tasks,
-        hunter=rng.choice(("grid", "grid", "random", "evolution")),
+        hunter=hunter or rng.choice(("grid", "grid", "random", "evolution", "minute")),
         slots=slots,
         order=rng.choice((Order.RANDOM, Order.RANDOM, Order.FIFO, Order.NEWEST)),
         latency_s=rng.choice((0.0005, 0.003, 0.02)),

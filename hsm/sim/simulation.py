@@ -6,6 +6,7 @@ import asyncio
 import gc
 import io
 from collections import Counter
+from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 
@@ -36,8 +37,14 @@ class Outcome:
     lines: tuple[str, ...] = ()
 
 
-def simulate(scenario: Scenario, *, hashes: bool = False, keep: bool = False) -> Outcome:
-    """Run one scenario from its beginning to its end."""
+def simulate(
+    scenario: Scenario,
+    *,
+    hashes: bool = False,
+    keep: bool = False,
+    at_end: Callable[[Stage], None] | None = None,
+) -> Outcome:
+    """Run one scenario from its beginning to its end; `at_end` may look at what is there then."""
     attempt._OF_EPOCH.clear()  # noqa: SLF001 - what a real agent's process begins with
     trace = Trace(hashes=hashes, keep=keep)
     was_enabled = gc.isenabled()
@@ -46,8 +53,10 @@ def simulate(scenario: Scenario, *, hashes: bool = False, keep: bool = False) ->
     try:
         with redirect_stderr(io.StringIO()):
             _run(stage)
-            stage.bury()
+            if at_end is not None:
+                at_end(stage)
     finally:
+        stage.bury()
         asyncio.set_event_loop(None)
         stage.loop.close()
         if was_enabled:
@@ -70,6 +79,8 @@ def _run(stage: Stage) -> None:
         stage.witness.judge()
     except (Deadlock, Livelock) as error:
         stage.witness.accuse([f"I10: {type(error).__name__}: {error}"])
+    except Exception as error:  # noqa: BLE001 - whatever it is, no user should meet it
+        stage.witness.defect(error)
 
 
 async def _play(stage: Stage) -> None:
