@@ -77,10 +77,10 @@ def ranks_never_fall(task: Task, ranks: dict[int, tuple[int, int]]) -> list[str]
     return [f"I5: {task.task_id} fell from attempt and rank {before} to {rank}"]
 
 
-def nothing_leaks(files: Sequence[str], tasks: int) -> list[str]:
+def nothing_leaks(files: Sequence[str], coroutines: Sequence[str]) -> list[str]:
     """I14: an engine that lets go leaves no file open and no coroutine behind."""
     leaks = [f"I14: left open: {path}" for path in sorted(set(files))]
-    return leaks + ([f"I14: {tasks} coroutines left behind"] if tasks else [])
+    return leaks + [f"I14: left behind: {name}" for name in coroutines]
 
 
 def live_state_is_the_ledgers(live: SweepTracker, facts: Facts) -> list[str]:

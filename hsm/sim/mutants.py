@@ -123,13 +123,10 @@ def _in_completion_order(history: Any) -> Any:
     return wrong
 
 
-def _any_token(by_token: Any) -> Any:
-    def wrong(tracker: Any, token: str) -> Any:
-        found = by_token(tracker, token)
-        if found is not None:
-            return found
-        live = next(iter(tracker.live()), None)
-        return None if live is None else (live, live.attempt.number)
+def _run_again(hear: Any) -> Any:
+    def wrong(backlog: Any, epoch: int, message: Any) -> None:
+        backlog._known.discard(getattr(message, "token", ""))  # noqa: SLF001
+        hear(backlog, epoch, message)
 
     return wrong
 
@@ -263,8 +260,8 @@ MUTANTS: Mapping[str, Mutant] = {
         faults=(F.POWER_CUT,),
     ),
     "no token check": Mutant(
-        patches={"hsm.core.sweep_state:SweepState.by_token": _any_token},
-        caught_by=("I4",),
+        patches={"hsm.compute.agent.backlog:Backlog.hear": _run_again},
+        caught_by=("I7",),
         faults=(F.KILL_MANAGER, F.KILL_AGENT),
     ),
     "count transport faults as attempts": Mutant(

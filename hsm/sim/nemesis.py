@@ -30,6 +30,7 @@ class DiskFaults(Hazards):
         self.hang_s = 0.0
         self.slow_s = 0.0
         self.stop_s = 0.0
+        self.to_stop: SimProcess | None = None
 
     def heal(self) -> None:
         """Let nothing be wrong any more."""
@@ -37,7 +38,7 @@ class DiskFaults(Hazards):
         self.hang_s, self.slow_s, self.stop_s = 0.0, 0.0, 0.0
 
     def before(self, process: SimProcess, kind: str, path: str) -> None:
-        if self.stop_s and process.name == MANAGER:
+        if self.stop_s and process is self.to_stop:
             seconds, self.stop_s = self.stop_s, 0.0
             self._stage.trace.count(FaultKind.STOP_IN_ACT, f"{kind} {seconds:.3f}")
             self._stage.loop.stop_inside(process, seconds)
@@ -155,19 +156,24 @@ class Nemesis:
         return self._count(FaultKind.STOP_MANAGER)
 
     def _stop_in_act(self, rng: Random) -> bool:
-        self._stage.disk_faults.stop_s = rng.uniform(0.5, 20.0)  # counted when it fires
+        manager = self._manager()
+        if manager is None or manager.stopped:
+            return False
+        faults = self._stage.disk_faults
+        faults.to_stop, faults.stop_s = manager, rng.uniform(0.5, 20.0)  # counted when it fires
         return True
 
     def _reuse_pid(self, rng: Random) -> bool:
         """Kill an agent and one of its programs, or a manager; a foreign process gets its number."""
-        agent, machine, manager = self._stage.living(AGENT), self._stage.home, self._manager()
+        machine, manager = self._stage.home, self._manager()
         programs = [program for program in machine.programs() if program.execution is not None]
         if manager is not None and machine.owns(manager) and rng.random() < 0.4:
             self._stage.kill(manager)
             machine.add_program("foreign", pid=manager.pid)
-        elif agent is not None and programs:
+        elif programs:
             victim = rng.choice(programs)
-            self._stage.kill(agent)
+            if victim.parent is not None and victim.parent.alive:
+                self._stage.kill(victim.parent)  # a zombie would keep the number
             machine.end(victim, 9)
             machine.add_program("foreign", pid=victim.pid)
         else:
@@ -213,12 +219,11 @@ class Nemesis:
         return self._count(FaultKind.SECOND_ENGINE)
 
     def _take_over(self, rng: Random) -> bool:
-        """Take the sweep over from another machine, in half of the cases while its engine stands still."""
-        manager = self._manager()
-        if manager is not None and not manager.stopped and rng.random() < 0.5:
-            manager.stopped = True
-            self._stage.loop.call_later(rng.uniform(0.5, 10.0), self._stage.resume, manager)
-        self._stage.start_engine(self._stage.away, takeover=True)
+        """Take the sweep over from another machine, while its engine runs, stands still, or does in an act."""
+        way = rng.choice((self._stop_manager, self._stop_in_act, lambda _rng: False))
+        way(rng)
+        stage = self._stage
+        stage.loop.call_later(rng.uniform(0.0, 0.6), lambda: stage.start_engine(stage.away, takeover=True))
         return self._count(FaultKind.TAKEOVER)
 
     def _jump_clock(self, rng: Random) -> bool:

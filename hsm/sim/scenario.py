@@ -126,6 +126,11 @@ class Scenario:
         return replace(self, tasks=tasks)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether another machine takes part, which has a source of its own."""
+        return any(fault.kind is FaultKind.TAKEOVER for fault in self.faults)
+
+    @property
     def horizon_s(self) -> float:
         """When the last fault is over, and healing begins."""
         return max((fault.at for fault in self.faults), default=0.0) + 1.0

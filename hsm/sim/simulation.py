@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 
 from hsm.compute.agent import attempt
 from hsm.core.errors import EngineRunning
 from hsm.sim.loop import Deadlock, Livelock
 from hsm.sim.nemesis import MANAGER, Nemesis
+from hsm.sim.process import Killed
 from hsm.sim.scenario import Scenario
 from hsm.sim.stage import Run, Stage
 from hsm.sim.trace import Trace
@@ -51,12 +53,14 @@ def simulate(
     gc.disable()  # when garbage is collected must not matter
     stage = Stage(scenario, trace)
     try:
-        with redirect_stderr(io.StringIO()):
+        with redirect_stderr(io.StringIO()), _silent_graves():
             _run(stage)
             if at_end is not None:
                 at_end(stage)
     finally:
-        stage.bury()
+        with _silent_graves():
+            stage.bury()
+            gc.collect()
         asyncio.set_event_loop(None)
         stage.loop.close()
         if was_enabled:
@@ -71,6 +75,22 @@ def simulate(
         engines=len(stage.runs),
         lines=tuple(trace.lines),
     )
+
+
+@contextmanager
+def _silent_graves() -> Iterator[None]:
+    """Say nothing of what the coroutines of dead processes still tried when they were let go."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Killed) and "GeneratorExit" not in str(unraisable.exc_value):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _run(stage: Stage) -> None:

@@ -116,12 +116,15 @@ class Stage:
 
     def job(self, world: SimWorld, *, takeover: bool = False) -> SweepJob:
         """Return what an engine is given, everything made anew."""
-        source = LocalSource(world, SourceSpec(kind="local", slots=self.scenario.slots), PROJECT)
+        slots = self.scenario.slots
+        specs = [SourceSpec(kind="local", slots=slots)]
+        if self.scenario.is_shared:
+            specs.append(SourceSpec(kind="local", target="away", slots=slots))
         return SweepJob(
             tree=self.tree,
             spec=self.spec,
             hunter=self.scenario.make_hunter(),
-            sources=(source,),
+            sources=tuple(LocalSource(world, spec, PROJECT) for spec in specs),
             project=PROJECT,
             wishes=Wishes(takeover=takeover),
         )

@@ -87,8 +87,11 @@ class Witness:
     def engine_left(self, run: Run) -> None:
         """Look at an engine that let go in good order."""
         files = run.process_files.open_files
-        tasks = [task for task in run.process.tasks if not task.done() and task is not asyncio.current_task()]
-        self.accuse(invariants.nothing_leaks(files, len(tasks)))
+        here = asyncio.current_task()
+        left = [task.get_coro() for task in run.process.tasks if not task.done() and task is not here]
+        # A request that came in the very last moment stays without an answer until the process ends.
+        names = [getattr(coroutine, "__qualname__", "") for coroutine in left]
+        self.accuse(invariants.nothing_leaks(files, [name for name in names if ".answer" not in name]))
         if run.result is not None:
             facts = self.facts(until=run.result.tracker.epoch)
             if facts is not None:
