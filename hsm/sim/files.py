@@ -84,7 +84,7 @@ class SimFiles(Files):
         process.check()
         process.acts += 1
         self._trace.note(kind, path)
-        if process.kill_in is not None:
+        if process.kill_in is not None and process.kill_kind in ("", kind):
             process.kill_in -= 1
             if process.kill_in <= 0:
                 self._trace.count(f"kill {process.name} in an act", kind)

@@ -16,6 +16,9 @@ from hsm.sim.scenario import Fault, FaultKind
 if TYPE_CHECKING:
     from hsm.sim.stage import Stage
 
+FRAGILE = ("write", "fsync", "rename")
+"""Acts at which a kill or a stop does most harm, so they are chosen more often than by their number."""
+
 SYNCS = frozenset({"fsync", "fsync_directory", "syncfs"})
 MANAGER, AGENT = "manager", "agent"
 
@@ -30,6 +33,7 @@ class DiskFaults(Hazards):
         self.hang_s = 0.0
         self.slow_s = 0.0
         self.stop_s = 0.0
+        self.stop_kind = ""
         self.to_stop: SimProcess | None = None
 
     def heal(self) -> None:
@@ -38,7 +42,7 @@ class DiskFaults(Hazards):
         self.hang_s, self.slow_s, self.stop_s = 0.0, 0.0, 0.0
 
     def before(self, process: SimProcess, kind: str, path: str) -> None:
-        if self.stop_s and process is self.to_stop:
+        if self.stop_s and process is self.to_stop and self.stop_kind in ("", kind):
             seconds, self.stop_s = self.stop_s, 0.0
             self._stage.trace.count(FaultKind.STOP_IN_ACT, f"{kind} {seconds:.3f}")
             self._stage.loop.stop_inside(process, seconds)
@@ -121,7 +125,8 @@ class Nemesis:
         process = self._stage.living(name)
         if process is None:
             return False
-        process.kill_in = rng.randint(1, 60)  # counted when it fires
+        process.kill_kind = rng.choice(("", "", *FRAGILE))
+        process.kill_in = rng.randint(1, 12 if process.kill_kind else 60)  # counted when it fires
         return True
 
     def _kill_agent(self, rng: Random) -> bool:
@@ -160,7 +165,8 @@ class Nemesis:
         if manager is None or manager.stopped:
             return False
         faults = self._stage.disk_faults
-        faults.to_stop, faults.stop_s = manager, rng.uniform(0.5, 20.0)  # counted when it fires
+        faults.to_stop, faults.stop_kind = manager, rng.choice(("", *FRAGILE))
+        faults.stop_s = rng.uniform(0.5, 20.0)  # counted when it fires
         return True
 
     def _reuse_pid(self, rng: Random) -> bool:
@@ -219,11 +225,14 @@ class Nemesis:
         return self._count(FaultKind.SECOND_ENGINE)
 
     def _take_over(self, rng: Random) -> bool:
-        """Take the sweep over from another machine, while its engine runs, stands still, or does in an act."""
+        """Take the sweep over from the other machine, while its engine runs, stands still, or does in an act."""
+        stage, manager = self._stage, self._manager()
+        if manager is None:
+            return False
+        machine = stage.away if stage.home.owns(manager) else stage.home
         way = rng.choice((self._stop_manager, self._stop_in_act, lambda _rng: False))
         way(rng)
-        stage = self._stage
-        stage.loop.call_later(rng.uniform(0.0, 0.6), lambda: stage.start_engine(stage.away, takeover=True))
+        stage.loop.call_later(rng.uniform(0.0, 0.6), lambda: stage.start_engine(machine, takeover=True))
         return self._count(FaultKind.TAKEOVER)
 
     def _jump_clock(self, rng: Random) -> bool:

@@ -19,7 +19,7 @@ class SimProcess:
     """One process: manager, agent or program. Its handles run on the loop only while it lives.
 
     `stash` holds what came due while it was stopped; `ends` is called once, when it is gone. `kill_in` is the
-    number of acts on the disk that it still gets, None for any number.
+    number of acts on the disk that it still gets, None for any number; only those of `kill_kind` count, if one is given.
     """
 
     name: str
@@ -29,6 +29,7 @@ class SimProcess:
     stopped: bool = False
     acts: int = 0
     kill_in: int | None = None
+    kill_kind: str = ""
     stash: list[asyncio.Handle] = field(default_factory=list)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     ends: list[Callable[[], None]] = field(default_factory=list)
