@@ -20,7 +20,7 @@ from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.epochs import holder
 from hsm.core.errors import ConfigError, Problem, SweepError
 from hsm.core.job import SweepJob, Wishes
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.monitor import Progress, progress
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus

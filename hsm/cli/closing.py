@@ -141,5 +141,6 @@ def standing_of(look: Look) -> dict[str, Any]:
         ],
         "sources": now.lanes,
         "stopped": now.stopped,
+        "hindrance": now.hindrance,
         "ended_because": now.ended_because,
     }

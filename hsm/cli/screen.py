@@ -219,6 +219,9 @@ def failures(now: Progress, glyphs: Glyphs, shown: int = SHOWN_FAILURES) -> Iter
         yield labelled("", (f"{kinds}, {count}: `hsm monitor errors`", Tone.DIM))
     if now.stopped:
         yield labelled("stopped", (now.stopped, Tone.BAD))
+    if now.hindrance:
+        waits = "no attempt is begun until it can be recorded; what runs goes on"
+        yield labelled("waiting", (f"{now.hindrance}: {waits}", Tone.BAD))
 
 
 def failure(group: Failures, glyphs: Glyphs) -> list[Span | str]:

@@ -21,7 +21,7 @@ from hsm.core import events as ev
 from hsm.core import summary
 from hsm.core.epochs import holder
 from hsm.core.errors import HsmError, MachineError, SelectorInvalid, SweepError
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.selectors import compact, parse_selector, ranking, select
 from hsm.core.states import FINAL, TaskStatus
 from hsm.core.story import line_of

@@ -12,7 +12,7 @@ from hsm.config import Project, find_project, load_frozen
 from hsm.core import summary
 from hsm.core.epochs import Claim, holder
 from hsm.core.errors import EngineRunning
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.monitor import Progress, progress
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus

@@ -6,14 +6,16 @@ Here: files on a disk that both see, with the agent's socket as the bell, or wit
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import NamedTuple
 
 from hsm.core.errors import SourceError
+from hsm.core.room import RETRY_S
 from hsm.core.sockets import Connection
 from hsm.core.world import World
-from hsm.wire.log import LogReader, LogWriter, Position, Record, encode_record
+from hsm.wire.log import NO_ROOM, LogReader, LogWriter, Position, Record, encode_record
 from hsm.wire.messages import Message, to_record
 
 BELL = b"!"
@@ -59,6 +61,7 @@ class FileCarrier(Carrier):
         self._home = home
         self._poll_s = poll_s
         self._inbox = self._begin(epoch)
+        self._sending = asyncio.Lock()
         self._bell: Connection | None = None
 
     def _begin(self, epoch: int) -> LogWriter:
@@ -75,13 +78,26 @@ class FileCarrier(Carrier):
 
     async def send(self, messages: list[Message]) -> None:
         """Append messages to this epoch's inbox, in order, and ring the bell."""
-        try:
-            self._inbox.write([encode_record(to_record(message)) for message in messages])
-        except OSError as error:
-            reason = f"its inbox cannot be written: {error.strerror}"
-            hint = f"make room for {self._home}, then go on with `hsm sweep complete`"
-            raise SourceError(self._home.name, reason, hint=hint, transient=True) from error
+        payloads = [encode_record(to_record(message)) for message in messages]
+        async with self._sending:
+            try:
+                while not self._written(payloads):
+                    await self._world.sleep(RETRY_S)
+            except OSError as error:
+                reason = f"its inbox cannot be written: {error.strerror}"
+                hint = f"look at the disk of {self._home}, then go on with `hsm sweep complete`"
+                raise SourceError(self._home.name, reason, hint=hint, transient=True) from error
         await self.ring()
+
+    def _written(self, payloads: list[bytes]) -> bool:
+        """Append a group; False where there is no room for it."""
+        try:
+            self._inbox.write(payloads)
+        except OSError as error:
+            if error.errno not in NO_ROOM or self._inbox.is_broken:
+                raise
+            return False
+        return True
 
     async def ring(self) -> None:
         """Tell the agent to look."""

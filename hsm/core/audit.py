@@ -7,18 +7,18 @@ where the one before it ended, so one that is damaged does not hide the state of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.ledger import check_format
-from hsm.core.segments import header_of, segments
+from hsm.core.segments import first_group, name_of, opened, segments
+from hsm.core.storage import check_format
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
 from hsm.wire.files import Files
-from hsm.wire.log import LogReader, Position, Record
+from hsm.wire.log import LogReader, Position, Record, decode_record
 
 
 class SegmentState(StrEnum):
@@ -107,7 +107,7 @@ def raw_records(files: Files, tree: SweepTree) -> Iterator[tuple[str, Record]]:
         if known.header is not None:
             for group in walk.groups(known.path, known.header, limit):
                 for record in group:
-                    yield known.path.name, record
+                    yield name_of(known.path), record
             fault = walk.judge(known.path, limit).reason or next(iter(walk.faults), "")
         else:
             fault = known.fault
@@ -117,10 +117,14 @@ def raw_records(files: Files, tree: SweepTree) -> Iterator[tuple[str, Record]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segment:
-    """A segment before its groups are read: `header` None where it has none, `fault` where it is damaged."""
+    """A segment before its groups are read: `header` None where it has none, `fault` where it is damaged.
+
+    `again` are the records of the segment before that it says again.
+    """
 
     path: Path
     header: Record | None
+    again: Sequence[bytes] = ()
     fault: str = ""
 
 
@@ -142,7 +146,9 @@ class _Walk:
 
     def _head(self, path: Path) -> _Segment:
         try:
-            return _Segment(path=path, header=header_of(self._files, path))
+            group = first_group(self._files, path)
+            header = decode_record(group[0]) if group else None
+            return _Segment(path=path, header=header, again=group[1:])
         except LedgerCorrupt as error:
             return _Segment(path=path, header=None, fault=error.message)
 
@@ -171,9 +177,11 @@ class _Walk:
         """Yield each segment that counts, with the byte up to which it does where that is known."""
         live = self._known[self._first :]
         for index, known in enumerate(live):
-            following = next((later.header for later in live[index + 1 :] if later.header), None)
-            is_prev = following is not None and following["prev"]["segment"] == known.path.name
-            yield known, following["prev"]["length"] if following and is_prev else None
+            following = next((later for later in live[index + 1 :] if later.header), None)
+            prev = following.header["prev"] if following and following.header else {"segment": ""}
+            is_prev = prev["segment"] == name_of(known.path)
+            self._again = following.again if following and is_prev else ()
+            yield known, int(prev["length"]) if is_prev else None
 
     def groups(self, path: Path, header: Record, limit: int | None) -> Iterator[list[Record]]:
         """Yield the groups of a segment that count, after checking that it follows the one before it."""
@@ -183,25 +191,33 @@ class _Walk:
             self.faults.append(f"{path}: it follows {prev['segment']}, which cannot be read")
         elif start != self.here._replace(offset=0):
             self.faults.append(f"{path}: it goes on from another end of {prev['segment']} than is there")
-        self._name, self._records = path.name, 0
-        self._reader = LogReader(self._files, str(path), start)
+        self._name, self._records = name_of(path), 0
+        self._source = opened(self._files, path)
+        self._reader = LogReader(self._source, str(path), start)
         for group in self._reader.groups(limit):
             self._records += len(group)
             self.plans += [record["plan"] for record in group if record.get("t") == "generation_planned"]
             yield group
         self.here = self._reader.position
 
+    def _is_said_again(self, path: Path) -> bool:
+        """Tell whether all that stands behind where a segment counts begins the next one."""
+        offset, seq, chain = self._reader.position
+        reader = frames.GroupReader(offset=offset, seq=seq, chain=chain)
+        groups = reader.feed(self._source.read(str(path), offset))
+        return [group.payloads for group in groups] == [list(self._again)] and not reader.pending
+
     def judge(self, path: Path, limit: int | None) -> SegmentAudit:
         """Return what has been found of the segment whose groups have just been read."""
-        end, size, damage = self._reader.position.offset, self._files.length(str(path)), self._reader.damage
+        end, size, damage = self._reader.position.offset, self._source.length(str(path)), self._reader.damage
         state, reason = SegmentState.WHOLE, ""
         told = f"{path}: damaged at byte {damage.offset}: {damage.reason}" if damage else f"{path}: cut short"
         if limit is not None and end != limit:
             state, reason = SegmentState.DAMAGED, f"{told}; it must reach byte {limit}"
         elif limit is not None and size > limit:
-            state = SegmentState.OVERRUN
+            state = SegmentState.WHOLE if self._is_said_again(path) else SegmentState.OVERRUN
         elif limit is None and size > end:
-            is_damaged = frames.holds_commit(self._files.read(str(path), end))
+            is_damaged = frames.holds_commit(self._source.read(str(path), end))
             state, reason = (SegmentState.DAMAGED, told) if is_damaged else (SegmentState.TORN, "")
         return SegmentAudit(
             path=path,

@@ -1,8 +1,8 @@
 """Drive: one engine at one sweep, from taking it over to letting it go.
 
     inputs ──> Reactions ──events──> tracker ──> planner, assigner ──> more events
-                  │ commit: durable, one group
-                  └──> lanes (submit, cancel) · homing (fetch, judge, write) · scribe (logs, summary)
+                  │ recorder: durable, one group
+                  └──> lanes (submit, cancel) · homing (fetch, judge, write) · scribe · keeper
 
 The loop takes everything that has come in, folds it, decides, commits it all as one group, and only then
 acts. What comes in meanwhile is the next group: that is the group commit. There are two coroutines per
@@ -21,6 +21,7 @@ from hsm.core.assigner import Assigner
 from hsm.core.errors import SourceError
 from hsm.core.homing import Homing
 from hsm.core.job import SweepJob
+from hsm.core.keeper import Keeper
 from hsm.core.lane import Cancel, Lane, Recall, Submit
 from hsm.core.ledger import Ledger
 from hsm.core.machine import Command
@@ -29,14 +30,13 @@ from hsm.core.model import Task
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
+from hsm.core.recorder import Listener, Recorder
 from hsm.core.scribe import Scribe
 from hsm.core.states import AttemptState, SweepStatus, TaskStatus
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.turn import Turn
 from hsm.core.window import Window
 from hsm.core.world import World
-
-Listener = Callable[[Sequence[ev.Event], SweepTracker], None]
 
 
 class Drive:
@@ -54,6 +54,8 @@ class Drive:
         self._lanes: dict[str, Lane] = {}
         self._projector = Projector(world.files, job.tree)
         self._scribe = Scribe(world, job.tree)
+        self._keeper = Keeper(world, job.tree, self.mailbox.put)
+        self._recorder = Recorder(world, job.tree, ledger, tracker, listen, self.mailbox)
         self._recalled = False
         self._window = Window(world)
 
@@ -78,12 +80,16 @@ class Drive:
         self._assigner = Assigner(self._world, job, self._lanes)
         async with asyncio.TaskGroup() as group:
             projecting = group.create_task(self._homing.project())
-            running = [group.create_task(self._homing.collect()), group.create_task(self._planner.work(post))]
+            running = [
+                group.create_task(work)
+                for work in (self._homing.collect(), self._planner.work(post), self._keeper.work())
+            ]
             try:
                 if self.tracker.created is None:
                     self._planner.ask_if_due(self.tracker)
                 self._lanes.update({lane.name: lane for lane in await open_lanes()})
                 await self._begin(openings)
+                await self._recorder.begin()
                 for lane in self._lanes.values():
                     cursor = self.tracker.cursors.get(lane.name, "")
                     running += [group.create_task(lane.observe(cursor)), group.create_task(lane.work())]
@@ -148,6 +154,8 @@ class Drive:
 
     async def _loop(self) -> None:
         while True:
+            if not (self._is_winding_down or self.tracker.cancelled):
+                await self._recorder.until_room()
             began = self._world.monotonic()
             turn = Turn(self.tracker)
             for item in sorted(self.mailbox.drain(), key=_is_reply):
@@ -176,7 +184,7 @@ class Drive:
             self._recall()
             return
         self._stop_if_hopeless(turn)
-        if not self.tracker.stopped:
+        if not self.tracker.stopped and not self._recorder.is_short:
             self._planner.ask_if_due(self.tracker)
             self._assigner.assign(turn)
 
@@ -197,13 +205,14 @@ class Drive:
     async def _commit(self, turn: Turn) -> None:
         """Make the turn's events durable, then act on them and tell whoever asked or listens."""
         if turn.events:
-            await self._ledger.commit(turn.events, artifacts=turn.needs_artifacts)
+            await self._recorder.record(turn, patient=not self._reactions.detaching)
         self._act(turn)
         for done in turn.acks:
             if not done.done():  # who asked may have left
                 done.set_result(None)
-        self._listen(turn.events, self.tracker)
-        await self._scribe.note(turn.events, self.tracker, self._ledger.mark)
+        self._listen(turn.news, self.tracker)
+        self._keeper.note(turn.events, self.tracker, self._ledger.mark)
+        await self._scribe.note(turn.events, self.tracker)
 
     def _is_done(self) -> bool:
         if self._world.monotonic() >= self._reactions.leave_at:
@@ -222,7 +231,7 @@ class Drive:
         limit = self._job.wishes.max_tasks
         if limit is None or self._planner.is_asking or not self.tracker.generations:
             return False
-        return all(task.status.is_final for task in self.tracker.tasks[:limit])
+        return self.tracker.tasks.are_final(limit)
 
     # Acting on what is durable
 
@@ -275,11 +284,13 @@ class Drive:
         epoch = self._ledger.claim.epoch
         turn = Turn(self.tracker)
         turn.take(ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=self._world.now()))
-        await self._ledger.commit(turn.events)
-        self._listen(turn.events, self.tracker)
+        await self._recorder.record(turn, patient=False)
+        self._recorder.release()
+        self._listen(turn.news, self.tracker)
         if not self.tracker.live():
             await self._release()
-        await self._scribe.close(turn.events, self.tracker, self._ledger.mark, self._projector)
+        await self._scribe.close(turn.events, self.tracker, self._projector)
+        await self._keeper.close(self.tracker, self._ledger.mark)
         return status
 
     async def _release(self) -> None:

@@ -11,21 +11,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsm._version import __version__
-from hsm.core import control, summary
+from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
-from hsm.core.drive import Drive, Listener
+from hsm.core.drive import Drive
 from hsm.core.epochs import holder
 from hsm.core.errors import HsmError, SourceError, SweepError
 from hsm.core.inputs import DetachAsked
 from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.lane import Lane
-from hsm.core.ledger import STORAGE, Ledger, create_tree, storage_error
+from hsm.core.ledger import Ledger
 from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
+from hsm.core.recorder import Listener
 from hsm.core.source import ComputeSource, SweepContext
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus
+from hsm.core.storage import STORAGE, create_tree, storage_error
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree, new_sweep_id
 from hsm.core.world import World
@@ -135,7 +137,7 @@ class SweepEngine:
         def rebuild() -> SweepTracker:
             tracker, reader = summary.replay(self._world.files, tree, spec)
             Projector(self._world.files, tree).rebuild(tracker)
-            summary.save(self._world.files, tree, summary.freeze(tracker, reader.mark))
+            snapshots.save(self._world.files, tree, snapshots.freeze(tracker, reader.mark))
             return tracker
 
         return await self._world.blocking(rebuild)

@@ -6,7 +6,7 @@ HsmError
   SweepError        no such sweep, or not in a fit state        exit 2
   SourceError       a compute source cannot be had or used      exit 3
   LedgerError       the ledger cannot be read or written        exit 3
-    LedgerCorrupt, LedgerNewer, LedgerFull, EngineRunning, Fenced
+    LedgerCorrupt, LedgerNewer, LedgerPruned, LedgerFull, EngineRunning, Fenced
   MachineError      a transition that the table forbids: a bug  exit 3
 """
 
@@ -115,6 +115,12 @@ class LedgerNewer(LedgerError):
     """The ledger was written by a newer version of HSM."""
 
     code = "ledger.newer"
+
+
+class LedgerPruned(LedgerError):
+    """What is asked for was in segments that somebody has pruned."""
+
+    code = "ledger.pruned"
 
 
 class LedgerFull(LedgerError):

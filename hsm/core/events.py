@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeAlias, get_args
 
 from hsm.core.model import Exit, Metrics
-from hsm.core.states import Cause, SweepStatus
+from hsm.core.states import Cause, Hindrance, SweepStatus
 from hsm.wire.log import Record
 
 
@@ -79,6 +79,34 @@ class CursorMoved:
     kind: ClassVar[str] = "cursor_moved"
     source: str
     cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotTaken:
+    """The state of the sweep after record `seq` is durable as `snapshot`."""
+
+    kind: ClassVar[str] = "snapshot_taken"
+    snapshot: str
+    seq: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingHindered:
+    """The ledger cannot be written for now: no new attempt is begun, and what runs goes on."""
+
+    kind: ClassVar[str] = "recording_hindered"
+    hindrance: Hindrance
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingResumed:
+    """The ledger can be written again."""
+
+    kind: ClassVar[str] = "recording_resumed"
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +344,9 @@ SweepEvent: TypeAlias = (
     | SourceOpened
     | SourceFailed
     | CursorMoved
+    | SnapshotTaken
+    | RecordingHindered
+    | RecordingResumed
     | GenerationPlanned
     | HuntEnded
     | CancelRequested
@@ -379,4 +410,6 @@ def _typed(name: str, value: Any) -> Any:
         return None if value is None else Cause(value)
     if name == "status":
         return SweepStatus(value)
+    if name == "hindrance":
+        return Hindrance(value)
     return tuple(value) if isinstance(value, list) else value

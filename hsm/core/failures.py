@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hsm.core import events as ev
-from hsm.core.history import HEAD_BYTES, SievingReader
+from hsm.core.history import HEAD_BYTES, reader_of_all
 from hsm.core.monitor import REMEDIES
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
@@ -83,7 +83,7 @@ def read_failures(files: Files, tree: SweepTree) -> list[FailureFile]:
     """
     sieve = _Sieve()
     groups: dict[tuple[str, str], FailureFile] = {}
-    for event in SievingReader(files, tree, sieve.is_wanted).events():
+    for event in reader_of_all(files, tree, sieve.is_wanted).events():
         if isinstance(event, (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)):
             _note(groups, event, sieve.intent(event.task, event.attempt))
     return _sorted(groups.values())

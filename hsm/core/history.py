@@ -10,14 +10,15 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from hsm.core import events as ev
+from hsm.core.archive import check_unpruned
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import Budget, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_task
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
-from hsm.wire.log import LogReader, Position, Wanted
+from hsm.wire.log import Wanted, everything
 
 HEAD_BYTES = 80
 """Kind and task of an event stand in this beginning of its payload."""
@@ -25,15 +26,15 @@ _TASK = re.compile(rb'"task":(\d+)')
 _MOVED = b'{"t":"cursor_moved"'
 
 
-class SievingReader(LedgerReader):
-    """Reads a ledger from its beginning, and decodes only what is wanted."""
+def reader_of_all(files: Files, tree: SweepTree, wanted: Wanted = everything) -> LedgerReader:
+    """Return a reader of everything that ever happened, which decodes only what is wanted.
 
-    def __init__(self, files: Files, tree: SweepTree, wanted: Wanted) -> None:
-        self._wanted = wanted
-        super().__init__(files, tree)
-
-    def _open(self, name: str, position: Position) -> LogReader:
-        return LogReader(self._files, str(self._tree.ledger / name), position, self._wanted)
+    Raises:
+        LedgerPruned: the beginning of the ledger is gone.
+    """
+    reader = LedgerReader(files, tree, wanted=wanted)
+    check_unpruned(files, tree)
+    return reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def events_about(files: Files, tree: SweepTree, indices: Collection[int]) -> Ite
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    yield from SievingReader(files, tree, about(indices)).events()
+    yield from reader_of_all(files, tree, about(indices)).events()
 
 
 def read_history(files: Files, tree: SweepTree, index: int, budget: Budget) -> TaskHistory | None:

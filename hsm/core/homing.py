@@ -14,6 +14,7 @@ from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import Task
 from hsm.core.projection import Projector
+from hsm.core.room import when_there_is_room
 from hsm.core.tracker import Order
 from hsm.core.world import World
 
@@ -86,7 +87,8 @@ class Homing:
         items: list[Order | Task | None] = []
         while None not in items:
             items = await self._written.take()
-            await self._world.blocking(self._write, [item for item in items if item is not None])
+            todo = [item for item in items if item is not None]
+            await when_there_is_room(self._world, self._write, todo)
 
     def _write(self, items: Sequence[Order | Task]) -> None:
         self._projector.link([item for item in items if isinstance(item, Task)])

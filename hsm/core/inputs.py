@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from hsm.core.errors import HsmError
 from hsm.core.events import AttemptFailed, AttemptSealed
-from hsm.core.model import Task
+from hsm.core.plan import Plan
 from hsm.core.source import AttemptOrder, Observations, SubmitOutcome
 
 
@@ -54,17 +54,23 @@ class LaneFailed:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The hunter has proposed a generation; it is written down as plan `name`.
+    """The hunter has proposed a generation; it is written down as `plan`, None when it is empty.
 
     `over` says why it proposed nothing; `forbidden` proposals met a rule of `forbid`.
     """
 
     generation: int
-    name: str
-    count: int
-    tasks: Sequence[Task]
+    plan: Plan | None = None
     forbidden: int = 0
     over: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWritten:
+    """A snapshot of the state after record `seq` is durable."""
+
+    name: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +89,13 @@ class DetachAsked:
 
 
 Input: TypeAlias = (
-    Seen | HandedOver | HandoverLost | Judged | LaneFailed | Planned | CancelAsked | DetachAsked
+    Seen
+    | HandedOver
+    | HandoverLost
+    | Judged
+    | LaneFailed
+    | Planned
+    | SnapshotWritten
+    | CancelAsked
+    | DetachAsked
 )

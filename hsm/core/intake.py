@@ -1,46 +1,72 @@
-"""The intake: tasks on their way into the tracker, out of plans; and those that wait for an attempt."""
+"""The intake: plans on their way into the tracker; and the tasks that wait for an attempt."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from hsm.core.events import GenerationPlanned, TaskReused
-from hsm.core.model import Task
+from hsm.core.packed import status_of
+from hsm.core.plan import Plan
+from hsm.core.states import TaskStatus
+from hsm.core.table import TaskTable
 
-PlanReader: TypeAlias = Callable[[GenerationPlanned], Iterator[Task]]
+PlanReader: TypeAlias = Callable[[GenerationPlanned], Plan]
 
 
 class Intake:
-    """Reads plans, and finds tasks whose work another task does or has done."""
+    """Reads plans, and finds tasks whose work another task does or has done.
+
+    Who does which work is found out from the table when it is first needed, and can be forgotten.
+    """
 
     def __init__(self, read_plan: PlanReader) -> None:
         self._read_plan = read_plan
-        self._preloaded: dict[str, Sequence[Task]] = {}
-        self._workers: dict[str, int] = {}
+        self._preloaded: dict[str, Plan] = {}
+        self._workers: dict[bytes, int] | None = None
         self._duplicates: list[TaskReused] = []
 
-    def preload(self, plan: str, tasks: Sequence[Task]) -> None:
-        """Lay ready the tasks of a plan that is about to be folded, so that folding need not read it."""
-        self._preloaded[plan] = tasks
+    def preload(self, plan: Plan) -> None:
+        """Lay ready a plan that is about to be folded, so that folding need not read it."""
+        self._preloaded[plan.name] = plan
 
-    def tasks(self, event: GenerationPlanned, is_reusable: Callable[[int], bool]) -> Iterator[Task]:
-        """Yield the tasks of a plan; `is_reusable` says whether the work of an earlier task may stand."""
-        for task in self._preloaded.pop(event.plan, None) or self._read_plan(event):
-            yield task
-            worker = self._workers.setdefault(task.task_key, task.index)
-            if worker == task.index:
+    def add(self, event: GenerationPlanned, table: TaskTable, is_reusable: Callable[[int], bool]) -> int:
+        """Add a plan's tasks to the table and return how many they are.
+
+        `is_reusable` says whether the work of an earlier task may stand for that of a new one.
+
+        Raises:
+            LedgerCorrupt: the plan cannot be read.
+        """
+        plan = self._preloaded.pop(event.plan, None) or self._read_plan(event)
+        workers = _workers_of(table) if self._workers is None else self._workers
+        self._workers = workers
+        first = len(table) + 1
+        table.add(plan, generation=event.generation)
+        for index, key in enumerate(plan.keys(), first):
+            worker = workers.setdefault(key, index)
+            if worker == index:
                 continue
             if is_reusable(worker):
-                self._duplicates.append(TaskReused(task=task.index, of=worker))
+                self._duplicates.append(TaskReused(task=index, of=worker))
             else:
-                self._workers[task.task_key] = task.index
+                workers[key] = index
+        return len(plan)
+
+    def forget(self) -> None:
+        """Keep in mind no longer who does which work."""
+        self._workers = None
 
     def take_duplicates(self) -> list[TaskReused]:
         """Return, once, what is to be said of tasks whose work another task does."""
         found, self._duplicates = self._duplicates, []
         return found
+
+
+def _workers_of(table: TaskTable) -> dict[bytes, int]:
+    reused = {index for index, row in table.packed() if status_of(row) is TaskStatus.REUSED}
+    return {key: index for index, key in table.work() if index not in reused}
 
 
 class ReadyQueue:

@@ -35,5 +35,9 @@ class Mailbox(Generic[T]):
         """Wait until there is something."""
         await self._filled.wait()
 
+    def holds(self, kinds: tuple[type, ...]) -> bool:
+        """Tell whether an item of one of these kinds waits."""
+        return any(isinstance(item, kinds) for item in self._items)
+
     def __len__(self) -> int:
         return len(self._items)

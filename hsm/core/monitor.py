@@ -98,7 +98,8 @@ class Progress:
 
     `planned` tasks exist; `expected` counts those of later generations too, as far as the hunt may go.
     `eta` is None when `eta_reason` says why. `age_s` is the time since the last event; `trend` holds the best
-    scores in order, each better than the one before. `ended_because` says why a hunt proposes nothing more.
+    scores in order, each better than the one before. `ended_because` says why a hunt proposes nothing more,
+    `hindrance` why nothing can be recorded for now.
     """
 
     status: SweepStatus
@@ -122,6 +123,7 @@ class Progress:
     stopped: str
     trend: tuple[Best, ...] = ()
     ended_because: str = ""
+    hindrance: str = ""
 
 
 def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
@@ -152,6 +154,7 @@ def progress(tracker: SweepTracker, now: float, *, driven: bool) -> Progress:
         stopped=tracker.stopped,
         trend=tuple(tracker.improvements),
         ended_because=tracker.ended_because if hunt else "",
+        hindrance=tracker.hindrance if driven else "",
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -66,6 +68,59 @@ def _line(proposal: Proposal, program_digest: str) -> bytes:
     return f'{text[:-1]},"params":{params}}}\n'.encode()
 
 
+class Plan:
+    """A plan as it lies on disk, in memory: its tasks are made when they are looked at."""
+
+    __slots__ = ("_data", "_ends", "name")
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name = name
+        self._data = data
+        self._ends = array("Q", [0])
+        self._ends.extend(found.end() for found in _LINE_END.finditer(data))
+        if data and self._ends[-1] != len(data):
+            raise ValueError("its last line is cut short")
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def _line(self, position: int) -> bytes:
+        return self._data[self._ends[position] : self._ends[position + 1]]
+
+    def task(self, position: int, *, generation: int, first: int) -> Task:
+        """Return the task on a line, counted from 0, as received; `first` is the index of the first."""
+        return _task(self._line(position), generation, first + position)
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield what identifies the work of each task, in order."""
+        for position in range(len(self)):
+            line = self._line(position)
+            start = line.index(_KEY) + len(_KEY)
+            yield line[start : line.index(b'"', start)]
+
+
+_LINE_END = re.compile(rb"\n")
+_KEY = b'"task_key":"'
+
+
+def load_plan(files: Files, plans: Path, name: str, *, generation: int) -> Plan:
+    """Return a plan, after checking every byte of it.
+
+    Raises:
+        LedgerCorrupt: the plan is missing or its content is not what its name says.
+    """
+    path = plans / f"{name}.jsonl"
+    data = files.read(str(path), 0)
+    if hashlib.sha256(data).hexdigest() != name:
+        if not data and not files.exists(str(path)):
+            raise LedgerCorrupt(f"{path}: the plan of generation {generation} is missing")
+        raise LedgerCorrupt(f"{path}: its content is not what its name says")
+    try:
+        return Plan(name, data)
+    except ValueError as error:
+        raise LedgerCorrupt(f"{path}: damaged: {error}") from error
+
+
 def read_plan(files: Files, plans: Path, name: str, *, generation: int, first: int) -> Iterator[Task]:
     """Yield the tasks of a plan, as received.
 
@@ -119,12 +174,5 @@ def read_task(files: Files, plans: Path, event: GenerationPlanned, index: int) -
     Raises:
         LedgerCorrupt: the plan is missing or its content is not what its name says.
     """
-    path = plans / f"{event.plan}.jsonl"
-    try:
-        data = files.contents(str(path))
-    except FileNotFoundError as error:
-        raise LedgerCorrupt(f"{path}: the plan of generation {event.generation} is missing") from error
-    if hashlib.sha256(data).hexdigest() != event.plan:
-        raise LedgerCorrupt(f"{path}: its content is not what its name says")
-    line = data.split(b"\n", index - event.first + 1)[index - event.first]
-    return _task(line, event.generation, index)
+    plan = load_plan(files, plans, event.plan, generation=event.generation)
+    return plan.task(index - event.first, generation=event.generation, first=event.first)

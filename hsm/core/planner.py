@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hsm.core.inputs import Input, Planned
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import History, Hunter, HuntOver, Screened, Task, TaskResult
-from hsm.core.plan import read_plan, write_plan
+from hsm.core.plan import load_plan, write_plan
+from hsm.core.room import when_there_is_room
 from hsm.core.spec import SweepSpec
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    history: History
-    first: int
 
 
 def history_of(tracker: SweepTracker, generation: int) -> History:
@@ -51,7 +45,7 @@ class Planner:
         self._hunter = hunter
         self._program_digest = program_digest
         self._spec = spec
-        self._requests: Mailbox[_Request] = Mailbox()
+        self._requests: Mailbox[History] = Mailbox()
 
     def ask_if_due(self, tracker: SweepTracker) -> None:
         """Ask for the next generation when no task is open; a grid has one generation only."""
@@ -63,7 +57,7 @@ class Planner:
         generation = last.number + 1 if last else 1
         history = history_of(tracker, generation) if self._spec.hunt else History(generation=generation)
         self.is_asking = True
-        self._requests.put(_Request(history, len(tracker.tasks) + 1))
+        self._requests.put(history)
 
     def accepted(self) -> None:
         """Note that the answer has been folded."""
@@ -72,23 +66,21 @@ class Planner:
     async def work(self, post: Callable[[Input], None]) -> None:
         """Answer requests until cancelled."""
         while True:
-            for request in await self._requests.take():
-                post(await self._world.blocking(self._plan, request))
+            for history in await self._requests.take():
+                post(await when_there_is_room(self._world, self._plan, history))
 
-    def _plan(self, request: _Request) -> Planned:
-        generation = request.history.generation
+    def _plan(self, history: History) -> Planned:
+        generation = history.generation
         seed = self._spec.hunt.seed if self._spec.hunt else 0
         rng = self._world.rng("hsm.hunt.v1", seed, generation)
         try:
-            proposals = self._hunter.ask(request.history, rng)
+            proposals = self._hunter.ask(history, rng)
             name, count = write_plan(self._world.files, self._tree.plans, proposals, self._program_digest)
         except HuntOver as over:
-            return Planned(generation, "", 0, (), over=over.reason)
-        tasks = tuple(
-            read_plan(self._world.files, self._tree.plans, name, generation=generation, first=request.first)
-        )
+            return Planned(generation, over=over.reason)
+        plan = load_plan(self._world.files, self._tree.plans, name, generation=generation) if count else None
         forbidden = proposals.forbidden if isinstance(proposals, Screened) else 0
-        return Planned(generation, name, count, tasks, forbidden, "" if count else self._why_over(generation))
+        return Planned(generation, plan, forbidden, "" if count else self._why_over(generation))
 
     def _why_over(self, generation: int) -> str:
         hunt = self._spec.hunt

@@ -105,13 +105,13 @@ class Reactions:
         if tracker.cancelled:
             self._planner.accepted()  # somebody ended the sweep while the hunter was being asked
             return
-        if item.count:
-            tracker.preload(item.name, item.tasks)
+        if item.plan is not None:
+            tracker.preload(item.plan)
             planned = ev.GenerationPlanned(
                 generation=item.generation,
-                plan=item.name,
+                plan=item.plan.name,
                 first=len(tracker.tasks) + 1,
-                count=item.count,
+                count=len(item.plan),
                 forbidden=item.forbidden,
                 at=now,
             )
@@ -121,6 +121,10 @@ class Reactions:
         self._planner.accepted()
         for reused in tracker.take_duplicates():
             turn.take(reused)
+
+    @react.register
+    def _snapshot_written(self, item: inp.SnapshotWritten, turn: Turn) -> None:
+        turn.take(ev.SnapshotTaken(snapshot=item.name, seq=item.seq, at=self._world.now()))
 
     @react.register
     def _cancel_asked(self, item: inp.CancelAsked, turn: Turn) -> None:

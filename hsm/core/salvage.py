@@ -18,7 +18,7 @@ from hsm.core import events as ev
 from hsm.core.audit import SegmentState, audit
 from hsm.core.epochs import Claim, claim_epoch, holder
 from hsm.core.errors import EngineRunning, LedgerCorrupt, LedgerNewer, MachineError, SweepError
-from hsm.core.segments import Mark, new_header, segment_path
+from hsm.core.segments import Mark, new_header, opened, segment_path
 from hsm.core.spec import SweepSpec
 from hsm.core.summary import tracker_of
 from hsm.core.tracker import SweepTracker
@@ -136,7 +136,8 @@ class _Sieve:
             if segment.state is SegmentState.REPLACED:
                 continue
             limit = -1 if segment.limit is None else segment.limit
-            for found in frames.recover(self._files.read(str(segment.path), 0, limit)):
+            source = opened(self._files, segment.path)
+            for found in frames.recover(source.read(str(segment.path), 0, limit)):
                 if found.seq > after:
                     after = found.seq
                     yield found

@@ -1,17 +1,16 @@
-"""The scribe: logs, summary and task mapping of a running sweep, each as often as it costs little."""
+"""The scribe: logs and task mapping of a running sweep, each as often as it costs little."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
-from hsm.core import summary
 from hsm.core.projection import Projector, mapping_lines, moment
-from hsm.core.segments import Mark
 from hsm.core.story import is_engine_matter, line_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
+from hsm.wire.log import NO_ROOM
 
 SHARE = 0.02
 """No projection that is written again and again may cost more than this share of the run."""
@@ -42,39 +41,35 @@ class Scribe:
         self._sweep_lines: list[str] = []
         self._engine_lines: list[str] = []
         self._logs = Pace(0.5)
-        self._summary = Pace(1.0)
         self._mapping = Pace(5.0)
 
-    async def note(self, events: Sequence[ev.Event], tracker: SweepTracker, mark: Mark) -> None:
+    async def note(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
         """Take in events that are durable, and write what is due."""
         self._gather(events, tracker)
         await self._if_due(self._logs, self._write_logs)
-        frozen = summary.freeze(tracker, mark) if self._summary.is_due(self._world.monotonic()) else None
-        if frozen is not None:
-            await self._if_due(self._summary, lambda: summary.save(self._world.files, self._tree, frozen))
-        tasks = list(tracker.tasks) if self._mapping.is_due(self._world.monotonic()) else None
+        tasks = tracker.tasks.frozen() if self._mapping.is_due(self._world.monotonic()) else None
         if tasks is not None:
             await self._if_due(self._mapping, lambda: self._write_mapping("".join(mapping_lines(tasks))))
 
-    async def close(
-        self, events: Sequence[ev.Event], tracker: SweepTracker, mark: Mark, projector: Projector
-    ) -> None:
+    async def close(self, events: Sequence[ev.Event], tracker: SweepTracker, projector: Projector) -> None:
         """Write everything for the last time."""
         self._gather(events, tracker)
-        frozen = summary.freeze(tracker, mark)
 
         def write() -> None:
             self._write_logs()
             projector.write_mapping(tracker)
             projector.write_errors(tracker)
-            summary.save(self._world.files, self._tree, frozen)
 
         await self._world.blocking(write)
 
     async def _if_due(self, pace: Pace, job: Callable[[], None]) -> None:
         began = self._world.monotonic()
         if pace.is_due(began):
-            await self._world.blocking(job)
+            try:
+                await self._world.blocking(job)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
             pace.done(began, self._world.monotonic())
 
     def _gather(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:

@@ -1,11 +1,13 @@
 """The ledger's segments as files: their names, their headers, and which of them count.
 
 A header says which place of which segment its own goes on from (`prev`). One that goes on from nothing
-begins the ledger; of several, the newest.
+begins the ledger; of several, the newest. Old ones lie packed in the archive (`hsm.core.archive`), and are
+read there like all others.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from hsm.wire.files import Files
 from hsm.wire.log import Position, Record, decode_record
 
 FORMAT = 1
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,52 @@ class Mark:
     position: Position = Position()
 
 
+PACKED = ".gz"
+"""What the name of an archived segment ends with."""
+
+
+class Unpacked(Files):
+    """An archived segment, read as if it lay there as it was. What is damaged ends where it can be read."""
+
+    def __init__(self, files: Files, path: Path) -> None:
+        self._data = unpack(files.read(str(path), 0))
+
+    def read(self, path: str, offset: int, limit: int = -1) -> bytes:
+        """Return the bytes from `offset` on, at most `limit`."""
+        return self._data[offset:] if limit < 0 else self._data[offset : offset + limit]
+
+    def length(self, path: str) -> int:
+        """Return its length in bytes."""
+        return len(self._data)
+
+
+def unpack(data: bytes) -> bytes:
+    """Return what gzip packed, as far as it can be read."""
+    gunzip, parts = zlib.decompressobj(wbits=31), list[bytes]()
+    for start in range(0, len(data), BLOCK_BYTES):
+        try:
+            parts.append(gunzip.decompress(data[start : start + BLOCK_BYTES]))
+        except zlib.error:
+            break
+    return b"".join(parts)
+
+
+def opened(files: Files, path: Path) -> Files:
+    """Return what reads a segment, wherever it lies."""
+    return Unpacked(files, path) if path.suffix == PACKED else files
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a segment, wherever it lies."""
+    return path.name.removesuffix(PACKED)
+
+
 def segments(files: Files, tree: SweepTree) -> list[Path]:
-    """Return the ledger's segments in order."""
-    return [Path(path) for path in files.matching(str(tree.ledger), ".hsl")]
+    """Return the ledger's segments in order, archived ones too."""
+    archived = [Path(path) for path in files.matching(str(tree.archive), f".hsl{PACKED}")]
+    found = {name_of(path): path for path in archived}
+    found |= {path.name: path for path in map(Path, files.matching(str(tree.ledger), ".hsl"))}
+    return [found[name] for name in sorted(found)]
 
 
 def live_segments(files: Files, tree: SweepTree) -> list[Path]:
@@ -46,23 +92,71 @@ def live_segments(files: Files, tree: SweepTree) -> list[Path]:
     return every
 
 
+def find_segment(files: Files, tree: SweepTree, name: str) -> Path:
+    """Return where a segment lies, in the ledger where it lies nowhere."""
+    path, archived = tree.ledger / name, tree.archive / f"{name}{PACKED}"
+    return archived if not files.is_file(str(path)) and files.is_file(str(archived)) else path
+
+
+def is_on_ledger(files: Files, tree: SweepTree, mark: Mark) -> bool:
+    """Tell whether a mark stands between two groups that count.
+
+    Raises:
+        LedgerCorrupt: a header is damaged.
+    """
+    live = live_segments(files, tree)
+    at = next((number for number, path in enumerate(live) if name_of(path) == mark.segment), None)
+    if at is None:
+        return False
+    following = next(filter(None, (header_of(files, path) for path in live[at + 1 :])), None)
+    if following is not None and following["prev"]["length"] < mark.position.offset:
+        return False  # a superseded engine had gone on
+    source, offset = opened(files, live[at]), mark.position.offset
+    start = max(0, offset - MAX_COMMIT_BYTES)
+    before = source.read(str(live[at]), start, offset - start)
+    return frames.ends_with_commit(before, mark.position.seq, mark.position.chain)
+
+
+MAX_COMMIT_BYTES = 256
+
+
 def header_of(files: Files, path: Path) -> Record | None:
-    """Return the header of a segment, None where none has been written.
+    """Return the header of a segment, None where its first group is not whole: it holds nothing.
 
     Raises:
         LedgerCorrupt: it is damaged, and something stands behind it.
     """
-    data = files.read(str(path), 0, 1 << 16)
+    group = first_group(files, path)
+    return decode_record(group[0]) if group else None
+
+
+def first_group(files: Files, path: Path) -> list[bytes]:
+    """Return the records of a segment's first group, none where it is not whole.
+
+    They are its header, and those that it says again of the segment before.
+
+    Raises:
+        LedgerCorrupt: it is damaged, and something stands behind it.
+    """
+    source = opened(files, path)
+    data = source.read(str(path), 0, 1 << 16)
     payload = frames.first_payload(data)
     header: Record = {} if payload is None else decode_record(payload)
     if header.get("t") == "header":
-        return header
+        prev = header["prev"]
+        reader = frames.GroupReader(seq=prev["seq"], chain=bytes.fromhex(prev["chain"]))
+        groups = reader.feed(data)
+        if not groups and len(data) == 1 << 16:
+            data += source.read(str(path), 1 << 16)
+            groups = reader.feed(data[1 << 16 :])
+        if groups:
+            return groups[0].payloads
     if frames.holds_commit(data):
         raise LedgerCorrupt(
             f"{path}: damaged at byte 0: it does not begin with a header",
             hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",
         )
-    return None
+    return []
 
 
 def segment_path(tree: SweepTree, epoch: int, number: int) -> Path:

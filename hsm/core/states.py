@@ -107,3 +107,10 @@ class SweepStatus(StrEnum):
     FAILED = "failed"  # every task is final and at least one failed
     STOPPED = "stopped"  # too many failures
     CANCELLED = "cancelled"
+
+
+class Hindrance(StrEnum):
+    """What keeps an engine from writing its ledger for now."""
+
+    FULL = "full"  # no room, or over quota
+    STALLED = "stalled"  # the disk does not answer

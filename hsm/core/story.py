@@ -70,6 +70,11 @@ _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
         f"cancel requested for {', '.join(map(task_id, event.tasks)) or 'every open task'}"
     ),
     ev.TasksReopened: lambda event: f"{len(event.tasks)} tasks reopened",
+    ev.SnapshotTaken: lambda event: f"snapshot taken after record {event.seq}",
+    ev.RecordingHindered: lambda event: (
+        f"the ledger cannot be written for now, nothing new is begun: {event.reason}"
+    ),
+    ev.RecordingResumed: lambda _: "the ledger can be written again",
     ev.SweepStopped: lambda event: f"stopped: {event.reason}",
 }
 

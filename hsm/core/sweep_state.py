@@ -13,10 +13,14 @@ from hsm.core.model import Outcome, Task
 from hsm.core.scoring import score
 from hsm.core.spec import SweepSpec
 from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.table import TaskTable
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 MIN_FINISHED = 10
 """So many tasks must be finished before a failure rate means anything."""
+
+KEPT_SNAPSHOTS = 2
+"""So many durable snapshots are kept: what the older one needs of the ledger stays where it is."""
 
 PACE_EVENTS = 256
 """So many of the latest endings tell the present pace."""
@@ -27,7 +31,7 @@ class SweepState:
 
     def __init__(self, spec: SweepSpec) -> None:
         self.spec = spec
-        self.tasks: list[Task] = []
+        self.tasks = TaskTable()
         self.counts: Counter[TaskStatus] = Counter()
         self.sources: dict[str, SourceState] = {}
         self.generations: list[Generation] = []
@@ -44,6 +48,8 @@ class SweepState:
         self.first_at: float | None = None
         self.last_at: float | None = None
         self.retries = 0
+        self.hindrance = ""
+        self.snapshots: list[str] = []
         self.outcomes: Counter[TaskStatus] = Counter()
         self.improvements: list[Best] = []
         self.endings: deque[float] = deque(maxlen=PACE_EVENTS)
@@ -74,7 +80,7 @@ class SweepState:
         return [self.task(index) for index in self._ready.first(limit, self._waits)]
 
     def _waits(self, index: int) -> bool:
-        return self.tasks[index - 1].status is TaskStatus.RECEIVED
+        return self.tasks.status(index - 1) is TaskStatus.RECEIVED
 
     def result_of(self, task: Task) -> Task:
         """Return the task whose result stands for this one."""

@@ -52,12 +52,13 @@ def _is_in_flight(state: AttemptState | None) -> bool:
 
 @dataclass(slots=True)
 class Generation:
-    """One generation: its tasks, and how many of them are still open."""
+    """One generation: its tasks, how many of them are still open, and the plan that they are in."""
 
     number: int
     first: int
     count: int
     open: int
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,32 @@
 """SweepTracker: the state of a sweep as the fold of its events. Nothing else changes that state.
 
 `fold` applies one event and returns what is to be done about it. The engine folds live, a reader folds the
-ledger; both hold the same tracker. `hsm.core.summary` carries the fold over to another process.
+ledger; both hold the same tracker. `hsm.core.snapshots` carries the fold over to another process.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeAlias, assert_never
 
 from hsm.core import events as ev
 from hsm.core.intake import Intake, PlanReader
 from hsm.core.machine import Command, Step, reopen, request_cancel, step
 from hsm.core.model import Task
+from hsm.core.plan import Plan
 from hsm.core.scoring import beats
 from hsm.core.spec import SweepSpec
 from hsm.core.states import TaskStatus
-from hsm.core.sweep_state import SweepState
+from hsm.core.sweep_state import KEPT_SNAPSHOTS, SweepState
+from hsm.core.table import TaskTable
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
 
 Order: TypeAlias = "tuple[Task, Command]"
 _TOLD_BY_SOURCE = (ev.AttemptStarted, ev.AttemptExited, ev.AttemptLost, ev.AttemptCancelled, ev.AttemptMissed)
 _BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
+_RecordingEvent: TypeAlias = ev.SnapshotTaken | ev.RecordingHindered | ev.RecordingResumed
 _EngineEvent: TypeAlias = (
-    ev.EngineStarted | ev.EngineStopped | ev.SourceOpened | ev.SourceFailed | ev.CursorMoved
+    ev.EngineStarted | ev.EngineStopped | ev.SourceOpened | ev.SourceFailed | ev.CursorMoved | _RecordingEvent
 )
 
 
@@ -35,20 +37,20 @@ class SweepTracker(SweepState):
         super().__init__(spec)
         self._intake = Intake(read_plan)
 
-    def preload(self, plan: str, tasks: Sequence[Task]) -> None:
-        """Lay ready the tasks of a plan that is about to be folded, so that folding need not read it."""
-        self._intake.preload(plan, tasks)
+    def preload(self, plan: Plan) -> None:
+        """Lay ready a plan that is about to be folded, so that folding need not read it."""
+        self._intake.preload(plan)
 
     def take_duplicates(self) -> list[ev.TaskReused]:
         """Return, once, what is to be said of planned tasks whose work another task does or has done."""
         return [event for event in self._intake.take_duplicates() if self._waits(event.task)]
 
-    def adopt(self, tasks: list[Task]) -> None:
-        """Take over tasks as another tracker left them; everything counted of them must be set already."""
-        self.tasks = tasks
-        self.counts = Counter(task.status for task in tasks)
-        self._ready.extend(task.index for task in tasks if task.status is TaskStatus.RECEIVED)
-        for task in tasks:
+    def adopt(self, table: TaskTable) -> None:
+        """Take over tasks as another tracker left them; what is counted of them must be set already."""
+        self.tasks = table
+        waiting = [task.index for task in table.open_tasks() if task.status is TaskStatus.RECEIVED]
+        self._ready.extend(sorted([*table.untouched(), *waiting]))
+        for task in table.open_tasks():
             if task.attempt is not None and task.attempt.state.is_live:
                 self._tokens[task.attempt.token] = (task.index, task.attempt.number)
 
@@ -80,7 +82,7 @@ class SweepTracker(SweepState):
         return [(after, command) for command in commands]
 
     def _put(self, before: Task, after: Task) -> None:
-        self.tasks[after.index - 1] = after
+        self.tasks.put(after)
         self._count_attempt(before, after)
         if before.status is after.status:
             return
@@ -142,17 +144,33 @@ class SweepTracker(SweepState):
         match event:
             case ev.CursorMoved():
                 self.cursors[event.source] = event.cursor
-            case ev.SourceOpened():
-                self._source(event.source).opened(event.slots)
-                self._source(event.source).heard(event.at)
-            case ev.SourceFailed():
-                self._source(event.source).closed(event.reason)
             case ev.EngineStarted():
-                self.engine, self.epoch, self.stopped = event, event.epoch, ""
+                self.engine, self.epoch, self.stopped, self.hindrance = event, event.epoch, "", ""
                 self.outcomes.clear()
                 self._close_sources()
             case ev.EngineStopped():
                 self._close_sources()
+            case ev.SourceOpened() | ev.SourceFailed():
+                self._fold_source(event)
+            case _:
+                self._fold_recording(event)
+
+    def _fold_source(self, event: ev.SourceOpened | ev.SourceFailed) -> None:
+        source = self._source(event.source)
+        if isinstance(event, ev.SourceFailed):
+            source.closed(event.reason)
+        else:
+            source.opened(event.slots)
+            source.heard(event.at)
+
+    def _fold_recording(self, event: _RecordingEvent) -> None:
+        match event:
+            case ev.SnapshotTaken():
+                self.snapshots = [*self.snapshots, event.snapshot][-KEPT_SNAPSHOTS:]
+            case ev.RecordingHindered():
+                self.hindrance = event.reason
+            case ev.RecordingResumed():
+                self.hindrance = ""
             case _:
                 assert_never(event)
 
@@ -165,15 +183,15 @@ class SweepTracker(SweepState):
 
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)
-        for task in self._intake.tasks(event, self._is_reusable):
-            self.tasks.append(task)
-        count = len(self.tasks) - start
-        self.generations.append(Generation(event.generation, event.first, count, count))
+        count = self._intake.add(event, self.tasks, self._is_reusable)
+        if self.spec.hunt is None:
+            self._intake.forget()  # no further plan comes
+        self.generations.append(Generation(event.generation, event.first, count, count, event.plan))
         self.counts[TaskStatus.RECEIVED] += count
         self._ready.extend(range(start + 1, start + count + 1))
 
     def _is_reusable(self, index: int) -> bool:
-        return self.task(index).status not in (TaskStatus.FAILED, TaskStatus.CANCELLED)
+        return self.tasks.status(index - 1) not in (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
     def _cancel(self, event: ev.CancelRequested) -> list[Order]:
         self.cancelled = self.cancelled or not (event.tasks or self.is_over)

@@ -101,6 +101,21 @@ class SweepTree:
         return self.hsm / "summary.json"
 
     @property
+    def snapshots(self) -> Path:
+        """The states that a sweep is taken up again from."""
+        return self.hsm / "snap"
+
+    @property
+    def archive(self) -> Path:
+        """Segments of the ledger that are only needed to look back."""
+        return self.hsm / "archive"
+
+    @property
+    def reserve(self) -> Path:
+        """Room that is given up when the disk is full, so that a wish can still be recorded."""
+        return self.hsm / "reserve"
+
+    @property
     def format(self) -> Path:
         """What version of the format this is. Written first, never again."""
         return self.hsm / "FORMAT"

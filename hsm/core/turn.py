@@ -32,6 +32,11 @@ class Turn:
         self.orders += orders
 
     @property
+    def news(self) -> list[ev.Event]:
+        """The events that nobody has been told of before they were durable."""
+        return [e for e in self.events if not isinstance(e, (ev.RecordingHindered, ev.RecordingResumed))]
+
+    @property
     def needs_artifacts(self) -> bool:
         """Whether artifacts must be durable before these events are."""
         return any(isinstance(event, (ev.AttemptSealed, ev.AttemptFailed)) for event in self.events)

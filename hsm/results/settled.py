@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, get_args
 
 from hsm.core import events as ev
+from hsm.core.archive import pruned_before
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import Step, reopen, request_cancel, step
 from hsm.core.model import Task
 from hsm.core.plan import read_plan
 from hsm.core.segments import segments
 from hsm.core.spec import SweepSpec
 from hsm.core.states import AttemptState, TaskStatus
+from hsm.core.summary import replay
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
 
@@ -42,6 +44,10 @@ def settled_tasks(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Se
     Raises:
         HsmError: the ledger cannot be read.
     """
+    if pruned_before(files, tree):
+        tracker, _ = replay(files, tree, spec)
+        yield from (Settled(task, tracker.result_of(task)) for task in tracker.tasks)
+        return
     reader = LedgerReader(files, tree)
     last_epoch = max((int(path.name[:6]) for path in segments(files, tree)), default=0)
     fold = _TaskFold(files, tree, spec, last_epoch=last_epoch)

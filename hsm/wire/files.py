@@ -154,6 +154,14 @@ class Files:
         finally:
             os.close(fd)
 
+    def allocate(self, path: str, size: int) -> None:
+        """Make a file that takes up so many bytes, though nothing is written; it must not exist."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
+
     def append(self, path: str, data: bytes) -> None:
         """Write at the end of a file, which is made where it is missing."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)

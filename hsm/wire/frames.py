@@ -114,10 +114,20 @@ def _group_at(data: bytes, start: int, seq: int, chain: bytes) -> Group | Damage
     return Damage(at, "the last group has no commit", True) if payloads else None
 
 
+def ends_with_commit(data: bytes, seq: int, chain: bytes) -> bool:
+    """Tell whether these bytes end with the commit frame behind which a log stands at `seq` and `chain`."""
+    start = data.rfind(b"\n" + MAGIC, 0, len(data) - 1) + 1
+    found = _frame_at(data, start)
+    if not isinstance(found, tuple) or found[0] != seq - 1 or found[2] != len(data):
+        return False
+    return found[1].startswith(_COMMIT_PREFIX) and found[1].endswith(b',"h":"%b"}' % chain.hex().encode())
+
+
 class GroupReader:
     """Reads committed groups from a log whose bytes arrive piece by piece.
 
     `offset`, `seq` and `chain` say where the last whole group ended; reading may begin there anew.
+    `last` is that group, and `before` are the same three of where it began, None before the first one.
     `damage` says what stopped the last `feed`, None when it used up all bytes.
     """
 
@@ -125,6 +135,8 @@ class GroupReader:
         self.offset = offset
         self.seq = seq
         self.chain = chain
+        self.last: Group | None = None
+        self.before: tuple[int, int, bytes] | None = None
         self.damage: Damage | None = None
         self.pending = b""
 
@@ -135,6 +147,7 @@ class GroupReader:
         at = 0
         found = _group_at(data, at, self.seq, self.chain)
         while isinstance(found, Group):
+            self.last, self.before = found, (self.offset + at, self.seq, self.chain)
             at, self.seq, self.chain = found.end, found.seq, found.chain
             groups.append(found._replace(end=self.offset + at))
             found = _group_at(data, at, self.seq, self.chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
@@ -38,28 +39,50 @@ class Position(NamedTuple):
     chain: bytes = frames.GENESIS
 
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that say there is no room: what was written is as it was, and later there may be some."""
+
+
+class LogChanged(OSError):
+    """Somebody else has changed or removed a log under its writer."""
+
+
 class LogWriter:
     """Appends groups of records. `write` hands them to the kernel, `sync` makes them durable.
 
-    A write that fails is undone before the error is raised, so the log never keeps half a group that a
-    later group would follow; where it cannot be undone, the writer refuses everything further. So it does
-    after a failed `sync`: what the kernel still holds is not known (a second fdatasync may claim success for
-    pages it dropped).
+    A write that finds no room is undone before the error is raised, so the log never keeps half a group that
+    a later group would follow. After any other failure, of `sync` above all, the writer refuses everything
+    further: what the kernel still holds is not known (a second fdatasync may claim success for pages it
+    dropped). What is not known to be durable is in `unsynced`, to be written to another log.
+
+    One thread may write while another one syncs.
     """
 
     def __init__(self, files: Files, path: str, fd: int, position: Position) -> None:
         self.path = path
         self.position = position
+        self.synced = position
+        self.unsynced: list[list[bytes]] = []
         self._files = files
         self._fd = fd
         self._failed: OSError | None = None
 
     @classmethod
-    def create(cls, files: Files, path: str, header: Record, position: Position = Position()) -> LogWriter:
-        """Create the log with its header group, durable with its name. The file must not exist."""
+    def create(
+        cls,
+        files: Files,
+        path: str,
+        header: Record,
+        position: Position = Position(),
+        again: Iterable[bytes] = (),
+    ) -> LogWriter:
+        """Create the log with its header group, durable with its name. The file must not exist.
+
+        `again` are the payloads that it takes over from another log, in the group of the header.
+        """
         log = cls(files, path, files.create(path), position._replace(offset=0))
         try:
-            log.write([encode_record(header)])
+            log.write([encode_record(header), *again])
             log.sync()
             files.sync_directory(os.path.dirname(path))
         except OSError:
@@ -67,22 +90,44 @@ class LogWriter:
             raise
         return log
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing may be written to this log any more."""
+        return self._failed is not None
+
     def write(self, payloads: Iterable[bytes]) -> None:
         """Append one group.
 
         Raises:
-            OSError: nothing of the group stays in the log.
+            LogChanged: the file is not what this writer left.
+            OSError: nothing of the group stays in the log, or the log is broken.
         """
         if self._failed:
             raise self._failed
+        group = list(payloads)
         offset, seq, chain = self.position
-        data, seq, chain = frames.encode_group(seq, chain, payloads)
+        data, seq, chain = frames.encode_group(seq, chain, group)
         try:
+            self._check(offset)
             write_all(self._files, self._fd, data)
         except OSError as error:
-            self._undo(offset, error)
+            if error.errno in NO_ROOM:
+                self._undo(offset, error)
+            else:
+                self._failed = error
             raise
+        self.unsynced.append(group)
         self.position = Position(offset + len(data), seq, chain)
+
+    def _check(self, offset: int) -> None:
+        """Look whether the file still ends where this writer stopped, under its descriptor and its name."""
+        try:
+            found = {self._files.size(self._fd), self._files.length(self.path)}
+        except FileNotFoundError as error:
+            raise LogChanged(errno.ESTALE, "it has been removed", self.path) from error
+        if found != {offset}:
+            told = f"it holds {max(found - {offset})} bytes where {offset} were written"
+            raise LogChanged(errno.ESTALE, told, self.path)
 
     def _undo(self, offset: int, error: OSError) -> None:
         try:
@@ -91,14 +136,21 @@ class LogWriter:
             self._failed = error  # half a group may stay: nothing may ever follow it
 
     def sync(self) -> None:
-        """Make everything written so far durable."""
+        """Make everything written so far durable.
+
+        Raises:
+            OSError: the log is broken.
+        """
         if self._failed:
             raise self._failed
+        written, count = self.position, len(self.unsynced)
         try:
             self._files.datasync(self._fd)
         except OSError as error:
             self._failed = error
             raise
+        self.synced = written
+        del self.unsynced[:count]
 
     def close(self) -> None:
         """Close the file; what was not synced stays so."""
@@ -138,6 +190,12 @@ class LogReader:
     def pending(self) -> bytes:
         """The bytes behind the last whole group that have been read so far."""
         return self._reader.pending
+
+    @property
+    def last(self) -> tuple[Position, list[bytes]] | None:
+        """Where the last group began and what is in it, None before the first one that was read."""
+        last, before = self._reader.last, self._reader.before
+        return (Position(*before), last.payloads) if last and before else None
 
     def groups(self, limit: int | None = None) -> Iterator[list[Record]]:
         """Yield the records of every further whole group that the file holds now, before byte `limit`."""

@@ -24,7 +24,7 @@ from hsm.compute.testing.file_agent import home_of, newest_agent
 from hsm.core import events as ev
 from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.job import Origin, SweepJob, Wishes
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import History, Proposal
 from hsm.core.spec import ProgramSpec, SourceSpec, SweepSpec
 from hsm.core.summary import replay

@@ -22,7 +22,7 @@ from hsm.core.errors import EngineRunning, LedgerError, LedgerFull, SourceError,
 from hsm.core.homing import Homing
 from hsm.core.inputs import Input, Judged
 from hsm.core.job import SweepJob
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import Attempt, History, Proposal, Task
 from hsm.core.projection import Projector
 from hsm.core.source import AttemptOrder, SourceSession, SubmitOutcome, SweepContext

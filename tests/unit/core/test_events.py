@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hsm.core import events as ev
 from hsm.core.model import Exit
-from hsm.core.states import Cause, SweepStatus
+from hsm.core.states import Cause, Hindrance, SweepStatus
 from hsm.wire.log import decode_record, encode_record
 
 times = st.floats(0, 4e9)
@@ -26,6 +26,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "notes": st.lists(texts, max_size=3).map(tuple),
     "tasks": st.lists(st.integers(1, 99), max_size=3).map(tuple),
     "status": st.sampled_from(SweepStatus),
+    "hindrance": st.sampled_from(Hindrance),
     "manifest": st.none() | texts,
 }
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {

@@ -10,11 +10,11 @@ from hsm.core.errors import LedgerCorrupt
 from hsm.core.events import GenerationPlanned
 from hsm.core.failures import read_failures
 from hsm.core.history import about, read_history
-from hsm.core.ledger import create_tree
 from hsm.core.model import Proposal
 from hsm.core.plan import read_plan, read_task, write_plan
 from hsm.core.standing import standing, unplanned
 from hsm.core.states import TaskStatus
+from hsm.core.storage import create_tree
 from hsm.core.story import told
 from hsm.core.summary import tracker_of
 from hsm.core.tracker import SweepTracker

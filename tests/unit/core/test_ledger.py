@@ -21,9 +21,11 @@ from hsm.core.errors import (
     LedgerNewer,
     SweepError,
 )
-from hsm.core.ledger import Ledger, LedgerReader, create_tree
-from hsm.core.segments import Mark, segments
+from hsm.core.ledger import Ledger
+from hsm.core.ledger_reader import LedgerReader
+from hsm.core.segments import Mark, header_of, segments
 from hsm.core.states import SweepStatus
+from hsm.core.storage import create_tree
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
 from hsm.wire.files import Files
@@ -179,11 +181,56 @@ async def test_an_older_copy_of_a_segment_is_refused(tree: SweepTree) -> None:
     await write(tree, [[1]])
     path = segments(Files(), tree)[0]
     old = path.read_bytes()
-    await append(path, tree, [[2]])
-    await write(tree, [[3]])
+    await append(path, tree, [[2], [3]])
+    await write(tree, [[4]])
     path.write_bytes(old)
     with pytest.raises(LedgerCorrupt, match="goes on from byte"):
         events_of(tree)
+
+
+async def test_a_last_group_that_a_power_cut_takes_back_breaks_nothing(tree: SweepTree) -> None:
+    """An engine wrote it and never heard that it is durable; the next engine read it from memory."""
+    await write(tree, [[1], [2]])
+    path = segments(Files(), tree)[0]
+    durable = path.stat().st_size
+    await append(path, tree, [[3]])
+    follower = LedgerReader(Files(), tree)
+    assert list(follower.events()) == [cursor(number) for number in (1, 2, 3)]
+    from_mark = LedgerReader(Files(), tree, follower.mark)
+    await write(tree, [[4]])
+    path.write_bytes(path.read_bytes()[:durable])
+    assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
+    assert list(follower.events()) == [cursor(4)]
+    await write(tree, [[5]])
+    assert [event.cursor for event in events_of(tree)] == ["1", "2", "3", "4", "5"]  # type: ignore[union-attr]
+    with pytest.raises(LedgerCorrupt):
+        list(from_mark.events())
+
+
+async def test_a_reader_that_stood_behind_the_last_group_goes_on(tree: SweepTree) -> None:
+    """The next engine says that group again; who has read it is not told twice."""
+    await write(tree, [[1], [2]])
+    begun = LedgerReader(Files(), tree)
+    list(begun.events())
+    from_mark = LedgerReader(Files(), tree, begun.mark)
+    await write(tree, [[3]])
+    await write(tree, [])
+    await write(tree, [[4]])
+    assert list(begun.events()) == list(from_mark.events()) == [cursor(3), cursor(4)]
+    assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
+
+
+async def test_an_engine_that_recorded_nothing_is_put_aside(tree: SweepTree) -> None:
+    """Its segment may be gone after a power cut, so nothing goes on from it, however many there were."""
+    await write(tree, [[1], [2]])
+    for _ in range(3):
+        await write(tree, [])
+    await write(tree, [[3]])
+    assert [path.name for path in segments(Files(), tree)] == ["000001-0001.hsl", "000005-0001.hsl"]
+    assert sorted(path.name for path in (tree.hsm / "torn").iterdir()) == [
+        f"00000{epoch}-0001.hsl" for epoch in (2, 3, 4)
+    ]
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
 
 
 async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> None:
@@ -305,21 +352,109 @@ async def test_a_full_disk_when_an_engine_begins_bars_nobody(tree: SweepTree) ->
     assert events_of(tree) == [cursor(1), cursor(2)]
 
 
-async def test_after_a_failed_sync_nothing_is_acknowledged(tree: SweepTree) -> None:
-    """The ledger refuses every further commit, for what the kernel still holds is not known."""
+async def test_after_a_failed_sync_the_ledger_goes_on_in_another_file(tree: SweepTree) -> None:
+    """What the kernel still holds of the old one is not known: the group is written again, in a new one."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    world.faults.sync_errors = [errno.EIO]
+    await ledger.commit([cursor(2)])
+    await ledger.commit([cursor(3)])
+    first = segments(Files(), tree)[0]
+    synced = world.faults.syncs
+    assert synced.index("000001-0002.hsl") == len(synced) - 3, "the old descriptor is never synced again"
+    ledger.close()
+    world.close()
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+    first.write_bytes(first.read_bytes()[: header_of(Files(), segments(Files(), tree)[1])["prev"]["length"]])  # type: ignore[index]
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+
+
+async def test_a_disk_that_fails_twice_stops_the_engine(tree: SweepTree) -> None:
+    """Nothing of the group is acknowledged, the error says what failed, and the next engine goes on."""
     world = Process()
     _, ledger = open_ledger(world, tree)
     await ledger.commit([cursor(1)])
     world.faults.sync_error = errno.EIO
-    with pytest.raises(LedgerError, match="Input/output error"):
+    with pytest.raises(LedgerError, match="Input/output error") as failed:
         await ledger.commit([cursor(2)])
+    assert "what runs goes on" in failed.value.hint
     world.faults.sync_error = 0
-    with pytest.raises(LedgerError, match="Input/output error"):
-        await ledger.commit([cursor(3)])
     ledger.close()
     world.close()
-    assert events_of(tree)[:1] == [cursor(1)]
-    assert cursor(3) not in events_of(tree)
+    world.die()
+    await write(tree, [[3]])
+    assert events_of(tree)[0] == cursor(1)
+    assert events_of(tree)[-1] == cursor(3)
+
+
+async def test_an_error_of_the_disk_shows_that_another_engine_took_over(tree: SweepTree) -> None:
+    """A lock that was lost on a network file system shows as EIO: no new segment is begun then."""
+    world = Process("far")
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    other: list[Ledger] = []
+
+    def take_over(call: str) -> None:
+        if call == "datasync":
+            world.faults.before = lambda _: None
+            other.append(open_ledger(Process(), tree, takeover=True)[1])
+            world.faults.sync_error = errno.EIO
+
+    world.faults.before = take_over
+    with pytest.raises(Fenced, match="epoch 2"):
+        await ledger.commit([cursor(2)])
+    assert [path.name for path in segments(Files(), tree)] == ["000001-0001.hsl", "000002-0001.hsl"]
+    for item in (ledger, *other):
+        item.close()
+    world.close()
+
+
+async def test_nothing_is_acknowledged_that_a_successor_has_not_read(tree: SweepTree) -> None:
+    """An engine that is taken over while it syncs is fenced, though the sync succeeds."""
+    world = Process("far")
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    other: list[Ledger] = []
+
+    def take_over(call: str) -> None:
+        if call == "write":
+            world.faults.before = lambda _: None
+            other.append(open_ledger(Process(), tree, takeover=True)[1])
+
+    world.faults.before = take_over
+    with pytest.raises(Fenced, match="epoch 2"):
+        await ledger.commit([cursor(2)])
+    for item in (ledger, *other):
+        item.close()
+    world.close()
+
+
+@pytest.mark.parametrize("change", ["cut", "grown", "removed", "older"])
+async def test_a_ledger_that_is_changed_under_its_engine_is_noticed(tree: SweepTree, change: str) -> None:
+    """Before the next group, under the descriptor and under the name; nothing is written to it any more."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    path = segments(Files(), tree)[0]
+    old = path.read_bytes()
+    await ledger.commit([cursor(1)])
+    whole = path.read_bytes()
+    match change:
+        case "cut":
+            path.write_bytes(whole[:-1])
+        case "grown":
+            path.write_bytes(whole + b"x")
+        case "removed":
+            path.unlink()
+        case _:
+            path.unlink()
+            path.write_bytes(old)
+    before = content_of(tree)
+    with pytest.raises(LedgerCorrupt, match=r"000001-0001\.hsl: changed while this engine was writing it"):
+        await ledger.commit([cursor(2)])
+    assert content_of(tree) == before
+    ledger.close()
+    world.close()
 
 
 async def test_a_commit_that_is_cut_short_is_finished_before_the_file_is_closed(tree: SweepTree) -> None:

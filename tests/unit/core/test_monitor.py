@@ -1,18 +1,17 @@
 """The monitor tells how a sweep gets on, and says so when it cannot know."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.core import events as ev
-from hsm.core.model import Exit, Task
+from hsm.core.model import Exit
 from hsm.core.monitor import REMEDIES, Pace, extrapolate, progress
 from hsm.core.spec import Choices, GridSpec, HuntSpec, Objective, ProgramSpec, SweepSpec
 from hsm.core.states import Cause, SweepStatus, TaskStatus
 from hsm.core.sweep_state import PACE_EVENTS
 from hsm.core.tracker import SweepTracker
+from tests.unit.core.worlds import made_plan
 
 GRID = SweepSpec(name="s", program=ProgramSpec(command=("true",)), grid=GridSpec(axes=()))
 HUNT = SweepSpec(
@@ -31,12 +30,7 @@ HUNT = SweepSpec(
 
 def _tracker(spec: SweepSpec, count: int, *, sources: tuple[str, ...] = ("local",)) -> SweepTracker:
     """Return a sweep that an engine took at time 100, with `count` tasks planned."""
-
-    def read_plan(event: ev.GenerationPlanned) -> Iterator[Task]:
-        for index in range(event.first, event.first + event.count):
-            yield Task(index=index, config_hash="c", task_key=f"k{index}", params_json="{}")
-
-    tracker = SweepTracker(spec, read_plan)
+    tracker = SweepTracker(spec, lambda event: made_plan(event.count))
     tracker.fold(ev.EngineStarted(epoch=1, host="here", pid=1, version="1", at=100.0))
     for source in sources:
         tracker.fold(ev.SourceOpened(source=source, slots=2, at=100.0))

@@ -9,8 +9,8 @@ import pytest
 from hsm.core import events as ev
 from hsm.core.homing import Homing
 from hsm.core.inputs import CancelAsked, Planned
-from hsm.core.model import Proposal, Task
-from hsm.core.plan import read_plan, write_plan
+from hsm.core.model import Proposal
+from hsm.core.plan import Plan, load_plan, write_plan
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
@@ -47,13 +47,13 @@ def tree(tmp_path: Path) -> SweepTree:
     return tree
 
 
-def plan(tree: SweepTree, generation: int) -> tuple[str, tuple[Task, ...]]:
+def plan(tree: SweepTree, generation: int) -> Plan:
     name, _ = write_plan(World().files, tree.plans, [Proposal(params={"k": generation})], "p")
-    return name, tuple(read_plan(Files(), tree.plans, name, generation=generation, first=generation))
+    return load_plan(Files(), tree.plans, name, generation=generation)
 
 
 def generation(tracker: SweepTracker, tree: SweepTree, number: int) -> None:
-    name, _ = plan(tree, number)
+    name = plan(tree, number).name
     tracker.fold(ev.GenerationPlanned(generation=number, plan=name, first=number, count=1, at=1.0))
     tracker.fold(ev.AttemptIntended(task=number, attempt=1, token=str(number) * 32, source="local", at=1.0))
 
@@ -86,10 +86,9 @@ def test_a_generation_that_comes_after_a_cancel_is_not_taken(tree: SweepTree, sp
     homing = Homing(world, Projector(world.files, tree), {}, lambda _: None)
     reactions = Reactions(world, {}, planner, homing)
     turn = Turn(tracker)
-    name, tasks = plan(tree, 1)
     planner.is_asking = True
     reactions.react(CancelAsked([]), turn)
-    reactions.react(Planned(1, name, 1, tasks), turn)
+    reactions.react(Planned(1, plan(tree, 1)), turn)
     assert [type(event) for event in turn.events] == [ev.CancelRequested]
     assert tracker.is_over
     assert not planner.is_asking

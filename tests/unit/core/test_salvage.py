@@ -12,11 +12,11 @@ import pytest
 from hsm.core import events as ev
 from hsm.core.audit import SegmentState, audit, raw_records
 from hsm.core.errors import EngineRunning, LedgerCorrupt, SweepError
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import Proposal
 from hsm.core.plan import write_plan
 from hsm.core.salvage import salvage
-from hsm.core.segments import segments
+from hsm.core.segments import header_of, segments
 from hsm.core.states import Cause, SweepStatus, TaskStatus
 from hsm.core.summary import replay
 from hsm.core.tree import SweepTree
@@ -116,13 +116,16 @@ def test_damage_at_any_byte_is_found_and_costs_its_group(tree: SweepTree, told: 
     originals = {path: path.read_bytes() for path in segments(FILES, tree)}
     last = segments(FILES, tree)[-1]
     group_bytes = len(originals[last]) - originals[last].rindex(b"L1 ", 0, originals[last].rindex(b"L1 "))
+    header = header_of(FILES, last)
+    assert header is not None
+    said_again = header["prev"]["length"]
     for path, data in originals.items():
         for at in range(0, len(data), 29):
             flip(path, at)
-            is_tail = path == last and at >= len(data) - group_bytes - 200
+            is_tail = at >= (len(data) - group_bytes - 200 if path == last else said_again)
             found = audit(FILES, tree)
             if found.is_sound:
-                assert is_tail, "only an end may be torn"
+                assert is_tail, "only an end may be torn, or what the next segment says again"
             else:
                 result = salvage(Process(), tree, sweep_spec())
                 assert result.kept + len(result.refused) < len(told) or result.forgotten_cursors
@@ -201,15 +204,20 @@ def test_a_missing_segment_and_a_missing_plan_are_found(tree: SweepTree, told: l
 
 def test_what_a_superseded_engine_wrote_is_told_and_is_no_damage(tree: SweepTree) -> None:
     """The bytes behind the accepted end are counted; a salvage for another reason leaves them out."""
-    asyncio.run(write(tree, [[planned(tree, 2)], [intended(1)]]))
+    asyncio.run(write(tree, [[planned(tree, 2)], [intended(1)], [cursor(1)]]))
     first = segments(FILES, tree)[0]
     whole = first.read_bytes()
     asyncio.run(write(tree, [[intended(2)]]))
+    header = header_of(FILES, segments(FILES, tree)[1])
+    assert header is not None
     group, _, _ = frames.encode_group(99, frames.GENESIS, [b'{"t":"hunt_ended","generation":1,"at":1.0}'])
     first.write_bytes(whole + group)
     found = audit(FILES, tree)
     assert found.is_sound
-    assert (found.segments[0].state, found.segments[0].extra_bytes) == (SegmentState.OVERRUN, len(group))
+    assert (found.segments[0].state, found.segments[0].extra_bytes) == (
+        SegmentState.OVERRUN,
+        246 + len(group),
+    )
     flip(first, whole.index(b"attempt_intended"))
     result = salvage(Process(), tree, sweep_spec())
     assert "hunt_ended" not in [record["t"] for _, record in raw_records(FILES, tree)]

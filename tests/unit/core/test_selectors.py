@@ -1,18 +1,17 @@
 """Selectors name some of a sweep's tasks; every mistake in them is told at once, with what may be meant."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.core import events as ev
 from hsm.core.errors import SelectorInvalid, SweepError
-from hsm.core.model import Exit, Task
+from hsm.core.model import Exit
 from hsm.core.selectors import compact, is_selector, join_selectors, parse_selector, select
 from hsm.core.spec import Choices, Direction, GridSpec, HuntSpec, Objective, ProgramSpec, SweepSpec
 from hsm.core.states import Cause, TaskStatus
 from hsm.core.tracker import SweepTracker
+from tests.unit.core.worlds import made_plan
 
 GRID = SweepSpec(name="s", program=ProgramSpec(command=("true",)), grid=GridSpec(axes=()))
 SCORES = (2.0, None, 5.0, 1.0, 5.0)
@@ -27,12 +26,7 @@ def _hunt(direction: Direction) -> SweepSpec:
 
 def _sweep(count: int = 8, spec: SweepSpec = GRID) -> SweepTracker:
     """Return a sweep of which the first five tasks are sealed, the sixth failed, the seventh runs."""
-
-    def read_plan(event: ev.GenerationPlanned) -> Iterator[Task]:
-        for index in range(1, count + 1):
-            yield Task(index=index, config_hash="c", task_key=f"k{index}", params_json="{}")
-
-    tracker = SweepTracker(spec, read_plan)
+    tracker = SweepTracker(spec, lambda event: made_plan(event.count))
     tracker.fold(ev.GenerationPlanned(generation=1, plan="p", first=1, count=count, at=1.0))
     for task in range(1, min(count, 7) + 1):
         tracker.fold(ev.AttemptIntended(task=task, attempt=1, token=f"{task:032x}", source="local", at=1.0))

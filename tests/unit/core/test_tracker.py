@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from hsm.core import events as ev
-from hsm.core.ledger import Ledger, LedgerReader
+from hsm.core.ledger import Ledger
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import OutcomeKind, Proposal
 from hsm.core.plan import write_plan
 from hsm.core.segments import Mark
+from hsm.core.snapshots import freeze, save
 from hsm.core.spec import Direction, SweepSpec
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
-from hsm.core.summary import freeze, glance, replay, save, tracker_of
+from hsm.core.summary import glance, replay, tracker_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
@@ -34,7 +36,8 @@ def tree(tmp_path: Path) -> SweepTree:
 def view(tracker: SweepTracker) -> dict[str, Any]:
     """Return everything that anybody may ask of a tracker, however it came to be."""
     return {
-        "statuses": [task.status for task in tracker.tasks],
+        "tasks": list(tracker.tasks),
+        "statuses": list(tracker.tasks.statuses()),
         "counts": +tracker.counts,
         "ready": [task.index for task in tracker.ready(len(tracker.tasks))],
         "live": [(task.index, task.status, task.attempts, task.cancel_requested) for task in tracker.live()],
@@ -153,7 +156,7 @@ async def test_a_summary_at_the_end_of_the_ledger_holds_everything_that_is_shown
 
 
 async def test_reopened_tasks_can_be_looked_at_before_the_next_summary(tree: SweepTree) -> None:
-    """A summary knows finished tasks by status alone; what happens to them later is folded all the same."""
+    """What happens after the summary to tasks that were finished in it is folded all the same."""
     world = Process()
     _, ledger = open_ledger(world, tree, SPEC)
     tracker = tracker_of(Files(), tree, SPEC)
@@ -207,11 +210,6 @@ async def test_a_summary_with_any_part_missing_or_odd_is_not_believed(tree: Swee
     content = json.loads(tree.summary.read_bytes())
     for name in content:
         for damaged in ({k: v for k, v in content.items() if k != name}, {**content, name: 7}):
-            if (
-                name in {"first_at", "last_at", "epoch", "retries", "stopped", "hunt_ended", "cancelled"}
-                and damaged.get(name) == 7
-            ):
-                continue  # a number where a number or a word stands cannot be told
             tree.summary.write_text(json.dumps(damaged))
             assert view(glance(Files(), tree, SPEC)[0]) == view(trackers[-1]), name
 

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from hsm.core.errors import SweepError
-from hsm.core.ledger import create_tree
+from hsm.core.storage import create_tree
 from hsm.core.tree import Sweeps, SweepTree, new_sweep_id
 from hsm.wire.files import Files
 from hsm.wire.names import SWEEP_ID

@@ -9,10 +9,12 @@ from random import Random
 from typing import Any, ClassVar
 
 from hsm.core.job import SweepJob, Wishes
-from hsm.core.ledger import Ledger, create_tree
+from hsm.core.ledger import Ledger
 from hsm.core.model import History, Hunter, Proposal
+from hsm.core.plan import Plan
 from hsm.core.source import ComputeSource
 from hsm.core.spec import HuntSpec, Objective, ProgramSpec, SweepSpec
+from hsm.core.storage import create_tree
 from hsm.core.summary import replay
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -69,6 +71,12 @@ class ListedHunter:
 def numbered(count: int) -> ListedHunter:
     """Return a hunter of one generation, `{"k": 1}` to `{"k": count}`."""
     return ListedHunter([{"k": number} for number in range(1, count + 1)])
+
+
+def made_plan(count: int) -> Plan:
+    """Return a plan that lies nowhere, of `count` tasks without parameters."""
+    line = '{"config_hash":"c","task_key":"k%d","seed":0,"label":"","params":{}}\n'
+    return Plan("p", "".join(line % number for number in range(1, count + 1)).encode())
 
 
 def sweep_spec(**more: Any) -> SweepSpec:

@@ -1,0 +1,123 @@
+"""The keeper: writes summaries and snapshots of a running sweep in the background, and archives behind them.
+
+A durable snapshot is due when so much has been recorded since the last that folding it would take seconds.
+An event tells of it; once that is durable, what lies before the older of the two newest ones is archived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hsm.core import archive, snapshots
+from hsm.core import events as ev
+from hsm.core.inputs import Input, SnapshotWritten
+from hsm.core.mailbox import Mailbox
+from hsm.core.scribe import Pace
+from hsm.core.segments import Mark
+from hsm.core.snapshots import Frozen
+from hsm.core.sweep_state import KEPT_SNAPSHOTS
+from hsm.core.tracker import SweepTracker
+from hsm.core.tree import SweepTree
+from hsm.core.world import World
+from hsm.wire.log import NO_ROOM
+
+SNAPSHOT_RECORDS = 200_000
+SNAPSHOT_BYTES = 256 << 20
+SUMMARY_S = 1.0
+AGAIN_S = 60.0
+"""A snapshot that found no room is tried again after this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """Archive what lies before the older of these snapshots."""
+
+    names: Sequence[str]
+
+
+class Keeper:
+    """One job at a time; what is due while it is busy is left out, for the next will hold it."""
+
+    def __init__(self, world: World, tree: SweepTree, post: Callable[[Input], None]) -> None:
+        self._world = world
+        self._tree = tree
+        self._post = post
+        self._jobs: Mailbox[tuple[Frozen, bool] | _Archive] = Mailbox()
+        self._is_busy = False
+        self._summary = Pace(SUMMARY_S)
+        self._not_before = 0.0
+        self._last: Mark | None = None
+        self._bytes = 0
+
+    def note(self, events: Sequence[ev.Event], tracker: SweepTracker, mark: Mark) -> None:
+        """Take in what is durable, and begin what is due."""
+        self._grown(mark)
+        if any(isinstance(event, ev.SnapshotTaken) for event in events):
+            self._jobs.put(_Archive(tracker.snapshots))
+        if self._is_busy:
+            return
+        now = self._world.monotonic()
+        is_due = self._is_due(tracker, mark) and now >= self._not_before
+        if is_due or self._summary.is_due(now):
+            self._is_busy = True
+            self._bytes = 0 if is_due else self._bytes
+            self._jobs.put((snapshots.freeze(tracker, mark), is_due))
+
+    def _grown(self, mark: Mark) -> None:
+        before = self._last.position.offset if self._last and self._last.segment == mark.segment else 0
+        self._bytes += mark.position.offset - before
+        self._last = mark
+
+    def _is_due(self, tracker: SweepTracker, mark: Mark) -> bool:
+        newest = tracker.snapshots[-1] if tracker.snapshots else "0-"
+        records = mark.position.seq - int(newest.partition("-")[0])
+        return records >= SNAPSHOT_RECORDS or self._bytes >= SNAPSHOT_BYTES
+
+    async def work(self) -> None:
+        """Do what is due until cancelled."""
+        while True:
+            for job in await self._jobs.take():
+                if isinstance(job, _Archive):
+                    await self._archive(job)
+                else:
+                    await self._write(job)
+                    self._is_busy = False
+
+    async def _write(self, job: tuple[Frozen, bool]) -> None:
+        frozen, is_durable = job
+        began = self._world.monotonic()
+        write = self._keep if is_durable else self._save
+        try:
+            await self._world.blocking_to_its_end(write, frozen)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self._not_before = self._world.monotonic() + AGAIN_S
+        self._summary.done(began, self._world.monotonic())
+
+    def _save(self, frozen: Frozen) -> None:
+        snapshots.save(self._world.files, self._tree, frozen)
+
+    def _keep(self, frozen: Frozen) -> None:
+        name = snapshots.keep(self._world.files, self._tree, frozen)
+        self._save(frozen)
+        self._post(SnapshotWritten(name, frozen.mark.position.seq))
+
+    async def _archive(self, job: _Archive) -> None:
+        try:
+            await self._world.blocking_to_its_end(self._put_away, job.names)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+
+    def _put_away(self, names: Sequence[str]) -> None:
+        files, tree = self._world.files, self._tree
+        snapshots.drop_old(files, tree, names)
+        if len(names) == KEPT_SNAPSHOTS:
+            head = snapshots.read_head(files, str(tree.snapshots / names[0]))
+            archive.archive_before(files, tree, head.mark)
+
+    async def close(self, tracker: SweepTracker, mark: Mark) -> None:
+        """Write the summary for the last time."""
+        await self._world.blocking(self._save, snapshots.freeze(tracker, mark))

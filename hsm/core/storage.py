@@ -1,0 +1,78 @@
+"""The tree of a sweep as a place on disk: making it, recognising it, and what the disk's refusals mean."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+from hsm._version import __version__
+from hsm.core.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, SweepError
+from hsm.core.segments import FORMAT
+from hsm.core.tree import SweepTree
+from hsm.wire.files import Files
+from hsm.wire.log import NO_ROOM
+
+STORAGE = NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+"""Errors that can only come from the disk under the sweep, whichever part of the engine met them."""
+
+
+def create_tree(files: Files, tree: SweepTree) -> None:
+    """Make the directories of a new sweep and its FORMAT file, durable with their names.
+
+    Raises:
+        LedgerError: the directory exists or cannot be written.
+    """
+    try:
+        files.make_directories(str(tree.root.parent))
+        files.make_directory(str(tree.root))
+        for directory in tree.directories():
+            files.make_directories(str(directory))
+        content = {"format": FORMAT, "min_reader": FORMAT, "sweep_id": tree.sweep_id, "hash": "sha256"}
+        files.replace(str(tree.format), json.dumps(content).encode() + b"\n", durable=True)
+        files.sync_filesystem(str(tree.root))
+    except OSError as error:
+        raise storage_error(tree.root, error) from error
+
+
+def check_format(files: Files, tree: SweepTree) -> None:
+    """Refuse a tree that is not a sweep, or that only a newer HSM can read.
+
+    Raises:
+        SweepError, LedgerNewer, LedgerCorrupt
+    """
+    try:
+        content = json.loads(files.contents(str(tree.format)))
+        min_reader = int(content["min_reader"])
+    except FileNotFoundError as error:
+        raise SweepError(f"{tree.root} is not a sweep", hint="`hsm sweep list` shows the sweeps") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerCorrupt(f"{tree.format} is damaged: {error}") from error
+    except OSError as error:
+        raise storage_error(tree.format, error) from error
+    if min_reader > FORMAT:
+        raise LedgerNewer(
+            f"{tree.root} has ledger format {min_reader}; this HSM {__version__} reads up to {FORMAT}",
+            hint="use the version of HSM that wrote it, or a newer one",
+        )
+
+
+def storage_error(path: Path, error: OSError) -> LedgerError:
+    """Return the error that a user sees when the file system refuses, with the fix."""
+    reason = error.strerror or str(error)
+    if error.errno in NO_ROOM:
+        room = {errno.EDQUOT: "raise the quota", errno.EFBIG: "raise the limit on the size of files"}
+        return LedgerFull(
+            f"{path}: {reason}",
+            hint=f"{room.get(error.errno or 0, 'free space (or inodes)')}, then `hsm sweep complete ID`",
+            transient=True,
+        )
+    hints = {
+        errno.EROFS: "the file system is read-only; remount it or choose another output directory",
+        errno.EACCES: "you may not write there; choose another output directory",
+        errno.EPERM: "you may not write there; choose another output directory",
+        errno.EEXIST: "choose another name",
+        errno.EIO: "the disk or its server failed; what runs goes on: mend it, then `hsm sweep complete ID`",
+        errno.ESTALE: "its server lost it; what runs goes on: mend it, then `hsm sweep complete ID`",
+    }
+    return LedgerError(f"{path}: {reason}", hint=hints.get(error.errno or 0, ""))
