@@ -1,4 +1,4 @@
-"""`python -m hsm.sim run|replay|shrink|mutants`: simulate many seeds, look at one, make it small, test the test."""
+"""`python -m hsm.sim run|replay|shrink|mutants`: simulate many seeds, look at one, make it small, test it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from hsm.sim.campaign import Tally, campaign
 from hsm.sim.gate import run_gate
-from hsm.sim.mutants import MUTANTS, mutated
-from hsm.sim.scenario import FaultKind, Scenario, Trouble, draw
+from hsm.sim.mutants import MUTANTS, mutated, scenario_for
+from hsm.sim.scenario import FaultKind, Scenario, Trouble
 from hsm.sim.shrink import breaks_like, shrink
 from hsm.sim.simulation import simulate
 
@@ -73,7 +73,7 @@ def _report(tally: Tally, elapsed: float) -> None:
     _say(
         f"{tally.seeds} sweeps in {elapsed:.1f} s ({tally.seeds / elapsed:.1f} a second), "
         f"{faults / max(1, tally.seeds):.1f} faults and {tally.engines / max(1, tally.seeds):.1f} engines each, "
-        f"{tally.virtual_s / 3600:.1f} virtual hours, {tally.steps} steps; {tally.twice} seeds run twice"
+        f"{tally.virtual_s / 3600:.1f} virtual hours, {tally.steps} steps, {tally.twice} run twice"
     )
     for seed, violations in sorted(tally.broken.items()):
         _say(f"seed {seed}: {violations[0]}" + f" (and {len(violations) - 1} more)" * (len(violations) > 1))
@@ -83,7 +83,7 @@ def _report(tally: Tally, elapsed: float) -> None:
 
 
 def _scenario(arguments: argparse.Namespace) -> Scenario:
-    scenario = draw(arguments.seed)
+    scenario = scenario_for(arguments.mutant, arguments.seed)
     if getattr(arguments, "tasks", None):
         scenario = scenario.with_tasks(arguments.tasks)
     wanted = getattr(arguments, "faults", None)
@@ -112,7 +112,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _shrink(arguments: argparse.Namespace) -> int:
-    scenario = draw(arguments.seed)
+    scenario = scenario_for(arguments.mutant, arguments.seed)
     with mutated(arguments.mutant):
         breaks = breaks_like(scenario)
         if breaks is None:
@@ -125,7 +125,9 @@ def _shrink(arguments: argparse.Namespace) -> int:
         _say(f"at {fault.at:.3f} s {fault.kind}")
     _say("\n".join(outcome.violations))
     mutant = f" --mutant {arguments.mutant!r}" if arguments.mutant else ""
-    _say(f"python -m hsm.sim replay {arguments.seed} --tasks {small.tasks} --faults {numbers!r}{mutant} --trace")
+    _say(
+        f"python -m hsm.sim replay {arguments.seed} --tasks {small.tasks} --faults '{numbers}'{mutant} --trace"
+    )
     return 1
 
 

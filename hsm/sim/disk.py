@@ -35,7 +35,16 @@ class Keep(StrEnum):
 class Inode:
     """A regular file: its bytes as programs see them, and as they would be after a power cut."""
 
-    __slots__ = ("content", "holder", "is_read_only", "modified_ns", "number", "pending", "stable")
+    __slots__ = (
+        "content",
+        "holder",
+        "is_read_only",
+        "modified_ns",
+        "number",
+        "pending",
+        "reserved",
+        "stable",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -44,6 +53,7 @@ class Inode:
         self.pending: list[tuple[int, bytes | None]] = []  # (offset, bytes), or (size, None) for a cut
         self.is_read_only = False
         self.modified_ns = 0
+        self.reserved = 0  # bytes that it takes up, though nothing is written
         self.holder: SimProcess | None = None  # of its lock
 
     def write(self, offset: int, data: bytes) -> None:
@@ -261,6 +271,23 @@ class Disk:
             raise error(errno.EEXIST, path)
         self._need_room(path)
         self.change((folder, name, Directory(folder, name)))
+
+    def allocate(self, path: str, size: int) -> None:
+        """Make a file that takes up so much room."""
+        if self.room is not None and self.room < size:
+            raise error(errno.ENOSPC, path)
+        self.new_file(path).reserved = size
+        self._take(size)
+
+    def give_back(self, node: Node) -> None:
+        """Have the room of a removed file that only took it up."""
+        if isinstance(node, Inode):
+            self._take(-node.reserved)
+            node.reserved = 0
+
+    def _take(self, size: int) -> None:
+        if self.room is not None:
+            self.room -= size
 
     def _need_room(self, path: str) -> None:
         if self.room is not None and self.room <= 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hsm.core import events as ev
 from hsm.core import summary
-from hsm.core.ledger import LedgerReader
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.tracker import SweepTracker
 
 if TYPE_CHECKING:

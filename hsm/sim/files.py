@@ -174,6 +174,12 @@ class SimFiles(Files):
     def write_new(self, path: str, data: bytes) -> None:
         self._put(path, data, cuts=True)
 
+    def allocate(self, path: str, size: int) -> None:
+        dies = self._act("allocate", path)
+        self._disk(path).allocate(path, size)
+        if dies:
+            self._die()
+
     def append(self, path: str, data: bytes) -> None:
         self._put(path, data, cuts=False)
 
@@ -362,6 +368,7 @@ class SimFiles(Files):
         if isinstance(node, Directory):
             raise error(errno.EISDIR, path)
         self._disk(path).change((folder, name, None))
+        self._disk(path).give_back(node)
         if dies:
             self._die()
 

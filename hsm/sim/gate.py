@@ -8,8 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from hsm.sim.mutants import MUTANTS, mutated
-from hsm.sim.scenario import draw
+from hsm.sim.mutants import MUTANTS, mutated, scenario_for
 from hsm.sim.shrink import invariant_of
 from hsm.sim.simulation import simulate
 
@@ -47,7 +46,7 @@ def hunt_down(name: str) -> Caught:
         return _compare_hash_seeds(name)
     with mutated(name):
         for seed in range(MAX_SEEDS):
-            outcome = simulate(draw(seed, only=mutant.faults, hunter=mutant.hunter))
+            outcome = simulate(scenario_for(name, seed))
             for violation in outcome.violations:
                 if invariant_of(violation) in mutant.caught_by:
                     return Caught(name, seed + 1, violation)
@@ -77,4 +76,4 @@ def digest_under(hash_seed: str, name: str, seed: int) -> str:
 def digest_of(name: str, seed: int) -> str:
     """Return the digest of a seed, with a planted bug or without."""
     with mutated(name):
-        return simulate(draw(seed), hashes=True).digest
+        return simulate(scenario_for(name, seed), hashes=True).digest

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from hsm.core import events as ev
 from hsm.core.planner import history_of
 from hsm.sim.scenario import FaultKind as F
+from hsm.sim.scenario import Scenario, draw
 from hsm.wire import frames
 from hsm.wire.log import LogWriter
 
@@ -59,7 +60,7 @@ def _append_to_old(begin: Any) -> Any:
 
 
 def _no_limit(records: Any) -> Any:
-    return lambda log, limit=None: records(log, None)
+    return lambda log, _limit=None: records(log, None)
 
 
 def _cross_unchecked(_: Any) -> Any:
@@ -109,13 +110,15 @@ def _ask_again(ask: Any) -> Any:
 
 
 def _request(history: Any, first: int) -> Any:
-    return importlib.import_module("hsm.core.planner")._Request(history, first)
+    return importlib.import_module("hsm.core.planner")._Request(history, first)  # noqa: SLF001
 
 
 def _in_completion_order(history: Any) -> Any:
     def wrong(tracker: Any, generation: int) -> Any:
         told = history(tracker, generation)
-        ended = {task.index: (task.attempt.ended_at or 0.0) if task.attempt else 0.0 for task in tracker.tasks}
+        ended = {
+            task.index: (task.attempt.ended_at or 0.0) if task.attempt else 0.0 for task in tracker.tasks
+        }
         return type(told)(
             generation=told.generation, results=sorted(told.results, key=lambda result: ended[result.index])
         )
@@ -240,7 +243,9 @@ MUTANTS: Mapping[str, Mutant] = {
         patches={"hsm.wire.log:write_all": _write_once}, caught_by=("I3", "I13"), faults=(F.SHORT_WRITE,)
     ),
     "retry fsync after EIO": Mutant(
-        patches={_SYNC: _retry_sync}, caught_by=("I3", "I13"), faults=(F.SYNC_ERROR, F.SYNC_ERROR, F.POWER_CUT)
+        patches={_SYNC: _retry_sync},
+        caught_by=("I3", "I13"),
+        faults=(F.SYNC_ERROR, F.SYNC_ERROR, F.POWER_CUT),
     ),
     "ask the hunter again after a crash": Mutant(
         patches={
@@ -299,6 +304,14 @@ MUTANTS: Mapping[str, Mutant] = {
         faults=(F.CANCEL_TASKS, F.CANCEL_TASKS, F.KILL_MANAGER_ACT, F.KILL_MANAGER, F.SYNC_ERROR),
     ),
 }
+
+
+def scenario_for(name: str, seed: int) -> Scenario:
+    """Return the scenario of a seed, with the faults that bring a planted bug out."""
+    if not name:
+        return draw(seed)
+    mutant = MUTANTS[name]
+    return draw(seed, only=mutant.faults, hunter=mutant.hunter)
 
 
 @contextmanager

@@ -225,7 +225,7 @@ class Nemesis:
         return self._count(FaultKind.SECOND_ENGINE)
 
     def _take_over(self, rng: Random) -> bool:
-        """Take the sweep over from the other machine, while its engine runs, stands still, or does in an act."""
+        """Take the sweep over from the other machine, while its engine runs or stands still."""
         stage, manager = self._stage, self._manager()
         if manager is None:
             return False
@@ -242,7 +242,9 @@ class Nemesis:
     def _cancel_tasks(self, rng: Random) -> bool:
         if self._manager() is None:
             return False
-        tasks = sorted(rng.sample(range(1, self._stage.scenario.tasks + 1), k=min(3, self._stage.scenario.tasks)))
+        tasks = sorted(
+            rng.sample(range(1, self._stage.scenario.tasks + 1), k=min(3, self._stage.scenario.tasks))
+        )
         self._stage.ask_to_cancel(tasks)
         return self._count(FaultKind.CANCEL_TASKS, tasks)
 

@@ -19,7 +19,7 @@ class SimProcess:
     """One process: manager, agent or program. Its handles run on the loop only while it lives.
 
     `stash` holds what came due while it was stopped; `ends` is called once, when it is gone. `kill_in` is the
-    number of acts on the disk that it still gets, None for any number; only those of `kill_kind` count, if one is given.
+    number of acts on the disk that it still gets, None for any number; with a `kill_kind` only those count.
     """
 
     name: str

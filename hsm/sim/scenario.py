@@ -1,8 +1,8 @@
-"""A scenario: everything that a seed stands for. What is run, how it behaves, and the faults, each with its time.
+"""A scenario: everything that a seed stands for: what is run, how it behaves, the faults and their times.
 
 Each seed draws a random subset of the kinds of fault with random weights, because faults that are always there
-hide what others would show. Taking a fault out, or running fewer tasks, is another scenario of the same seed:
-that is how a failure is made small.
+hide what others would show. Taking a fault out, or running fewer tasks, is another scenario of the same
+seed: that is how a failure is made small.
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ class Scenario:
     faults: tuple[Fault, ...]
     troubles: tuple[tuple[Trouble, float], ...]
     retries: int
+    segment_bytes: int
+    snapshot_records: int
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Scenario:
         """Return the same with other faults."""
@@ -216,9 +218,9 @@ def draw(
         order=rng.choice((Order.RANDOM, Order.RANDOM, Order.FIFO, Order.NEWEST)),
         latency_s=rng.choice((0.0005, 0.003, 0.02)),
         duration_s=duration_s,
-        faults=tuple(
-            Fault(at, rng.choices(kinds, weights)[0], rng.getrandbits(32)) for at in moments
-        ),
+        faults=tuple(Fault(at, rng.choices(kinds, weights)[0], rng.getrandbits(32)) for at in moments),
         troubles=tuple((kind, rng.uniform(0.0, 0.15)) for kind in Trouble if rng.random() < 0.25),
         retries=rng.randint(0, 3),
+        segment_bytes=rng.choice((2_000, 10_000, 1 << 26)),
+        snapshot_records=rng.choice((40, 200, 1 << 20)),
     )

@@ -1,4 +1,4 @@
-"""One simulation: a sweep under faults (safety), then all is healed and it must come to its end (liveness)."""
+"""One simulation: a sweep under faults (safety); then all is healed, and it must come to its end (liveness)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 
 from hsm.compute.agent import attempt
+from hsm.core import keeper, ledger
 from hsm.core.errors import EngineRunning
 from hsm.sim.loop import Deadlock, Livelock
 from hsm.sim.nemesis import MANAGER, Nemesis
@@ -53,7 +54,7 @@ def simulate(
     gc.disable()  # when garbage is collected must not matter
     stage = Stage(scenario, trace)
     try:
-        with redirect_stderr(io.StringIO()), _silent_graves():
+        with redirect_stderr(io.StringIO()), _silent_graves(), _small(scenario):
             _run(stage)
             if at_end is not None:
                 at_end(stage)
@@ -75,6 +76,23 @@ def simulate(
         engines=len(stage.runs),
         lines=tuple(trace.lines),
     )
+
+
+@contextmanager
+def _small(scenario: Scenario) -> Iterator[None]:
+    """Let segments be full and snapshots be due after what a small sweep writes."""
+    sizes = (
+        (ledger, "SEGMENT_BYTES", scenario.segment_bytes),
+        (keeper, "SNAPSHOT_RECORDS", scenario.snapshot_records),
+    )
+    before = [(module, name, getattr(module, name)) for module, name, _ in sizes]
+    for module, name, size in sizes:
+        setattr(module, name, size)
+    try:
+        yield
+    finally:
+        for module, name, size in before:
+            setattr(module, name, size)
 
 
 @contextmanager
@@ -144,7 +162,9 @@ async def _bring_to_end(stage: Stage) -> None:
         stage.start_engine(stage.home, takeover=last is not None and _needs_takeover(stage, last))
         await asyncio.sleep(min(60.0, 2.0**number))
     errors = [str(run.error) for run in stage.runs[-3:]]
-    stage.witness.accuse([f"I10: the sweep came to no end in {HEALED_RUNS} runs after all was healed: {errors}"])
+    stage.witness.accuse(
+        [f"I10: the sweep came to no end in {HEALED_RUNS} runs after all was healed: {errors}"]
+    )
 
 
 def _needs_takeover(stage: Stage, run: Run) -> bool:

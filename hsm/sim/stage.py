@@ -1,9 +1,9 @@
-"""The stage: machines, disks, engines and agents of one simulation, and the people who start and stop them."""
+"""The stage: machines, disks, engines and agents of one simulation, and the people who start them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -233,5 +233,3 @@ class Stage:
         for process in self.graveyard:
             process.die()
             process.bury()
-
-

@@ -1,4 +1,4 @@
-"""The witness: notes what was acknowledged, outside of any engine, and holds it against what is there later."""
+"""The witness: notes what was acknowledged, outside of any engine, and holds it against what is there."""
 
 from __future__ import annotations
 

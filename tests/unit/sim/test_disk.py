@@ -12,6 +12,7 @@ from hsm.sim.disk import Disk, Keep
 from hsm.sim.files import Hazards, SimFiles
 from hsm.sim.process import Killed, SimProcess
 from hsm.sim.trace import Trace
+from hsm.wire.files import Files
 
 SEEDS = range(60)
 
@@ -193,3 +194,23 @@ def test_every_kind_of_cut_is_drawn() -> None:
     """No way of losing things is left out."""
     said = {Lab(seed).disk.cut_power(Random(seed)) for seed in range(200)}
     assert said == {f"names:{names} contents:{contents}" for names in Keep for contents in Keep}
+
+
+def test_no_act_passes_by_the_simulated_disk() -> None:
+    """Every method of Files is either simulated, or made of others that are."""
+    made_of_others = {"beginning", "exists", "matching", "publish", "remove", "replace"}
+    real = {name for name in vars(Files) if not name.startswith("_")}
+    assert real - set(vars(SimFiles)) <= made_of_others
+    assert made_of_others <= real
+
+
+def test_reserved_room_is_given_back_with_its_file() -> None:
+    """A file that only takes up room gives it back when it is removed, also on a disk that has filled up."""
+    lab = Lab()
+    lab.files.allocate("/d/reserve", 1000)
+    lab.disk.room = 0
+    with pytest.raises(OSError, match="No space"):
+        lab.file("/d/a", b"x", synced=False)
+    lab.files.unlink("/d/reserve")
+    lab.file("/d/a", b"x", synced=False)
+    assert lab.disk.room == 999
