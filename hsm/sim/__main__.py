@@ -72,7 +72,7 @@ def _report(tally: Tally, elapsed: float) -> None:
     faults = sum(tally.counts[kind] for kind in FaultKind)
     _say(
         f"{tally.seeds} sweeps in {elapsed:.1f} s ({tally.seeds / elapsed:.1f} a second), "
-        f"{faults / max(1, tally.seeds):.1f} faults and {tally.engines / max(1, tally.seeds):.1f} engines each, "
+        f"{faults / max(1, tally.seeds):.1f} faults, {tally.engines / max(1, tally.seeds):.1f} engines each, "
         f"{tally.virtual_s / 3600:.1f} virtual hours, {tally.steps} steps, {tally.twice} run twice"
     )
     for seed, violations in sorted(tally.broken.items()):
@@ -125,9 +125,8 @@ def _shrink(arguments: argparse.Namespace) -> int:
         _say(f"at {fault.at:.3f} s {fault.kind}")
     _say("\n".join(outcome.violations))
     mutant = f" --mutant {arguments.mutant!r}" if arguments.mutant else ""
-    _say(
-        f"python -m hsm.sim replay {arguments.seed} --tasks {small.tasks} --faults '{numbers}'{mutant} --trace"
-    )
+    options = f"--tasks {small.tasks} --faults '{numbers}'{mutant} --trace"
+    _say(f"python -m hsm.sim replay {arguments.seed} {options}")
     return 1
 
 

@@ -6,8 +6,9 @@ import signal
 from collections.abc import Iterator, Mapping
 from random import Random
 
+from hsm.sim.contents import Hazards
 from hsm.sim.disk import Disk
-from hsm.sim.files import Hazards, SimFiles
+from hsm.sim.files import SimFiles
 from hsm.sim.loop import SimLoop
 from hsm.sim.process import SimProcess
 from hsm.sim.program import Program, is_deadly

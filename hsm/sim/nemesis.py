@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING
 
-from hsm.sim.files import Hazards
+from hsm.sim.contents import Hazards
 from hsm.sim.process import SimProcess
 from hsm.sim.scenario import Fault, FaultKind
 

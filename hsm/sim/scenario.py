@@ -1,8 +1,8 @@
 """A scenario: everything that a seed stands for: what is run, how it behaves, the faults and their times.
 
-Each seed draws a random subset of the kinds of fault with random weights, because faults that are always there
-hide what others would show. Taking a fault out, or running fewer tasks, is another scenario of the same
-seed: that is how a failure is made small.
+Each seed draws a random subset of the kinds of fault with random weights, because faults that are always
+there hide what others would show. Taking a fault out, or running fewer tasks, is another scenario of the
+same seed: that is how a failure is made small.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One simulation: a sweep under faults (safety); then all is healed, and it must come to its end (liveness)."""
+"""One simulation: a sweep under faults (safety); then all is healed, and it must end (liveness)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from hsm.core import events as ev
 from hsm.core.errors import HsmError
 from hsm.core.tracker import SweepTracker
-from hsm.sim import invariants
+from hsm.sim import at_the_end, invariants
+from hsm.sim.disk import durable_files
 from hsm.sim.facts import Facts, read_facts
 from hsm.sim.process import SimProcess
 from hsm.sim.truth import Execution
@@ -67,7 +68,7 @@ class Witness:
     def spawned(self, execution: Execution) -> None:
         """See that an attempt was intended before it runs."""
         if self._intents.get((execution.task, execution.attempt)) != execution.token:
-            ledger = self._stage.shared.durable(str(self._stage.tree.ledger))
+            ledger = durable_files(self._stage.shared, str(self._stage.tree.ledger))
             self.accuse(invariants.intent_came_first(execution, ledger))
         self.accuse(invariants.a_token_runs_once(execution, self._stage.truth, self._exited))
 
@@ -125,7 +126,7 @@ class Witness:
             return
         self.accuse(invariants.acknowledged_is_there(facts, self))
         self.accuse(invariants.accepted_bytes_never_change(facts, self.prefixes))
-        for check in invariants.AT_THE_END:
+        for check in at_the_end.CHECKS:
             self.accuse(list(check(facts)))
         if self._chance.random() < LOOK_SHARE:
-            self.accuse(invariants.damage_is_seen(facts, self._chance))
+            self.accuse(at_the_end.damage_is_seen(facts, self._chance))

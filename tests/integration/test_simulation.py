@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
+from hsm.sim.campaign import clock_jumps_change_nothing
 from hsm.sim.gate import digest_under
+from hsm.sim.mutants import mutated, scenario_for
+from hsm.sim.scenario import draw
+from hsm.sim.shrink import breaks_like
+from hsm.sim.simulation import simulate
+
+TASKS = 12
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,3 +57,27 @@ def test_a_failure_is_shrunk_by_one_command() -> None:
     again = run("replay", "1", "--tasks", tasks, "--faults", faults, "--mutant", mutant)
     assert again.returncode == 1
     assert "I2" in again.stdout
+
+
+def test_a_seed_is_the_same_twice_to_the_last_act() -> None:
+    """What a seed stands for does not depend on what ran before it."""
+    first = simulate(draw(3, tasks=TASKS), hashes=True)
+    simulate(draw(4, tasks=TASKS))
+    assert simulate(draw(3, tasks=TASKS), hashes=True).digest == first.digest
+    assert simulate(draw(4, tasks=TASKS), hashes=True).digest != first.digest
+
+
+def test_a_planted_bug_is_found_and_gone_afterwards() -> None:
+    """The harness bites, and a mutant leaves nothing behind."""
+    name = "act before the intent is durable"
+    scenario = scenario_for(name, 0).with_tasks(TASKS)
+    with mutated(name):
+        breaks = breaks_like(scenario)
+        assert breaks is not None
+        assert breaks(scenario)
+    assert breaks_like(scenario) is None
+
+
+def test_jumps_of_the_wall_clock_change_no_decision() -> None:
+    """The same events in the same order, whatever the wall clock says."""
+    assert not clock_jumps_change_nothing(draw(5, tasks=TASKS))

@@ -24,6 +24,14 @@ def run(seed: int, main: Coroutine[Any, Any, T], order: Order = Order.RANDOM) ->
         loop.close()
 
 
+async def pass_time(seconds: float) -> None:
+    """Let virtual time pass."""
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    loop.call_later(seconds, over.set_result, None)
+    await over
+
+
 def process(name: str = "p", pid: int = 1) -> SimProcess:
     return SimProcess(name=name, pid=pid, start="1")
 
@@ -41,7 +49,7 @@ async def race(said: list[int]) -> None:
 
 def test_hours_pass_in_no_time() -> None:
     """The clock jumps to the next timer."""
-    loop, _ = run(1, asyncio.sleep(7200))
+    loop, _ = run(1, pass_time(7200))
     assert loop.time() >= 7200
 
 
@@ -107,7 +115,7 @@ def test_a_dead_process_runs_no_further() -> None:
 
     async def work() -> None:
         try:
-            await asyncio.sleep(10)
+            await pass_time(10)
             done.append("worked")
         finally:
             done.append("cleaned up")
@@ -116,9 +124,9 @@ def test_a_dead_process_runs_no_further() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimLoop)
         doomed = loop.spawn(victim, work())
-        await asyncio.sleep(5)
+        await pass_time(5)
         victim.die()
-        await asyncio.sleep(20)
+        await pass_time(20)
         assert not done
         assert not doomed.done()
         victim.bury()
@@ -132,7 +140,7 @@ def test_a_stopped_process_goes_on_where_it_was() -> None:
     sleeper = process()
 
     async def work() -> None:
-        await asyncio.sleep(1)
+        await pass_time(1)
         times.append(asyncio.get_running_loop().time())
 
     async def main() -> None:
@@ -140,7 +148,7 @@ def test_a_stopped_process_goes_on_where_it_was() -> None:
         assert isinstance(loop, SimLoop)
         task = loop.spawn(sleeper, work())
         sleeper.stopped = True
-        await asyncio.sleep(60)
+        await pass_time(60)
         loop.resume(sleeper)
         await task
 
@@ -154,7 +162,7 @@ def test_others_go_on_while_a_call_stands_still() -> None:
     stopped = process()
 
     async def other() -> None:
-        await asyncio.sleep(3)
+        await pass_time(3)
         said.append("other")
 
     async def blocked() -> None:
@@ -182,13 +190,13 @@ def test_streams_carry_bytes_and_a_death_hangs_up() -> None:
             await writer.drain()
 
         await asyncio.start_unix_server(answer, path="/tmp/s")
-        await asyncio.sleep(1000)
+        await pass_time(1000)
 
     async def main() -> tuple[bytes, bytes]:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimLoop)
         serving = loop.spawn(server, serve())
-        await asyncio.sleep(1)
+        await pass_time(1)
         reader, writer = await asyncio.open_unix_connection("/tmp/s")
         writer.write(b"hello\n")
         line = await reader.readline()
