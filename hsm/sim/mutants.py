@@ -7,6 +7,7 @@ knows nothing of them.
 
 from __future__ import annotations
 
+import gzip
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,11 +51,13 @@ def _retry_sync(sync: Any) -> Any:
 
 
 def _append_to_old(begin: Any) -> Any:
-    def wrong(files: Any, tree: Any, epoch: int, number: int, mark: Any) -> Any:
+    def wrong(files: Any, tree: Any, epoch: int, number: int = 1, *, mark: Any, again: Any = ()) -> Any:
         if not mark.segment:
-            return begin(files, tree, epoch, number, mark)
+            return begin(files, tree, epoch, number, mark=mark, again=again)
         path = str(tree.ledger / mark.segment)
-        return LogWriter(files, path, files.open_append(path), mark.position)
+        log = LogWriter(files, path, files.open_append(path), mark.position)
+        log.write(list(again))
+        return log
 
     return wrong
 
@@ -161,12 +164,21 @@ def _alive_by_pid(_: Any) -> Any:
     return wrong
 
 
-def _swallow(write: Any) -> Any:
-    def wrong(ledger: Any, payloads: Any, **more: Any) -> None:
+def _swallow(append: Any) -> Any:
+    def wrong(ledger: Any, payloads: Any) -> None:
         try:
-            write(ledger, payloads, **more)
+            append(ledger, payloads)
         except OSError:
             return
+
+    return wrong
+
+
+def _pack_unsynced(_: Any) -> Any:
+    def wrong(files: Any, path: Any, target: Any) -> Any:
+        files.write_new(str(target), gzip.compress(files.contents(str(path)), 1, mtime=0))
+        files.unlink(str(path))
+        return target
 
     return wrong
 
@@ -286,9 +298,14 @@ MUTANTS: Mapping[str, Mutant] = {
         patches={"hsm.core.sweep_state:SweepState.ready": _by_hash}, caught_by=("DETERMINISM",)
     ),
     "swallow the writer's exception": Mutant(
-        patches={f"{_LEDGER}._write": _swallow},
+        patches={f"{_LEDGER}._append": _swallow},
         caught_by=("I3",),
         faults=(F.DISK_FULL, F.SYNC_ERROR, F.POWER_CUT),
+    ),
+    "prune without fsync": Mutant(
+        patches={"hsm.core.archive:_pack": _pack_unsynced},
+        caught_by=("I3", "I13"),
+        faults=(F.POWER_CUT, F.KILL_MANAGER),
     ),
     "no look at the epoch before a commit": Mutant(
         patches={f"{_LEDGER}._check_epoch": _always(None)},
