@@ -52,9 +52,13 @@ def _say(text: str = "") -> None:
 def _run(arguments: argparse.Namespace) -> int:
     began = time.perf_counter()
     said = 0.0
+    known: set[int] = set()
 
     def tell(tally: Tally) -> None:
         nonlocal said
+        for seed in sorted(tally.broken.keys() - known):
+            known.add(seed)
+            _say(f"seed {seed}: {tally.broken[seed][0]}")
         elapsed = time.perf_counter() - began
         if elapsed - said > 30:
             said = elapsed
@@ -76,7 +80,9 @@ def _report(tally: Tally, elapsed: float) -> None:
         f"{tally.virtual_s / 3600:.1f} virtual hours, {tally.steps} steps, {tally.twice} run twice"
     )
     for seed, violations in sorted(tally.broken.items()):
-        _say(f"seed {seed}: {violations[0]}" + f" (and {len(violations) - 1} more)" * (len(violations) > 1))
+        _say(f"seed {seed}:")
+        for violation in violations:
+            _say(f"  {violation}")
     for kind in tally.silent:
         _say(f"never fired: {kind}")
     _say(f"{len(tally.broken)} seeds broke an invariant" if tally.broken else "no invariant broke")
