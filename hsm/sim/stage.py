@@ -151,6 +151,7 @@ class Stage:
             run.error = error
         except Exception as error:  # noqa: BLE001 - a defect: the witness says so
             run.error = error
+            run.process.check()  # what the coroutines of a dead process still raise says nothing
             self.witness.defect(error)
         self.trace.note("engine ended", f"{run.process.pid} {run.result and run.result.status} {run.error}")
         if run.result is not None:
