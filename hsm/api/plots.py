@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from hsm.api.origin import metadata_of
 from hsm.core.errors import SweepError
@@ -14,20 +15,22 @@ from hsm.core.tree import SweepTree
 from hsm.core.world import World
 from hsm.report import Figure, ReportView, plots
 
-PLOTS = (
-    "convergence",
-    "heat_map",
-    "importance",
-    "parallel_coordinates",
-    "pareto_front",
-    "slices",
-    "timeline",
+PLOTS: Mapping[str, Callable[[ReportView], Figure | list[Figure]]] = MappingProxyType(
+    {
+        "convergence": plots.convergences,
+        "heat_map": plots.heat_map,
+        "importance": plots.importance,
+        "parallel_coordinates": plots.parallel_coordinates,
+        "pareto_front": plots.pareto_front,
+        "slices": plots.slices,
+        "timeline": plots.timeline,
+    }
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plot:
-    """One plot of a sweep: a figure, or one for each parameter."""
+    """One plot of a sweep: a figure, or one for each parameter or objective."""
 
     name: str
     figures: tuple[Figure, ...]
@@ -41,6 +44,10 @@ class Plot:
     def svgs(self) -> list[str]:
         """Return each figure as an SVG picture that stands alone."""
         return [figure.svg() for figure in self.figures]
+
+    def __repr__(self) -> str:
+        titles = ", ".join(figure.title for figure in self.figures)
+        return f"<Plot {self.name}: {titles}>"
 
     def _repr_html_(self) -> str:
         return "\n".join(self.svgs())
@@ -62,5 +69,5 @@ def plot_of(world: World, tree: SweepTree, spec: SweepSpec, name: str, *, driven
     """Return a plot of a sweep as it stands in its ledger. Blocks while the ledger is read."""
     tracker, _ = replay(world.files, tree, spec)
     view = ReportView.of(tracker, tree, tracker.status(driven=driven), metadata_of(tree))
-    drawn = getattr(plots, name)(view)
+    drawn = PLOTS[name](view)
     return Plot(name, (drawn,) if isinstance(drawn, Figure) else tuple(drawn))

@@ -31,16 +31,18 @@ _DIMENSION = {
         {
             "type": "object",
             "required": ["choices"],
-            "properties": {"choices": {"type": "array", "minItems": 1}},
+            "properties": {
+                "choices": {"type": "array", "minItems": 1, "description": "The values, in no order."}
+            },
         },
         {
             "type": "object",
             "required": ["low", "high"],
             "properties": {
-                "low": {"type": "number"},
-                "high": {"type": "number"},
-                "log": {"type": "boolean"},
-                "type": {"enum": ["float", "integer"]},
+                "low": {"type": "number", "description": "The lower end, included."},
+                "high": {"type": "number", "description": "The upper end, included."},
+                "log": {"type": "boolean", "description": "Searched evenly in the logarithm."},
+                "type": {"enum": ["float", "integer"], "description": "Which numbers are proposed."},
             },
         },
         _CALL,
@@ -54,10 +56,14 @@ _RULE: Schema = {
             "type": "object",
             "required": ["rule"],
             "additionalProperties": False,
-            "properties": {"rule": {"type": "string", "minLength": 1}, "because": {"type": "string"}},
+            "properties": {
+                "rule": {"type": "string", "minLength": 1, "description": "A condition over parameters."},
+                "because": {"type": "string", "description": "Why; told wherever the rule decides."},
+            },
         },
     ]
 }
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _OPEN: Mapping[str, Schema] = {
     "program.command": {
         "anyOf": [
@@ -77,6 +83,21 @@ _OPEN: Mapping[str, Schema] = {
     "sweep.forbid": {"type": "array", "items": _RULE},
     "hunt.forbid": {"type": "array", "items": _RULE},
     "hunt.space": {"type": "object", "minProperties": 1, "additionalProperties": _DIMENSION},
+    "hunt.shares": {
+        "type": "object",
+        "required": ["explore", "exploit", "wildcat"],
+        "additionalProperties": False,
+        "properties": {
+            "explore": {**_SHARE, "description": "Draws from the whole space."},
+            "exploit": {**_SHARE, "description": "What follows the best that is known."},
+            "wildcat": {**_SHARE, "description": "Leaps from good sets; the three shares make 1."},
+        },
+    },
+    "hunt.stop.target": {
+        "anyOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}}]
+    },
+    "hunt.stop.objective_spread": {"type": "number", "minimum": 0},
+    "hunt.stop.parameter_spread": {"type": "number", "minimum": 0},
     "parameters": {"type": "object", "propertyNames": _NAMES},
 }
 _REQUIRED: Mapping[str, tuple[str, ...]] = {"program": ("command",), "hunt": ("space", "objective")}
@@ -123,6 +144,14 @@ MEANINGS: Mapping[str, str] = {
     "timeout": "Limit on the run time of one attempt, such as 10m.",
     "grace": "Time between the request to end and the kill.",
     "retry": "Attempts beyond the first, by cause of failure.",
+    "retry.application": "The program failed by itself.",
+    "retry.time": "It ran into its time limit.",
+    "retry.memory": "It ran out of memory.",
+    "retry.node": "The machine under it failed.",
+    "retry.preempted": "It was put off its machine for other work.",
+    "retry.transfer": "Its files could not be brought home.",
+    "retry.lost": "It vanished without an exit record.",
+    "retry.protocol": "Its evidence does not fit together.",
     "max_failure_rate": "The sweep stops when more than this part of its finished tasks failed.",
     "sources": "Where attempts run, and what each source needs.",
     "metadata": "Free; recorded, and no part of the configuration's identity.",

@@ -16,6 +16,7 @@ from hsm.report.view import Ranked, ReportView, has_result, params_of
 
 RUNNERS_UP = 10
 VALUE = 80
+NAME = 40
 METRICS = 40
 
 
@@ -36,8 +37,17 @@ def best(view: ReportView) -> Markup:
         f"Ranked by the {sense} ",
         tag("b", shorten(objective.metric, 60)),
         f"{seeds}; n = {len(ranked):,} sets scored.",
+        _others(view),
     )
     return section("best", "Best", order, _winner(view, ranked[0]), _runners_up(view, ranked), ranges(view))
+
+
+def _others(view: ReportView) -> Markup | None:
+    """Say that one objective alone is ranked here, where there are several."""
+    if view.spec.hunt is None or not view.spec.hunt.further:
+        return None
+    words = f" This is the first of {len(view.spec.hunt.objectives)} objectives; the "
+    return join(words, tag("a", "Pareto front", href="#front"), " weighs all of them.")
 
 
 def _winner(view: ReportView, winner: Ranked) -> Markup:
@@ -141,7 +151,7 @@ def _range_row(view: ReportView, name: str, done: list[Task]) -> Markup:
         if (value := view.metrics(task).get(name)) is not None and math.isfinite(value)
     ]
     cells = [
-        short(name, VALUE, "td"),
+        short(name, NAME, "td"),
         tag("td", f"{len(pairs):,} of {len(done):,}", class_="n", data_v=len(pairs)),
     ]
     if not pairs:

@@ -15,7 +15,7 @@ from hsm.report.html import Markup, tag
 from hsm.report.origin import provenance, reproduce
 from hsm.report.page import page
 from hsm.report.performance import FILE_NAME as PERFORMANCE
-from hsm.report.pictures import gallery
+from hsm.report.pictures import gallery, has_gallery
 from hsm.report.summary import masthead, status_words, summary
 from hsm.report.tasks import task_table
 from hsm.report.view import ReportView
@@ -43,6 +43,8 @@ SECTIONS: Mapping[str, tuple[str, Callable[[ReportView], Markup]]] = MappingProx
 def render(view: ReportView) -> str:
     """Return the report of a sweep, finished or not, as one HTML document."""
     left_out = set() if view.spec.hunt else {"convergence"}
+    if not has_gallery(view):
+        left_out.add("gallery")
     if view.spec.hunt is None or not view.spec.hunt.further:
         left_out.add("front")
     chosen = {key: entry for key, entry in SECTIONS.items() if key not in left_out}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hsm.report.figure import Axis, Figure, Kind, Mark, Series
+from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
 from hsm.report.html import Markup, tag
-from hsm.report.svg import Plot, Scale, cross, dot, scale, square, steps, tick_label, triangle
+from hsm.report.svg import Plot, Scale, cross, dot, scale, spot, square, steps, tick_label, triangle
 from hsm.report.text import shorten, visible
 
 NAMED_POINTS = 400
@@ -23,6 +23,8 @@ _SHAPES: Mapping[Mark, Callable[[float, float, float], str]] = MappingProxyType(
     {Mark.DOT: dot, Mark.DIAMOND: square, Mark.TRIANGLE: triangle, Mark.CROSS: cross}
 )
 HEAT_STEPS = 9
+STRAND_NAME = 10
+"""The longest name of a value beside an upright axis of parallel coordinates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +119,8 @@ def _xy(figure: Figure, size: Size) -> tuple[Plot, list[Markup]]:
         height=size.height,
         x=x,
         y=y,
-        x_title=_x_title(x_axis, x),
-        y_title=shorten(y_axis.heading, TITLE),
+        x_title=_x_title(x_axis, x, _title_room(size)),
+        y_title=shorten(y_axis.heading, _title_room(size)),
         x_ticks=_some(x_axis.ticks, size.width),
         gutter=gutter,
         x_names=x_axis.categories,
@@ -128,8 +130,13 @@ def _xy(figure: Figure, size: Size) -> tuple[Plot, list[Markup]]:
     return plot, [mark for series in figure.series for mark in _points(series, x, y, is_named=is_named)]
 
 
-def _x_title(axis: Axis, x: Scale) -> str:
-    return shorten(axis.heading, TITLE) + (" (log)" if x.log else "")
+def _x_title(axis: Axis, x: Scale, most: int = TITLE) -> str:
+    return shorten(axis.heading, most) + (" (log)" if x.log else "")
+
+
+def _title_room(size: Size) -> int:
+    """Return how many letters of a title fit beside a mark such as "(log)"."""
+    return min(TITLE, int(size.width / (1.2 * LETTER)) - 6)
 
 
 def _some(ticks: Sequence[float], width: int) -> tuple[float, ...]:
@@ -147,11 +154,14 @@ def _points(series: Series, x: Scale, y: Scale, *, is_named: bool) -> Iterator[M
         yield tag("path", d=path, class_=f"l-{series.tone}")
         return
     size = 4 if len(series.points) <= NAMED_POINTS else 2.6
+    class_ = f"k-{series.tone}"
+    if series.mark is Mark.DOT and series.tone is Tone.OTHER and not (series.notes and is_named):
+        shape, class_ = spot, "spots" if size < 4 else "spots large"
     paths = [
         shape(x.at(point[0]), y.at(point[1]) if len(point) > 1 else y.start + 10, size)
         for point in series.points
     ]
-    yield from _named_paths(paths, series, f"k-{series.tone}", is_named=is_named)
+    yield from _named_paths(paths, series, class_, is_named=is_named)
 
 
 def _named_paths(paths: Sequence[str], series: Series, class_: str, *, is_named: bool) -> Iterator[Markup]:
@@ -233,7 +243,10 @@ def _block(x: Scale, y: Scale, step: float, point: tuple[float, ...]) -> str:
 
 def _parallel(figure: Figure, size: Size) -> Markup:
     top, bottom = 44, size.height - 26
-    gap = (size.width - 110) / max(1, len(figure.axes) - 1)
+    left = 55.0
+    if figure.axes[0].categories:
+        left = max(left, 14 + LETTER * max(min(STRAND_NAME, len(name)) for name in figure.axes[0].categories))
+    gap = (size.width - 55 - left) / max(1, len(figure.axes) - 1)
     scales = [
         _axis_scale(
             axis,
@@ -243,7 +256,7 @@ def _parallel(figure: Figure, size: Size) -> Markup:
         )
         for place, axis in enumerate(figure.axes)
     ]
-    across = [round(55 + gap * place, 1) for place in range(len(figure.axes))]
+    across = [round(left + gap * place, 1) for place in range(len(figure.axes))]
     marks: list[Markup] = []
     for series in figure.series:
         paths = [_strand(point, scales, across) for point in series.points]
@@ -287,7 +300,7 @@ def _stump(point: Sequence[float], scales: Sequence[Scale], across: Sequence[flo
 def _ticks(axis: Axis, scale_: Scale, at: float, *, is_last: bool) -> list[Markup]:
     """Return an upright axis; its labels stand where no line goes, if there is such a side."""
     marks = [tag("path", d=f"M{at} {scale_.end}V{scale_.start}", class_="axis")]
-    names = [(float(place), shorten(name, 10)) for place, name in enumerate(axis.categories)]
+    names = [(float(place), shorten(name, STRAND_NAME)) for place, name in enumerate(axis.categories)]
     stride = max(1, math.ceil(len(names) / 12))
     x, class_ = (at + 6, "t halo") if is_last else (at - 6, "t e halo")
     for tick, word in names[::stride] or [(tick, tick_label(tick)) for tick in scale_.ticks(4)]:

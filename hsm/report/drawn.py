@@ -14,14 +14,16 @@ ABSENT = "Nothing to draw: "
 
 def convergence(view: ReportView) -> Markup:
     """Return the convergence section; a grid has none."""
-    figure = plots.convergence(view)
     if view.spec.hunt is None:
         return section("convergence", "Convergence", note("A grid has no objective that could converge."))
+    return section("convergence", "Convergence", *map(_chart, plots.convergences(view)))
+
+
+def _chart(figure: Figure) -> Markup:
+    """Return a figure drawn twice: the page shows the one whose text keeps its size, narrow or wide."""
     if figure.is_empty:
-        return section("convergence", "Convergence", _absent(figure))
-    # Drawn twice; the page shows the one in which text keeps its size: a phone's, or a desk's.
-    charts = [draw(figure, WIDE), draw(figure, NARROW)]
-    return section("convergence", "Convergence", tag("figure", *charts, caption(figure), class_="chart"))
+        return _absent(figure)
+    return tag("figure", draw(figure, WIDE), draw(figure, NARROW), caption(figure), class_="chart")
 
 
 def parameters(view: ReportView) -> Markup:
@@ -37,7 +39,7 @@ def parameters(view: ReportView) -> Markup:
     return section(
         "parameters",
         heading,
-        tag("h3", "Importance"),
+        tag("h3", f"Importance for {shorten(view.target, 60)}"),
         _importance(view),
         tag("h3", "Metric against parameter"),
         tag("div", *panels, class_="panels") if panels else note(f"{ABSENT}no two values to compare."),

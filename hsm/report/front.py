@@ -23,7 +23,7 @@ def front(view: ReportView) -> Markup:
     )
     listed = _listed(view, leading[:SHOWN]) if leading else None
     more = note(f"{len(leading) - SHOWN:,} more are in the front.") if leading[SHOWN:] else None
-    return section("front", "Pareto front", words, plate(plots.pareto_front(view), 720), listed, more)
+    return section("front", "Pareto front", words, plate(plots.pareto_front(view), 620), listed, more)
 
 
 def _listed(view: ReportView, shown: list[Standing]) -> Markup:

@@ -34,7 +34,8 @@ def gallery(view: ReportView) -> Markup:
     """Return the pictures of all tasks, the best first where there is an objective."""
     heading = "Final densities" if _all_densities(view) else "Pictures"
     if not view.pictures:
-        return section("gallery", heading, note(_none(view)))
+        words = f"None of the first {view.pictures_sought:,} tasks has written a PNG file under results/."
+        return section("gallery", heading, note(words))
     names = view.varying[:CAPTION_PARAMS]
     shown = [task for task in view.ranking() if task.task_id in view.pictures]
     figures = [
@@ -46,10 +47,9 @@ def gallery(view: ReportView) -> Markup:
     return section("gallery", heading, _amount(view, order), tag("div", *figures, class_="gallery"))
 
 
-def _none(view: ReportView) -> str:
-    if _is_cut_short(view):
-        return f"None of the first {view.pictures_sought:,} tasks has written a PNG file under results/."
-    return "No task has written a PNG file under results/."
+def has_gallery(view: ReportView) -> bool:
+    """Tell whether there is anything to say: pictures, or that not all tasks were asked for them."""
+    return bool(view.pictures) or _is_cut_short(view)
 
 
 def _is_cut_short(view: ReportView) -> bool:

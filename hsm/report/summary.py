@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hsm.core.model import Attempt
+from hsm.core.spec import Objective
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.report.html import Markup, code, join, section, tag
 from hsm.report.links import task_link
@@ -46,18 +47,20 @@ def masthead(view: ReportView, links: Markup | None = None, *, title: str = "") 
 def headline(view: ReportView) -> Markup:
     """Return the outcome in one sentence."""
     done = sum(has_result(task) for task in view.tasks)
-    took = view.took_s
-    spent = f" in {duration(took)}" if took is not None else ""
     failed = sum(task.status is TaskStatus.FAILED for task in view.tasks)
     bad = f", {failed:,} failed" if failed else ""
+    spent = f", after {duration(view.took_s)}" if view.took_s is not None else ""
     opening = f"{done:,} of {count(len(view.tasks), 'task')} have a result{bad}{spent}."
-    best = view.best()
-    if not best or view.spec.hunt is None:
-        return join(opening)
-    metric = shorten(view.spec.hunt.objective.metric, 60)
-    return join(
-        opening, f" Best {metric}: ", tag("b", number(best[0].score)), " by ", task_link(best[0].task), "."
-    )
+    objectives = view.spec.hunt.objectives if view.spec.hunt else ()
+    return join(opening, *(_leader(view, objective) for objective in objectives))
+
+
+def _leader(view: ReportView, objective: Objective) -> Markup | None:
+    best = view.ranked(objective)[:1]
+    if not best:
+        return None
+    words = f" Best {shorten(objective.metric, 60)}: "
+    return join(words, tag("b", number(best[0].score)), " by ", task_link(best[0].task), ".")
 
 
 def summary(view: ReportView) -> Markup:

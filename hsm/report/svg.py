@@ -12,6 +12,11 @@ from hsm.report.html import Markup, tag
 from hsm.report.text import number, shorten
 
 MINUS = "−"
+WHOLE = 8
+CUT = 5
+"""Names of up to `WHOLE` letters stand whole beside an axis; of longer ones at least `CUT` letters."""
+LINE = 14
+"""The height of a line of labels, in px."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +72,15 @@ _STEPS = (1, 2, 5, 10)
 
 def linear_ticks(low: float, high: float, most: int) -> list[float]:
     """Return multiples of 1, 2 or 5 times a power of ten within [low, high]."""
-    rough = (high - low) / max(most, 1)
+    rough = high / max(most, 1) - low / max(most, 1)  # the range itself may be more than a float can hold
     if rough <= 0 or not math.isfinite(rough):
         return [low]
     power = 10.0 ** math.floor(math.log10(rough))
     enough = next(place for place, factor in enumerate(_STEPS) if factor * power >= rough * 0.999)
     for factor in reversed(_STEPS[: enough + 1]):  # the widest step may miss the axis, the next one does not
         step = factor * power
+        if not math.isfinite(step):
+            continue
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if first <= last:
             return [tidy(index * step) for index in range(first, last + 1)]
@@ -143,17 +150,16 @@ class Plot:
     def _x_axis(self) -> list[Markup]:
         base = max(self.y.start, self.y.end) + self.gutter
         room = abs(self.x.end - self.x.start)
-        marks = [
-            tag("text", word, x=self.x.at(tick), y=base + 17, class_="t m")
-            for tick, word in _labels(self.x, self.x_names, self.x_ticks, room / 80, room / 8)
-        ]
+        places = beside(self.x_names, room / 8) if self.x_names else _ticks(self.x, self.x_ticks, room / 80)
+        marks = [tag("text", word, x=self.x.at(tick), y=base + 17, class_="t m") for tick, word in places]
         line = tag("path", d=f"M{self.x.start} {base}H{self.x.end}", class_="axis")
         middle = (self.x.start + self.x.end) / 2
         return [line, *marks, tag("text", self.x_title, x=middle, y=self.height - 5, class_="m a")]
 
     def _y_axis(self) -> list[Markup]:
         rules, labels = [], []
-        for tick, word in _labels(self.y, self.y_names, (), 5, 8 * self.x.start):
+        lines = abs(self.y.end - self.y.start) / LINE
+        for tick, word in above(self.y_names, lines) if self.y_names else _ticks(self.y, (), 5):
             at = self.y.at(tick)
             if not self.y_names:
                 rules.append(tag("path", d=f"M{self.x.start} {at}H{self.x.end}", class_="rule"))
@@ -162,15 +168,23 @@ class Plot:
         return [*rules, *labels, title]
 
 
-def _labels(
-    scale_: Scale, names: Sequence[str], ticks: Sequence[float], most: float, letters: float
-) -> list[tuple[float, str]]:
-    """Return where the words of an axis stand; names share the `letters` that there is room for."""
-    if names:
-        each = max(3, int(letters / len(names)) if len(names) < letters / 4 else 3)
-        stride = max(1, math.ceil(len(names) * 4 / max(letters, 1)))
-        return [(float(place), shorten(names[place], each)) for place in range(0, len(names), stride)]
+def _ticks(scale_: Scale, ticks: Sequence[float], most: float) -> list[tuple[float, str]]:
     return [(tick, tick_label(tick)) for tick in ticks or scale_.ticks(max(2, int(most)))]
+
+
+def beside(names: Sequence[str], letters: float) -> list[tuple[float, str]]:
+    """Return the names that fit side by side into so many letters: short ones whole, long ones cut."""
+    longest = max(map(len, names))
+    wanted = longest + 1 if longest <= WHOLE else CUT + 1
+    stride = max(1, math.ceil(len(names) * wanted / max(letters, 1)))
+    each = max(CUT, int(letters * stride / len(names)) - 1)
+    return [(float(place), shorten(names[place], each)) for place in range(0, len(names), stride)]
+
+
+def above(names: Sequence[str], lines: float) -> list[tuple[float, str]]:
+    """Return the names that fit above each other into so many lines."""
+    stride = max(1, math.ceil(len(names) / max(lines, 1)))
+    return [(float(place), names[place]) for place in range(0, len(names), stride)]
 
 
 def dot(x: float, y: float, r: float) -> str:
@@ -190,7 +204,12 @@ def triangle(x: float, y: float, r: float) -> str:
 
 def cross(x: float, y: float, r: float) -> str:
     """Return the path of a cross."""
-    return f"M{x - r:g} {y - r:g}L{x + r:g} {y + r:g}M{x - r:g} {y + r:g}L{x + r:g} {y - r:g}"
+    return f"M{x - r:g} {y - r:g}l{2 * r:g} {2 * r:g}m0-{2 * r:g}l-{2 * r:g} {2 * r:g}"
+
+
+def spot(x: float, y: float, _r: float) -> str:
+    """Return the path of a point, which a round, wide stroke makes a dot: a quarter of a circle's bytes."""
+    return f"M{x:g} {y:g}h0"
 
 
 def steps(points: Sequence[tuple[float, float]]) -> str:

@@ -15,6 +15,8 @@ from hsm.report.view import ReportView, has_result, params_of
 PARAMS = 16
 METRICS = 12
 CONSTANTS = 24
+FIXED = 8
+CELLS = 6_000
 
 
 def task_table(view: ReportView) -> Markup:
@@ -30,9 +32,16 @@ def task_table(view: ReportView) -> Markup:
 
 
 def _rows(view: ReportView) -> list[Task]:
-    if len(view.tasks) <= view.limits.rows:
+    most = _most(view)
+    if len(view.tasks) <= most:
         return list(view.tasks)
-    return [task for _, task in zip(range(view.limits.rows), view.ranking(), strict=False)]
+    return [task for _, task in zip(range(most), view.ranking(), strict=False)]
+
+
+def _most(view: ReportView) -> int:
+    """Return how many rows there may be: fewer of them where they are wide, so that the page stays small."""
+    columns = FIXED + min(len(view.varying), PARAMS) + min(len(view.metric_names), METRICS)
+    return min(view.limits.rows, CELLS // columns)
 
 
 def _identity(view: ReportView, tasks: Sequence[Task]) -> list[Column]:
@@ -96,12 +105,13 @@ def _constants(view: ReportView) -> Markup | None:
 
 
 def _rest(view: ReportView) -> Markup | None:
-    left = len(view.tasks) - view.limits.rows
+    most = _most(view)
+    left = len(view.tasks) - most
     if left <= 0:
         return None
     which = "the best first" if view.best() else "in task order"
     return note(
-        f"The table shows {view.limits.rows:,} tasks, {which}. The other {left:,} are in ",
+        f"The table shows {most:,} tasks, {which}. The other {left:,} are in ",
         code("task_mapping.yaml"),
         f" and under {count(len(view.tasks), 'directory', 'directories')} in ",
         code("tasks/"),

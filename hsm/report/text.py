@@ -58,8 +58,8 @@ def redact_named(name: str, value: str) -> str:
 
 
 def plain(value: Value) -> str:
-    """Return a parameter value in full: text as it is, everything else as JSON."""
-    if isinstance(value, str):
+    """Return a parameter value in full: text as it is if there is any, everything else as JSON."""
+    if isinstance(value, str) and value:
         return value
     return json.dumps(_jsonable(value), ensure_ascii=False)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 from hsm.core.model import Metrics, Task
-from hsm.core.spec import Direction, Params, SweepSpec, Value
+from hsm.core.spec import Direction, Objective, Params, SweepSpec, Value
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -216,11 +216,12 @@ class ReportView:
 
     @cached_property
     def _ranked(self) -> list[Ranked]:
-        if self.spec.hunt is None:
-            return []
+        return [] if self.spec.hunt is None else self.ranked(self.spec.hunt.objective)
+
+    def ranked(self, objective: Objective) -> list[Ranked]:
+        """Return the sets that have this objective for every seed, best first, ties in task order."""
         sets: dict[str, dict[int, tuple[Task, float]]] = {}
-        for task in self.tasks:
-            score = self.score(task)
+        for task, score in zip(self.tasks, self.values_of(objective.metric), strict=True):
             if score is not None:
                 sets.setdefault(task.config_hash, {}).setdefault(task.seed, (task, score))
         ranked = [
@@ -231,7 +232,7 @@ class ReportView:
             for seeds in sets.values()
             if len(seeds) == self.spec.seeds
         ]
-        sign = -1.0 if self.direction is Direction.MAXIMIZE else 1.0
+        sign = -1.0 if objective.direction is Direction.MAXIMIZE else 1.0
         return sorted(ranked, key=lambda entry: sign * entry.score)
 
     def ranking(self) -> Iterator[Task]:

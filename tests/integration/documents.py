@@ -5,6 +5,7 @@ The word `run` after a block's language makes it part of the script:
     ```sh run                     every line is a command
     ```console run                lines that begin with `$ ` are commands (`> ` continues), the rest is output
     ```yaml file=sweeps/heat.yaml the block is written to that file when its turn comes
+    ```python run                 Python; all blocks of a page are one program, or the cells of one notebook
 
 All blocks of a page run in order in one shell and one project folder, so `cd` and variables carry over.
 Blocks without the word are only shown.
@@ -41,6 +42,11 @@ class Block:
             folder = shlex.quote(str(Path(self.file).parent))
             return f"mkdir -p {folder}\nprintf %s {shlex.quote(self.text)} > {shlex.quote(self.file)}\n"
         return "".join(line + "\n" for line in self.text.splitlines() if not MAKE.match(line))
+
+
+def has_python(markdown: str) -> bool:
+    """Tell whether a page has blocks of Python to run; tests/integration/test_python_pages.py runs those."""
+    return bool(re.search(r"^```python run$", markdown, re.MULTILINE))
 
 
 def blocks(markdown: str) -> list[Block]:

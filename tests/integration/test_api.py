@@ -250,6 +250,7 @@ def test_a_notebook_shows_the_plots_of_the_report(project: Project) -> None:
     assert all(len(plot) >= 1 for plot in shown.values())
     timeline = shown["timeline"]._repr_html_()
     assert timeline.startswith("<svg")
+    assert repr(shown["timeline"]) == "<Plot timeline: Timeline by compute source>"
     assert "local" in timeline
     with pytest.raises(SweepError, match="no plot 'convergance'") as unknown:
         sweep.plot("convergance")

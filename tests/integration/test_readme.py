@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.documents import blocks, script
+from tests.integration.documents import blocks, has_python, script
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/tutorials/*.md"))]
+TUTORIALS = sorted(
+    path for path in ROOT.glob("docs/tutorials/*.md") if not has_python(path.read_text("utf-8"))
+)
+PAGES = ["README.md", *(path.relative_to(ROOT).as_posix() for path in TUTORIALS)]
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

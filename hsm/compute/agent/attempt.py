@@ -88,13 +88,13 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     except OSError as error:
         raise NoRoom(error.errno, error.strerror, directory) from error
     at, monotonic = host.now(), host.monotonic()
-    variables = _variables(hello, run, directory, sweep_dir=sweep_dir, gpus=gpus, at=at)
     pid, fault = -1, ""
     try:
         host.files.make_directory(os.path.join(directory, "results"))
         params = yaml_lines(json.loads(run.params)).encode("utf-8")
         host.files.write_new(os.path.join(directory, "params.yaml"), params)
-        pid = _start(host, directory, run.argv, variables)
+        variables = _variables(run, directory, sweep_dir=sweep_dir, gpus=gpus, at=at)
+        pid = host.spawn(run.argv, directory, {**_common(hello), **variables})
     except OSError as error:
         if error.errno in NO_ROOM:
             with contextlib.suppress(OSError):
@@ -106,42 +106,35 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     return Running(run, directory, pid, at, monotonic, gpus, hello, fault)
 
 
-def _variables(
-    hello: Hello, run: Run, directory: str, *, sweep_dir: str, gpus: List[str], at: float
-) -> Dict[str, str]:
+def _variables(run: Run, directory: str, *, sweep_dir: str, gpus: List[str], at: float) -> Dict[bytes, bytes]:
+    task, place = task_id(run.task), os.fsencode(directory)
     deadline = "" if run.timeout_s is None else f"{at + run.timeout_s:.3f}"
     return {
-        **hello.variables,
-        "HSM_TASK_ID": task_id(run.task),
-        "HSM_ATTEMPT": str(run.attempt),
-        "HSM_TOKEN": run.token,
-        "HSM_CONFIG_HASH": run.config_hash,
-        "HSM_SEED": str(run.seed),
-        "HSM_PROJECT": hello.project,
-        "HSM_PARAMS": os.path.join(directory, "params.yaml"),
-        "HSM_RESULTS": os.path.join(directory, "results"),
-        "HSM_DEADLINE": deadline,
-        "HSM_CHECKPOINT": os.path.join(sweep_dir, ".hsm", "checkpoints", task_id(run.task)),
-        "CUDA_VISIBLE_DEVICES": ",".join(gpus),
-        "PWD": directory,
+        b"HSM_TASK_ID": task.encode(),
+        b"HSM_ATTEMPT": b"%d" % run.attempt,
+        b"HSM_TOKEN": run.token.encode(),
+        b"HSM_CONFIG_HASH": run.config_hash.encode(),
+        b"HSM_SEED": b"%d" % run.seed,
+        b"HSM_PARAMS": place + b"/params.yaml",
+        b"HSM_RESULTS": place + b"/results",
+        b"HSM_DEADLINE": deadline.encode(),
+        b"HSM_CHECKPOINT": os.fsencode(f"{sweep_dir}/.hsm/checkpoints/{task}"),
+        b"CUDA_VISIBLE_DEVICES": os.fsencode(",".join(gpus)),
+        b"PWD": place,
     }
 
 
-def _start(host: Host, directory: str, argv: List[str], variables: Dict[str, str]) -> int:
-    environment = dict(_inherited())
-    for name, value in variables.items():
-        environment[os.fsencode(name)] = os.fsencode(value)
-    return host.spawn(argv, directory, environment)
+_COMMON: Dict[int, Tuple[Hello, Dict[bytes, bytes]]] = {}
 
 
-_INHERITED: Dict[bytes, bytes] = {}
-
-
-def _inherited() -> Dict[bytes, bytes]:
-    """Return the agent's own environment, encoded once for all attempts."""
-    if not _INHERITED:
-        _INHERITED.update(os.environb)
-    return _INHERITED
+def _common(hello: Hello) -> Dict[bytes, bytes]:
+    """Return the variables of every attempt of an epoch, encoded once."""
+    known = _COMMON.get(hello.epoch)
+    if known is None or known[0] is not hello:
+        said = {**hello.variables, "HSM_PROJECT": hello.project}
+        encoded = {os.fsencode(name): os.fsencode(value) for name, value in said.items()}
+        known = _COMMON[hello.epoch] = (hello, {**os.environb, **encoded})
+    return known[1]
 
 
 def _cannot_start(files: Files, directory: str, argv: List[str], error: OSError) -> str:
@@ -243,7 +236,6 @@ def _report(
         "config_hash": run.config_hash,
         "task_key": run.task_key,
         "seed": run.seed,
-        "params": json.loads(run.params),
         "command": run.argv,
         "directory": run.directory,
         "gpus": running.gpus,
@@ -264,14 +256,16 @@ def _report(
         "program": program,
         "program_fault": fault,
     }
-    # What changes is encoded at once, then the list that may be long; the rest is encoded once for all.
+    # What changes is encoded at once, then the list that may be long; the rest is encoded once for all, and
+    # the parameters came as JSON.
     artifacts = ",\n".join(
         f'{{"path": {_ENCODE(path)}, "size": {size}, "sha256": "{sha256}"}}' for path, size, sha256 in entries
     )
     text = (
-        f'{{{_constant(host, running.hello)},\n{_ENCODE(report)[1:-1]},\n"artifacts": [\n{artifacts}\n]}}\n'
+        f'{{{_constant(host, running.hello)},\n{_ENCODE(report)[1:-1]},\n"params": {run.params},\n'
+        f'"artifacts": [\n{artifacts}\n]}}\n'
     )
-    return text.encode("ascii")
+    return text.encode("utf-8")
 
 
 _ENCODE = json.JSONEncoder().encode

@@ -3,7 +3,7 @@
 Each function takes a view and returns a `Figure`, or several; one that cannot be drawn says why.
 """
 
-from hsm.report.plots.convergence import convergence
+from hsm.report.plots.convergence import convergence, convergences
 from hsm.report.plots.heat_map import heat_map
 from hsm.report.plots.importance import SHOWN, Influence, importance, influences
 from hsm.report.plots.overlay import overlay
@@ -17,6 +17,7 @@ __all__ = [
     "Influence",
     "Standing",
     "convergence",
+    "convergences",
     "heat_map",
     "importance",
     "influences",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from hsm.core.model import Task
 from hsm.core.states import TaskStatus
+from hsm.report.choice import even
 from hsm.report.coordinates import Coordinate
 from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
 from hsm.report.plots.importance import influences
@@ -18,6 +20,8 @@ BEST_SHARE = 0.1
 MOST_BEST = 30
 MOST_OTHERS = 240
 MOST_FAILED = 60
+FEWEST_ENDS = 20
+Group: TypeAlias = tuple[str, Tone, list[int]]
 
 
 def parallel_coordinates(view: ReportView) -> Figure:
@@ -31,22 +35,18 @@ def parallel_coordinates(view: ReportView) -> Figure:
     values = view.target_values
     chosen = _most_telling(view, metric, found)
     known = [place for place, value in enumerate(values) if value is not None]
+    ends, others = _split(view, known, values)
     if len(known) < 2:
         return Figure(kind=Kind.PARALLEL, title=title, absent="fewer than two tasks have a value")
-    best, others = _split(view, known, values)
     failed = [p for p, task in enumerate(view.tasks) if task.status is TaskStatus.FAILED]
-    groups = (
-        ("others", Tone.FAINT, _even(others, MOST_OTHERS)),
-        ("failed (ends in ×)", Tone.NONE, _even(failed, MOST_FAILED)),
-        (f"the best {len(best)}", Tone.BEST, best),
-    )
+    groups = [
+        ("others", Tone.FAINT, even(others, MOST_OTHERS)),
+        ("failed (ends in ×)", Tone.NONE, even(failed, MOST_FAILED)),
+        *ends,
+    ]
     drawn = sum(len(places) for _, _, places in groups)
     every = len(known) + len(failed)
-    note = (
-        f"{drawn:,} of {every:,} lines are drawn: the best, and an even choice of the others."
-        if drawn < every
-        else ""
-    )
+    note = f"{drawn:,} of {every:,} lines are drawn, an even choice." if drawn < every else ""
     return Figure(
         kind=Kind.PARALLEL,
         title=title,
@@ -77,18 +77,22 @@ def _most_telling(view: ReportView, metric: str, found: Sequence[Coordinate]) ->
 
 def _split(
     view: ReportView, known: Sequence[int], values: Sequence[float | None]
-) -> tuple[list[int], list[int]]:
-    """Return the best tasks and the others; a sweep without an objective has no best."""
-    if view.spec.hunt is None:
-        return [], list(known)
-    sign = 1 if view.better(0.0, 1.0) else -1
+) -> tuple[list[Group], list[int]]:
+    """Return the tasks to look at, and the others: the best of a hunt, else both ends of the metric."""
+    sign = 1 if view.spec.hunt is None or view.better(0.0, 1.0) else -1
     order = sorted(known, key=lambda place: (sign * (values[place] or 0.0), place))
-    count = max(1, min(MOST_BEST, round(BEST_SHARE * len(order))))
-    return order[:count], sorted(order[count:])
-
-
-def _even(places: Sequence[int], most: int) -> list[int]:
-    return list(places[:: max(1, -(-len(places) // most))])
+    tenth = max(1, round(BEST_SHARE * len(order)))
+    if view.spec.hunt is not None:
+        count = min(MOST_BEST, tenth)
+        return [(f"the best {count}", Tone.BEST, order[:count])], sorted(order[count:])
+    # Without an objective nothing is best: what is told apart is a low metric and a high one.
+    if len(order) < FEWEST_ENDS:
+        return [], sorted(order)
+    ends = [
+        ("the lowest tenth", Tone.WILDCAT, even(sorted(order[:tenth]), MOST_BEST)),
+        ("the highest tenth", Tone.BEST, even(sorted(order[-tenth:]), MOST_BEST)),
+    ]
+    return ends, sorted(order[tenth:-tenth])
 
 
 def _axis(one: Coordinate) -> Axis:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from hsm.core.pareto import costs, fronts
 from hsm.core.spec import Direction, Objective
+from hsm.report.choice import even
 from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
 from hsm.report.text import number, shorten
 from hsm.report.view import Ranked, ReportView
@@ -59,15 +60,15 @@ def pareto_front(view: ReportView) -> Figure:
         return Figure(kind=Kind.XY, title=title, absent="fewer than two sets have every objective")
     leading = [entry for entry in found if entry.leads]
     others = [entry for entry in found if not entry.leads]
-    stride = max(1, -(-len(others) // POINTS))
+    shown = even(others, POINTS)
     more = f"; the front is that of all {len(objectives)}" if len(objectives) > 2 else ""
-    drawn = f"1 in {stride} of the others is drawn" if stride > 1 else ""
+    drawn = f"{len(shown):,} of the others are drawn" if len(shown) < len(others) else ""
     return Figure(
         kind=Kind.XY,
         title=title,
         axes=tuple(Axis(title=_axis(objective)) for objective in objectives[:2]),
         series=(
-            _series("dominated", Mark.DOT, Tone.OTHER, others[::stride], len(others)),
+            _series("dominated", Mark.DOT, Tone.OTHER, shown, len(others)),
             _series("front", Mark.DIAMOND, Tone.BEST, leading, len(leading)),
         ),
         n=len(found),

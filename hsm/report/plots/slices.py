@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hsm.report.choice import even
 from hsm.report.coordinates import Coordinate
 from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
 from hsm.report.text import number, shorten
@@ -12,6 +13,7 @@ from hsm.report.view import ReportView
 PARAMETERS = 6
 METRICS = 3
 POINTS = 2_000
+CROSSES = 300
 
 
 def slices(view: ReportView) -> list[Figure]:
@@ -41,10 +43,8 @@ def _slice(view: ReportView, one: Coordinate, metric: str, values: Sequence[floa
             title=f"{shorten(metric, 60)} against {shorten(one.name, 60)}",
             absent="fewer than two values",
         )
-    stride = -(-(len(points) + len(missing)) // POINTS)
-    shown = points[::stride]
-    crosses = missing[::stride]
-    drawn = f" (1 in {stride} is drawn)" if stride > 1 else ""
+    shown, crosses = even(points, POINTS), even(missing, CROSSES)
+    drawn = f" ({len(shown):,} are drawn)" if len(shown) < len(points) else ""
     return Figure(
         kind=Kind.XY,
         title=f"{shorten(metric, 60)} against {shorten(one.name, 60)}",

@@ -12,12 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hsm.config import Project, duration, load_sweep, render_duration, render_size
-from hsm.config.json_schema import MEANINGS, setting_names, settings_schema, sweep_schema
-from hsm.config.outline import settings_outline, sweep_outline
+from hsm.config.json_schema import settings_schema, sweep_schema
 from hsm.config.reader import read_file
 from hsm.config.starter import PROJECT
 from hsm.config.units import DURATION_PATTERN, SIZE_PATTERN
 from hsm.core.errors import ConfigError
+from tests.unit.config.keys_page import PAGE, keys, page
 from tests.unit.config.test_broken_corpus import FILES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -127,20 +127,20 @@ def test_what_lists_and_maps_hold_is_in_the_schema() -> None:
 
 
 def test_every_key_has_words_for_a_person() -> None:
-    """Each key of a sweep file and of the settings has a meaning, those of `retry` their own page."""
-    paths = {*sweep_outline().forms, *settings_outline().forms}
-    bare = [
-        path
-        for path in paths
-        if path not in MEANINGS
-        and path.rpartition(".")[2] not in MEANINGS
-        and not path.startswith(("retry.", "hunt."))
-    ]
-    assert not bare
+    """Each key of a sweep file and of the settings has a meaning."""
+    found = [*keys(sweep_schema()), *keys(settings_schema())]
+    assert len(found) > 80
+    assert not [path for path, form in found if "description" not in form and path != "defaults"]
 
 
-def test_every_setting_is_documented() -> None:
-    """docs/reference/configuration.md has each key of the settings and of a sweep file."""
+def test_the_page_of_keys_is_what_the_readers_take() -> None:
+    """docs/reference/keys.md is up to date; `python -m tests.unit.config.keys_page` writes it."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_every_key_is_explained() -> None:
+    """docs/reference/configuration.md names each key of the settings and of a sweep file, at every depth."""
     text = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
-    keys = {path.rpartition(".")[2] for path in (*setting_names(), *sweep_outline().known[""])}
-    assert not [key for key in keys if f"`{key}`" not in text]
+    paths = [path for path, _ in (*keys(sweep_schema()), *keys(settings_schema()))]
+    words = {path.rpartition(".")[2].removesuffix("[]") for path in paths}
+    assert not [word for word in sorted(words) if not re.search(rf"\b{word}\b", text)]

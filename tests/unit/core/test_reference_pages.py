@@ -9,13 +9,15 @@ from hsm.core import events as ev
 from hsm.core.states import Cause, SweepStatus, TaskStatus
 from hsm.wire import frames
 from hsm.wire.log import encode_record
-from tests.unit.core.states_page import PAGE, page
+from tests.unit.core import events_page
+from tests.unit.core.states_page import PAGE, PICTURE, page, picture
 
 
 def test_the_states_page_is_the_transition_table() -> None:
-    """Table and diagram are generated; run `python tests/unit/core/states_page.py` after a change."""
+    """Table and picture are generated; run `python -m tests.unit.core.states_page` after a change."""
     text = PAGE.read_text(encoding="utf-8")
     assert text == page(text)
+    assert PICTURE.read_text(encoding="utf-8") == picture()
 
 
 def test_the_states_page_names_every_status_and_cause() -> None:
@@ -25,9 +27,15 @@ def test_the_states_page_names_every_status_and_cause() -> None:
         assert f"`{word}`" in text
 
 
+def test_the_events_page_is_what_the_classes_say() -> None:
+    """The table is generated; run `python -m tests.unit.core.events_page` after a change."""
+    text = events_page.PAGE.read_text(encoding="utf-8")
+    assert text == events_page.page(text)
+
+
 def test_the_events_page_names_every_event_and_field() -> None:
     """One row for each kind, with all of its fields in order, and no row for anything else."""
-    text = (PAGE.parent / "events.md").read_text(encoding="utf-8")
+    text = events_page.PAGE.read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z_]+)` \|[^|]*\| (.*) \|$", text, re.MULTILINE))
     assert list(rows) == list(ev.EVENTS)
     for kind, cls in ev.EVENTS.items():

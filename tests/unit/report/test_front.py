@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,19 @@ def test_the_front_is_drawn_and_listed(tmp_path: Path) -> None:
         "task_0002",
         "task_0004",
     ]
+
+
+def test_every_objective_has_its_best_and_its_convergence(tmp_path: Path) -> None:
+    """The first sentence names the best of each objective; each has a plot, with its own sense of better."""
+    made = view(tmp_path, spec=two_objectives(), tasks=tasks_of([(5, 1), (2, 3), (3, 7)]))
+    page = render(made)
+    lead = page.partition('class="lead"')[2].partition("</p>")[0]
+    assert re.findall(r"Best (\w+): <b>(\w+)</b>", lead) == [("cost", "2"), ("speed", "7")]
+    levels = [
+        [point[1] for point in plots.convergence(made, place).series[-1].points[-1:]] for place in (0, 1)
+    ]
+    assert levels == [[2.0], [7.0]]
+    assert 'the <a href="#front">Pareto front</a> weighs all of them' in page
 
 
 def test_one_objective_has_no_front(tmp_path: Path) -> None:

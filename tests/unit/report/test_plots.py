@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from statistics import fmean
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from hsm.core.model import Task
 from hsm.core.states import AttemptState, SweepStatus, TaskStatus
 from hsm.report import Figure, ReportView, plots
+from hsm.report.choice import even
 from hsm.report.coordinates import coordinate
 from hsm.report.draw import PANEL, draw
 from hsm.report.figure import Axis, Kind, Mark, Series, Tone
@@ -147,6 +150,27 @@ def test_parallel_coordinates_are_thinned_without_chance(tmp_path: Path) -> None
     assert draw(figure, PANEL).count("<path") < 500
 
 
+def test_a_choice_of_many_shows_no_stripes() -> None:
+    """A choice of a grid of 250 x 200 meets nearly all of its rows and columns, about equally often."""
+    chosen = even([(k, n) for k in range(250) for n in range(200)], 2_000)
+    assert len(chosen) == 2_000
+    assert chosen == sorted(chosen)
+    for axis, kinds in enumerate((250, 200)):
+        times = Counter(entry[axis] for entry in chosen)
+        assert len(times) > 0.98 * kinds
+        assert max(times.values()) < 4 * 2_000 / kinds
+
+
+def test_parallel_coordinates_of_a_grid_tell_low_from_high(tmp_path: Path) -> None:
+    """Without an objective nothing is best: both ends of the metric are told apart, by name and stroke."""
+    figure = plots.parallel_coordinates(grid_view(tmp_path, grid()))
+    series = {one.name: one for one in figure.series}
+    low, high = series["the lowest tenth"], series["the highest tenth"]
+    assert low.tone is not high.tone
+    assert max(p[-1] for p in low.points) < min(p[-1] for p in series["others"].points)
+    assert min(p[-1] for p in high.points) > max(p[-1] for p in series["others"].points)
+
+
 def test_a_timeline_shows_each_attempt_while_they_are_few(tmp_path: Path) -> None:
     """Waiting and running are blocks with tooltips, a bad end is a cross, and none lies upon another."""
     waited = replace(attempt(1), intended_at=STARTED - 3.0)
@@ -188,6 +212,18 @@ def test_a_heat_map_is_of_means(tmp_path: Path) -> None:
     notes = figure.series[0].notes
     assert len(notes) == 4
     assert any("(n = 2): 1.5" in words for words in notes)
+
+
+def test_a_heat_map_of_many_values_gathers_neighbours(tmp_path: Path) -> None:
+    """Of 40 x 40 values there are at most 25 places on an axis; the mean over all is kept."""
+    pairs = [(k, n) for k in range(40) for n in range(40)]
+    tasks = [task(i, {"k": k, "n": n}, {"error": float(k)}) for i, (k, n) in enumerate(pairs, 1)]
+    figure = plots.heat_map(grid_view(tmp_path, tasks))
+    assert [len(axis.categories) for axis in figure.axes] == [20, 20]
+    assert fmean(point[2] for point in figure.series[0].points) == pytest.approx(19.5)
+    assert figure.n == 1600
+    assert "Neighbouring values share a place" in figure.note
+    assert "Dark is low (0.5), bright is high (38.5)" in figure.note
 
 
 def test_hostile_words_in_a_figure_are_text() -> None:

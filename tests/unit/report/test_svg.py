@@ -9,7 +9,18 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from hsm.report.svg import Plot, dot, linear_ticks, log_ticks, scale, steps, tick_label, wants_log
+from hsm.report.svg import (
+    Plot,
+    above,
+    beside,
+    dot,
+    linear_ticks,
+    log_ticks,
+    scale,
+    steps,
+    tick_label,
+    wants_log,
+)
 
 VALUES = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20)
 
@@ -49,6 +60,31 @@ def test_ticks_are_round() -> None:
     assert linear_ticks(0.1, 4.3, 2) == [2.0, 4.0], "no multiple of 5 lies there"
     assert log_ticks(2e-3, 40.0, 5) == [0.01, 0.1, 1.0, 10.0]
     assert log_ticks(1e-12, 1.0, 4) == pytest.approx([1e-12, 1e-8, 1e-4, 1.0])
+
+
+def test_a_range_that_no_float_can_hold_has_ticks() -> None:
+    """From the lowest to the highest number there are ticks on both sides of zero."""
+    assert linear_ticks(-1.2e308, 1.2e308, 4) == [-1e308, 0.0, 1e308]
+
+
+@pytest.mark.parametrize(
+    ("names", "letters", "shown"),
+    [
+        (["0.1429", "0.2653", "0.3878", "0.5102"], 14.0, [(0.0, "0.1429"), (2.0, "0.3878")]),
+        (["a", "b", "c"], 30.0, [(0.0, "a"), (1.0, "b"), (2.0, "c")]),
+        (["generations", "populations"], 20.0, [(0.0, "generati…"), (1.0, "populati…")]),
+    ],
+)
+def test_names_beside_each_other_can_be_read(
+    names: list[str], letters: float, shown: list[tuple[float, str]]
+) -> None:
+    """Short names, numbers for one, stand whole, if need be only every second; long ones are cut."""
+    assert beside(names, letters) == shown
+
+
+def test_names_above_each_other_do_not_overlap() -> None:
+    """Where there are more names than lines, some are left out."""
+    assert above(["a", "b", "c", "d", "e"], 2.5) == [(0.0, "a"), (2.0, "c"), (4.0, "e")]
 
 
 def test_log_axes_are_for_data_that_spread() -> None:
