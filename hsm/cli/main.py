@@ -52,6 +52,7 @@ LEDGER = {
     "verify": _entry("ledger_verify", "Look at every byte of a sweep's ledger."),
     "export": _entry("ledger_export", "Write every event of a sweep as JSON lines."),
     "salvage": _entry("ledger_salvage", "Make a new ledger of what can be read of a damaged one."),
+    "prune": _entry("ledger_prune", "Delete the archived part of a sweep's ledger."),
 }
 
 OVERVIEW: Mapping[str, Mapping[str, str]] = {
@@ -83,6 +84,7 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
         "ledger verify [ID]": "every byte of the ledger looked at",
         "ledger export [ID]": "every event as JSON lines",
         "ledger salvage ID": "a new ledger from what can be read",
+        "ledger prune ID": "the archived part of the ledger deleted",
         "completion SHELL": "Tab completion for bash, zsh and fish",
         "help [TOPIC]": "states, exit codes, config, selectors, hunters",
     },
@@ -169,7 +171,7 @@ class Root(LazyGroup):
         "monitor": Entry("hsm.cli.main:monitor", "Watch sweeps."),
         "config": Entry("hsm.cli.main:config", "Check and show sweep files."),
         "source": Entry("hsm.cli.main:source", "Look at compute sources."),
-        "ledger": Entry("hsm.cli.main:ledger", "Verify, export and salvage ledgers."),
+        "ledger": Entry("hsm.cli.main:ledger", "Verify, export, salvage and prune ledgers."),
         "logs": _entry("logs", "Show what a task printed."),
         "explain": _entry("explain", "Tell what happened to a task, and why it is not running."),
         "report": _entry("report", "Write the completion report of a sweep anew."),
@@ -212,7 +214,7 @@ def source() -> None:
 
 @click.group(cls=LazyGroup, context_settings=SETTINGS, entries=LEDGER)
 def ledger() -> None:
-    """Verify, export and salvage ledgers."""
+    """Verify, export, salvage and prune ledgers."""
 
 
 COMMANDS_AND_GROUPS = frozenset(cli.entries)

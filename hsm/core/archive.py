@@ -22,7 +22,6 @@ from hsm.core.segments import (
     is_on_ledger,
     live_segments,
     name_of,
-    segments,
     unpack,
 )
 from hsm.core.snapshots import Head, SnapshotInvalid, check_rows, kept, read_head
@@ -84,8 +83,8 @@ def plan_prune(files: Files, tree: SweepTree) -> Prune:
             "nothing is archived yet", hint="segments are archived by themselves, when a sweep has grown"
         )
     head = _soundest(files, tree, archived[-1])
-    following = [path for path in segments(files, tree) if name_of(path) > name_of(archived[-1])]
-    header = next(filter(None, (header_of(files, path) for path in following)), None)
+    following = [path for path in live_segments(files, tree) if path.suffix != PACKED]
+    header = header_of(files, following[0]) if following else None
     if header is None:
         raise SweepError(f"{tree.ledger}: no segment follows those that are archived")
     size = sum(files.length(str(path)) for path in archived)

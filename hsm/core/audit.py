@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from hsm.core.archive import pruned_before
 from hsm.core.errors import LedgerCorrupt
-from hsm.core.segments import first_group, name_of, opened, segments
+from hsm.core.segments import first_group, is_on_ledger, name_of, opened, segments
+from hsm.core.snapshots import SnapshotInvalid, check_rows, kept, read_head
 from hsm.core.storage import check_format
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
@@ -31,6 +33,8 @@ class SegmentState(StrEnum):
     """A superseded engine wrote on behind the place where its successor began. Ignored, no damage."""
     EMPTY = "empty"
     """It has no header: its writer died before it held anything. No damage."""
+    STRAY = "stray"
+    """A later segment goes on from before it: its engine was superseded, or recorded nothing. No damage."""
     REPLACED = "replaced"
     """A salvaged ledger begins behind it: kept, and not read."""
     DAMAGED = "damaged"
@@ -53,10 +57,23 @@ class SegmentAudit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotAudit:
+    """One durable snapshot. `reason` says why it cannot be used, which costs time only."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """A ledger as it was found. `chain` is the hash over every record up to `seq`, as hexadecimal digits."""
+    """A ledger as it was found. `chain` is the hash over every record up to `seq`, as hexadecimal digits.
+
+    What happened before record `pruned` has been deleted on request, nothing where it is 0.
+    """
 
     segments: tuple[SegmentAudit, ...]
+    snapshots: tuple[SnapshotAudit, ...]
+    pruned: int
     plans: int
     faults: tuple[str, ...]
     seq: int
@@ -87,11 +104,25 @@ def audit(files: Files, tree: SweepTree) -> Audit:
     faults += [segment.reason for segment in found if segment.state is SegmentState.DAMAGED]
     return Audit(
         segments=found,
+        snapshots=tuple(_snapshots(files, tree)),
+        pruned=walk.pruned,
         plans=len(walk.plans),
         faults=tuple(faults),
         seq=walk.here.seq,
         chain=walk.here.chain.hex(),
     )
+
+
+def _snapshots(files: Files, tree: SweepTree) -> Iterator[SnapshotAudit]:
+    for path in kept(files, tree):
+        name = Path(path).name
+        try:
+            head = read_head(files, path)
+            check_rows(files, tree, head)
+            reason = "" if is_on_ledger(files, tree, head.mark) else f"{path}: of no place in this ledger"
+        except (SnapshotInvalid, LedgerCorrupt) as error:
+            reason = str(error)
+        yield SnapshotAudit(name=name, reason=reason)
 
 
 def raw_records(files: Files, tree: SweepTree) -> Iterator[tuple[str, Record]]:
@@ -104,6 +135,8 @@ def raw_records(files: Files, tree: SweepTree) -> Iterator[tuple[str, Record]]:
     """
     walk = _Walk(files, tree)
     for known, limit in walk.live():
+        if walk.is_stray(known):
+            continue
         if known.header is not None:
             for group in walk.groups(known.path, known.header, limit):
                 for record in group:
@@ -128,6 +161,17 @@ class _Segment:
     fault: str = ""
 
 
+def _strays(known: Sequence[_Segment]) -> list[_Segment]:
+    """Return the segments that a later one skips."""
+    found, prev = list[_Segment](), None
+    for segment in reversed(known):
+        if prev is not None and name_of(segment.path) > prev:
+            found.append(segment)
+        elif segment.header is not None:
+            prev = segment.header["prev"]["segment"]
+    return found
+
+
 class _Walk:
     """Goes through the segments in order; `here` is where the last one that was read ended."""
 
@@ -135,6 +179,7 @@ class _Walk:
         self.here = Position()
         self.faults: list[str] = []
         self.plans: list[str] = []
+        self.pruned = pruned_before(files, tree)
         self._files = files
         self._name = ""
         self._records = 0
@@ -157,6 +202,9 @@ class _Walk:
         for known in self._known[: self._first]:
             yield self._unread(known.path, SegmentState.REPLACED)
         for known, limit in self.live():
+            if self.is_stray(known):
+                yield self._unread(known.path, SegmentState.STRAY)
+                continue
             if known.header is None:
                 state = SegmentState.DAMAGED if known.fault else SegmentState.EMPTY
                 yield self._unread(known.path, state, known.fault, limit)
@@ -176,17 +224,25 @@ class _Walk:
     def live(self) -> Iterator[tuple[_Segment, int | None]]:
         """Yield each segment that counts, with the byte up to which it does where that is known."""
         live = self._known[self._first :]
+        self._strays = _strays(live)
         for index, known in enumerate(live):
-            following = next((later for later in live[index + 1 :] if later.header), None)
+            later = (later for later in live[index + 1 :] if later.header and later not in self._strays)
+            following = next(later, None)
             prev = following.header["prev"] if following and following.header else {"segment": ""}
             is_prev = prev["segment"] == name_of(known.path)
             self._again = following.again if following and is_prev else ()
             yield known, int(prev["length"]) if is_prev else None
 
+    def is_stray(self, known: _Segment) -> bool:
+        """Tell whether a later segment goes on from before this one."""
+        return known in self._strays
+
     def groups(self, path: Path, header: Record, limit: int | None) -> Iterator[list[Record]]:
         """Yield the groups of a segment that count, after checking that it follows the one before it."""
         prev = header["prev"]
         start = Position(0, prev["seq"], bytes.fromhex(prev["chain"]))
+        if not self._name and prev["seq"] <= self.pruned:
+            self._name, self.here = prev["segment"], start  # what it follows was pruned
         if self._name != prev["segment"]:
             self.faults.append(f"{path}: it follows {prev['segment']}, which cannot be read")
         elif start != self.here._replace(offset=0):

@@ -55,7 +55,7 @@ class Drive:
         self._projector = Projector(world.files, job.tree)
         self._scribe = Scribe(world, job.tree)
         self._keeper = Keeper(world, job.tree, self.mailbox.put)
-        self._recorder = Recorder(world, job.tree, ledger, tracker, listen, self.mailbox)
+        self._recorder = Recorder(world, job.tree, ledger, tracker, listen=listen, mailbox=self.mailbox)
         self._recalled = False
         self._window = Window(world)
 
@@ -184,7 +184,7 @@ class Drive:
             self._recall()
             return
         self._stop_if_hopeless(turn)
-        if not self.tracker.stopped and not self._recorder.is_short:
+        if not (self.tracker.stopped or self.tracker.hindrance or self._recorder.is_short):
             self._planner.ask_if_due(self.tracker)
             self._assigner.assign(turn)
 
@@ -222,7 +222,7 @@ class Drive:
         if self._reactions.failure is not None or _is_out_of_sight(self.tracker, self._job, self._lanes):
             return True
         if self._reactions.detaching:
-            return not self._waiting_refs()
+            return not _waiting_refs(self.tracker)
         if self.tracker.stopped:
             return not self.tracker.live()
         return self.tracker.is_over or self._limit_reached()
@@ -261,19 +261,10 @@ class Drive:
         if self._recalled:
             return
         self._recalled = True
-        for name, refs in self._waiting_refs().items():
+        for name, refs in _waiting_refs(self.tracker).items():
             lane = self._lanes.get(name)
             if lane is not None and lane.is_open:
                 lane.calls.put(Recall(refs))
-
-    def _waiting_refs(self) -> dict[str, list[str]]:
-        """Return, by source, the attempts that have been handed over and are not known to have begun."""
-        waiting: dict[str, list[str]] = {}
-        for task in self.tracker.live():
-            attempt = task.attempt
-            if attempt and attempt.state in (AttemptState.INTENT, AttemptState.SUBMITTED):
-                waiting.setdefault(attempt.source, []).append(attempt.ref or attempt.token)
-        return waiting
 
     # Letting go
 
@@ -288,18 +279,30 @@ class Drive:
         self._recorder.release()
         self._listen(turn.news, self.tracker)
         if not self.tracker.live():
-            await self._release()
+            await _release(self._lanes)
         await self._scribe.close(turn.events, self.tracker, self._projector)
         await self._keeper.close(self.tracker, self._ledger.mark)
         return status
 
-    async def _release(self) -> None:
-        for lane in self._lanes.values():
-            if lane.is_open:
-                try:
-                    await lane.session.release()
-                except SourceError:
-                    continue  # it will leave by itself when it has idled long enough
+
+async def _release(lanes: Mapping[str, Lane]) -> None:
+    """Let the agents go."""
+    for lane in lanes.values():
+        if lane.is_open:
+            try:
+                await lane.session.release()
+            except SourceError:
+                continue  # it will leave by itself when it has idled long enough
+
+
+def _waiting_refs(tracker: SweepTracker) -> dict[str, list[str]]:
+    """Return, by source, the attempts that have been handed over and are not known to have begun."""
+    waiting: dict[str, list[str]] = {}
+    for task in tracker.live():
+        attempt = task.attempt
+        if attempt and attempt.state in (AttemptState.INTENT, AttemptState.SUBMITTED):
+            waiting.setdefault(attempt.source, []).append(attempt.ref or attempt.token)
+    return waiting
 
 
 def _is_reply(item: inp.Input) -> bool:

@@ -11,9 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeAlias, get_args
 
+from hsm.core import recording
 from hsm.core.model import Exit, Metrics
 from hsm.core.states import Cause, Hindrance, SweepStatus
 from hsm.wire.log import Record
+
+SnapshotTaken = recording.SnapshotTaken
+RecordingHindered = recording.RecordingHindered
+RecordingResumed = recording.RecordingResumed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,34 +84,6 @@ class CursorMoved:
     kind: ClassVar[str] = "cursor_moved"
     source: str
     cursor: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotTaken:
-    """The state of the sweep after record `seq` is durable as `snapshot`."""
-
-    kind: ClassVar[str] = "snapshot_taken"
-    snapshot: str
-    seq: int
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingHindered:
-    """The ledger cannot be written for now: no new attempt is begun, and what runs goes on."""
-
-    kind: ClassVar[str] = "recording_hindered"
-    hindrance: Hindrance
-    reason: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingResumed:
-    """The ledger can be written again."""
-
-    kind: ClassVar[str] = "recording_resumed"
-    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hsm.core.collector import Ended, judge
 from hsm.core.errors import SourceError
 from hsm.core.events import AttemptFailed, AttemptSealed
-from hsm.core.inputs import Input, Judged, LaneFailed
+from hsm.core.inputs import Input, Judged, LaneFailed, RoomMissed
 from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import Task
@@ -88,7 +89,9 @@ class Homing:
         while None not in items:
             items = await self._written.take()
             todo = [item for item in items if item is not None]
-            await when_there_is_room(self._world, self._write, todo)
+            await when_there_is_room(
+                self._world, partial(self._write, todo), lambda reason: self._post(RoomMissed(reason))
+            )
 
     def _write(self, items: Sequence[Order | Task]) -> None:
         self._projector.link([item for item in items if isinstance(item, Task)])

@@ -66,6 +66,13 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomMissed:
+    """Something else than the ledger finds no room on the disk and waits; without a reason, it goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotWritten:
     """A snapshot of the state after record `seq` is durable."""
 
@@ -95,6 +102,7 @@ Input: TypeAlias = (
     | Judged
     | LaneFailed
     | Planned
+    | RoomMissed
     | SnapshotWritten
     | CancelAsked
     | DetachAsked

@@ -49,6 +49,7 @@ class Keeper:
         self._not_before = 0.0
         self._last: Mark | None = None
         self._bytes = 0
+        self._newest = 0
 
     def note(self, events: Sequence[ev.Event], tracker: SweepTracker, mark: Mark) -> None:
         """Take in what is durable, and begin what is due."""
@@ -61,7 +62,8 @@ class Keeper:
         is_due = self._is_due(tracker, mark) and now >= self._not_before
         if is_due or self._summary.is_due(now):
             self._is_busy = True
-            self._bytes = 0 if is_due else self._bytes
+            if is_due:
+                self._bytes, self._newest = 0, mark.position.seq
             self._jobs.put((snapshots.freeze(tracker, mark), is_due))
 
     def _grown(self, mark: Mark) -> None:
@@ -70,8 +72,8 @@ class Keeper:
         self._last = mark
 
     def _is_due(self, tracker: SweepTracker, mark: Mark) -> bool:
-        newest = tracker.snapshots[-1] if tracker.snapshots else "0-"
-        records = mark.position.seq - int(newest.partition("-")[0])
+        newest = int(tracker.snapshots[-1].partition("-")[0]) if tracker.snapshots else 0
+        records = mark.position.seq - max(newest, self._newest)
         return records >= SNAPSHOT_RECORDS or self._bytes >= SNAPSHOT_BYTES
 
     async def work(self) -> None:
@@ -120,4 +122,4 @@ class Keeper:
 
     async def close(self, tracker: SweepTracker, mark: Mark) -> None:
         """Write the summary for the last time."""
-        await self._world.blocking(self._save, snapshots.freeze(tracker, mark))
+        await self._write((snapshots.freeze(tracker, mark), False))

@@ -15,18 +15,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hsm.core.epochs import HELD, Claim, claim_epoch, holder, running
+from hsm.core.epochs import HELD, Claim, claim_epoch, holder, last_claim, running
 from hsm.core.errors import EngineRunning, Fenced, LedgerCorrupt
 from hsm.core.events import Event, to_record
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.segments import Mark, new_header, segment_path
-from hsm.core.storage import storage_error
+from hsm.core.storage import check_place, storage_error
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
 from hsm.wire.files import Files
 from hsm.wire.log import NO_ROOM, LogChanged, LogWriter, encode_record
 
 SEGMENT_BYTES = 64 << 20
+CHECK_S = 0.05
+"""After so long a pause an engine looks whether it still holds the sweep before it writes anything."""
 
 
 class Ledger:
@@ -38,6 +40,7 @@ class Ledger:
         self._tree = tree
         self._log = log
         self._number = number
+        self._checked_at = world.monotonic()
 
     @classmethod
     def open(
@@ -54,8 +57,12 @@ class Ledger:
 
         Raises:
             EngineRunning: another engine drives the sweep.
+            SweepError: the tree is a copy.
             LedgerError: the tree cannot be written.
         """
+        if not takeover:
+            last = last_claim(world.files, tree)
+            check_place(world.files, tree, last, socket=socket, released=released)
         current = holder(world, tree, released=released)
         if current is not None and (not takeover or world.is_alive(current.who)):
             raise running(world, current)
@@ -97,7 +104,8 @@ class Ledger:
             raise storage_error(Path(self._log.path), error) from error
 
     def _write(self, payloads: list[bytes], *, artifacts: bool) -> None:
-        self._check_epoch()
+        if self._world.monotonic() - self._checked_at > CHECK_S:  # it may have been stopped meanwhile
+            self._check_epoch()
         if artifacts:
             self._world.files.sync_filesystem(str(self._tree.hsm))
         if self._log.is_broken or self._log.position.offset > SEGMENT_BYTES:
@@ -120,6 +128,7 @@ class Ledger:
 
     def _check_epoch(self) -> None:
         """Stop at once when a newer engine has taken the sweep."""
+        self._checked_at = self._world.monotonic()
         names = self._world.files.list(str(self._tree.epochs))
         newest = max(int(name[:6]) for name in names if name.endswith(".claim"))
         if newest > self.claim.epoch:
@@ -143,19 +152,10 @@ class Ledger:
 
 
 def _keep_torn(files: Files, tree: SweepTree, reader: LedgerReader) -> None:
-    """Put aside what was never acknowledged: a tail cut short, a segment whose engine recorded nothing."""
-    mark, (known, _) = reader.mark, reader.doubt
-    is_begun = mark.segment == known.segment
-    if is_begun and not reader.torn:
-        return
-    torn = tree.hsm / "torn"
-    files.make_directories(str(torn))
-    if is_begun:
+    if reader.torn:
+        torn, mark = tree.hsm / "torn", reader.mark
+        files.make_directories(str(torn))
         files.replace(str(torn / f"{mark.segment}.{mark.position.offset}"), reader.torn, durable=True)
-        return
-    files.rename(str(tree.ledger / mark.segment), str(torn / mark.segment))
-    files.sync_directory(str(torn))
-    files.sync_directory(str(tree.ledger))
 
 
 def _begin(

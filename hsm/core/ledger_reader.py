@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt, LedgerNewer
 from hsm.core.events import Event, UnknownEvent, from_record
-from hsm.core.segments import Mark, find_segment, header_of, live_segments, name_of, opened, segments
+from hsm.core.segments import Headers, Mark, find_segment, live_segments, name_of, opened, segments
 from hsm.core.storage import check_format
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
@@ -26,13 +26,14 @@ class LedgerReader:
     def __init__(
         self, files: Files, tree: SweepTree, mark: Mark = Mark(), wanted: Wanted = everything
     ) -> None:
-        check_format(files, tree)
+        self._sweep_id = check_format(files, tree)
         self._files = files
         self._wanted = wanted
         self._tree = tree
         self._name = mark.segment
         self._reader = self._open(mark.segment, mark.position) if mark.segment else None
         self._again: deque[bytes] = deque()
+        self._headers: Headers = {}
 
     def _open(self, name: str, position: Position) -> LogReader:
         path = find_segment(self._files, self._tree, name)
@@ -101,21 +102,20 @@ class LedgerReader:
             reader = self._reader if self._reader.path != reader.path else None
 
     def _following(self) -> tuple[Path, Record] | None:
-        """Return the next segment and its header.
+        """Return the next segment that counts, and its header.
 
         A segment without a whole header holds nothing: its writer died, or is at it just now.
         """
-        candidates = (
-            live_segments(self._files, self._tree) if not self._name else segments(self._files, self._tree)
-        )
-        for path in candidates:
-            header = header_of(self._files, path) if name_of(path) > self._name else None
-            if header is not None:
-                return path, header
+        if not any(name_of(path) > self._name for path in segments(self._files, self._tree)):
+            return None
+        for path in live_segments(self._files, self._tree, self._headers):
+            if name_of(path) > self._name:
+                return path, self._headers[name_of(path)]
         return None
 
     def _event(self, record: Record) -> Event | None:
         if record.get("t") == "header":
+            self._check_owner(record)
             return None
         if self._again:
             if record != decode_record(self._again.popleft()):
@@ -129,6 +129,11 @@ class LedgerReader:
             raise LedgerNewer(
                 f"{self._tree.ledger / self._name}: {error}", hint="use the version of HSM that wrote it"
             ) from error
+
+    def _check_owner(self, header: Record) -> None:
+        """Refuse a segment of another sweep."""
+        if self._sweep_id not in ("", header["sweep_id"]):
+            raise self._corrupt(0, f"it is of the sweep {header['sweep_id']}, not of {self._sweep_id}")
 
     def _cross(self, path: Path, header: Record) -> None:
         """Go on to the next segment, after checking that this one ended where the next one says."""

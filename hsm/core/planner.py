@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 
-from hsm.core.inputs import Input, Planned
+from hsm.core.inputs import Input, Planned, RoomMissed
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import History, Hunter, HuntOver, Screened, Task, TaskResult
 from hsm.core.plan import load_plan, write_plan
@@ -67,7 +68,8 @@ class Planner:
         """Answer requests until cancelled."""
         while True:
             for history in await self._requests.take():
-                post(await when_there_is_room(self._world, self._plan, history))
+                plan = partial(self._plan, history)
+                post(await when_there_is_room(self._world, plan, lambda reason: post(RoomMissed(reason))))
 
     def _plan(self, history: History) -> Planned:
         generation = history.generation

@@ -145,8 +145,15 @@ class Projector:
             if task.status.is_final and task.attempts:
                 place = self._tree.task(task.index)
                 is_there = self._files.is_directory(str(place))
-                if is_there and not self._files.exists(str(place / "status.yaml")):
+                if is_there and not self._is_written(place / "status.yaml"):
                     self.write_status(task)
+
+    def _is_written(self, path: Path) -> bool:
+        """Tell whether a file is there with content: a manager that is killed may leave it empty."""
+        try:
+            return self._files.length(str(path)) > 0
+        except FileNotFoundError:
+            return False
 
     def _clear_work(self, tracker: SweepTracker) -> None:
         for name in self._files.list(str(self._tree.work)):

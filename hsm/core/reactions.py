@@ -14,7 +14,7 @@ from hsm.core.lane import Lane
 from hsm.core.observed import event_of
 from hsm.core.planner import Planner
 from hsm.core.source import AttemptOrder, Rejected, SubmitOutcome, Submitted
-from hsm.core.states import AttemptState
+from hsm.core.states import AttemptState, Hindrance
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
@@ -121,6 +121,14 @@ class Reactions:
         self._planner.accepted()
         for reused in tracker.take_duplicates():
             turn.take(reused)
+
+    @react.register
+    def _room_missed(self, item: inp.RoomMissed, turn: Turn) -> None:
+        at = self._world.now()
+        if item.reason and not turn.tracker.hindrance:
+            turn.take(ev.RecordingHindered(hindrance=Hindrance.FULL, reason=item.reason, at=at))
+        elif not item.reason and turn.tracker.hindrance:
+            turn.take(ev.RecordingResumed(at=at))
 
     @react.register
     def _snapshot_written(self, item: inp.SnapshotWritten, turn: Turn) -> None:

@@ -39,6 +39,7 @@ class Recorder:
         tree: SweepTree,
         ledger: Ledger,
         tracker: SweepTracker,
+        *,
         listen: Listener,
         mailbox: Mailbox[Input],
     ) -> None:
@@ -81,6 +82,7 @@ class Recorder:
             LedgerError: they cannot be recorded, and waiting does not help.
         """
         while True:
+            turn.told += self._untold
             turn.events[:0], self._untold = self._untold, []
             try:
                 await self._commit(turn)
@@ -113,6 +115,7 @@ class Recorder:
     async def _make_room(self, turn: Turn, full: LedgerFull) -> None:
         if not self._tracker.hindrance:
             self._hindered(full.message)
+            turn.told += self._untold
             turn.events += self._untold
             self._untold = []
         if self.is_short:

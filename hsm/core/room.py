@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from hsm.core.world import World
 from hsm.wire.log import NO_ROOM
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 RETRY_S = 1.0
 
 
-async def when_there_is_room(world: World, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def nobody(reason: str) -> None:
+    """Tell nobody."""
+
+
+async def when_there_is_room(
+    world: World, function: Callable[[], T], tell: Callable[[str], None] = nobody
+) -> T:
     """Run a function that blocks, again and again while there is no room for what it writes.
+
+    `tell` is told once why it waits, and with no reason when it goes on.
 
     Raises:
         OSError: it failed for another reason.
     """
+    waits = False
     while True:
         try:
-            return await world.blocking(function, *args, **kwargs)
+            result = await world.blocking(function)
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
+            if not waits:
+                tell(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
+            waits = True
+        else:
+            if waits:
+                tell("")
+            return result
         await world.sleep(RETRY_S)

@@ -1,8 +1,8 @@
 """The ledger's segments as files: their names, their headers, and which of them count.
 
-A header says which place of which segment its own goes on from (`prev`). One that goes on from nothing
-begins the ledger; of several, the newest. Old ones lie packed in the archive (`hsm.core.archive`), and are
-read there like all others.
+A header says which place of which segment its own goes on from (`prev`); what lies between the two does not
+count. One that goes on from nothing begins the ledger; of several, the newest. Old ones lie packed in the
+archive (`hsm.core.archive`), and are read there like all others.
 """
 
 from __future__ import annotations
@@ -78,18 +78,32 @@ def segments(files: Files, tree: SweepTree) -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
-def live_segments(files: Files, tree: SweepTree) -> list[Path]:
-    """Return the segments from the newest one on that begins the ledger.
+Headers = dict[str, Record]
+"""Headers by the names of their segments: one that is whole never changes."""
+
+
+def live_segments(files: Files, tree: SweepTree, known: Headers | None = None) -> list[Path]:
+    """Return the segments that count, in order: each goes on from the one before it.
+
+    One that a later one skips holds nothing that counts: its engine was superseded, or recorded nothing. The
+    first goes on from nothing, or from what was pruned.
 
     Raises:
         LedgerCorrupt: a header is damaged.
     """
-    every = segments(files, tree)
-    for number in range(len(every) - 1, 0, -1):
-        header = header_of(files, every[number])
-        if header is not None and not header["prev"]["segment"]:
-            return every[number:]
-    return every
+    headers: Headers = {} if known is None else known
+    live: list[Path] = []
+    prev: str | None = None
+    for path in reversed(segments(files, tree)):
+        name = name_of(path)
+        if prev is not None and name > prev:
+            continue
+        header = headers.get(name) or header_of(files, path)
+        if header is not None:
+            headers[name] = header
+            live.append(path)
+            prev = header["prev"]["segment"]
+    return live[::-1]
 
 
 def find_segment(files: Files, tree: SweepTree, name: str) -> Path:
@@ -108,7 +122,7 @@ def is_on_ledger(files: Files, tree: SweepTree, mark: Mark) -> bool:
     at = next((number for number, path in enumerate(live) if name_of(path) == mark.segment), None)
     if at is None:
         return False
-    following = next(filter(None, (header_of(files, path) for path in live[at + 1 :])), None)
+    following = header_of(files, live[at + 1]) if live[at + 1 :] else None
     if following is not None and following["prev"]["length"] < mark.position.offset:
         return False  # a superseded engine had gone on
     source, offset = opened(files, live[at]), mark.position.offset
@@ -138,17 +152,18 @@ def first_group(files: Files, path: Path) -> list[bytes]:
     Raises:
         LedgerCorrupt: it is damaged, and something stands behind it.
     """
-    source = opened(files, path)
-    data = source.read(str(path), 0, 1 << 16)
+    data = files.read(str(path), 0, 1 << 16)
+    data = unpack(data) if path.suffix == PACKED else data
     payload = frames.first_payload(data)
     header: Record = {} if payload is None else decode_record(payload)
     if header.get("t") == "header":
         prev = header["prev"]
         reader = frames.GroupReader(seq=prev["seq"], chain=bytes.fromhex(prev["chain"]))
         groups = reader.feed(data)
-        if not groups and len(data) == 1 << 16:
-            data += source.read(str(path), 1 << 16)
-            groups = reader.feed(data[1 << 16 :])
+        if not groups and len(data) >= 1 << 16:
+            length = len(data)
+            data = opened(files, path).read(str(path), 0)
+            groups = reader.feed(data[length:])
         if groups:
             return groups[0].payloads
     if frames.holds_commit(data):

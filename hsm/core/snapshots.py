@@ -150,6 +150,11 @@ def _text(files: Files, tree: SweepTree, frozen: Frozen) -> bytes:
         "open": [[task.index, pack(task).decode("ascii")] for task in frozen.open],
     }
     text = json.dumps(content, separators=(",", ":")).encode()
+    return _sealed(text)
+
+
+def _sealed(text: bytes) -> bytes:
+    """Return the text of an object with one more field, the hash of all others."""
     return text[:-1] + _SEAL + sha256(text).hexdigest().encode() + b'"}'
 
 
@@ -160,8 +165,8 @@ def read_head(files: Files, path: str) -> Head:
         SnapshotInvalid: it is missing, damaged or cannot be understood.
     """
     data = files.read(path, 0)
-    text, seal = data[:-_SEAL_BYTES] + b"}", data[-_SEAL_BYTES + len(_SEAL) : -2]
-    if sha256(text).hexdigest().encode() != seal:
+    text = data[:-_SEAL_BYTES] + b"}"
+    if data != _sealed(text):
         raise SnapshotInvalid(f"{path}: damaged")
     content = json.loads(text)
     if content.get("version") != VERSION:

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 from hsm._version import __version__
+from hsm.core.epochs import Claim
 from hsm.core.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, SweepError
 from hsm.core.segments import FORMAT
 from hsm.core.tree import SweepTree
-from hsm.wire.files import Files
+from hsm.wire.files import Files, Kind
 from hsm.wire.log import NO_ROOM
 
 STORAGE = NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
@@ -35,12 +36,17 @@ def create_tree(files: Files, tree: SweepTree) -> None:
         raise storage_error(tree.root, error) from error
 
 
-def check_format(files: Files, tree: SweepTree) -> None:
-    """Refuse a tree that is not a sweep, or that only a newer HSM can read.
+def check_format(files: Files, tree: SweepTree) -> str:
+    """Refuse a tree that is not a sweep, or that only a newer HSM can read; return whose tree it is.
 
     Raises:
         SweepError, LedgerNewer, LedgerCorrupt
     """
+    if files.kind(str(tree.hsm)) is Kind.LINK:
+        raise SweepError(
+            f"{tree.hsm} is a link: what it leads to may be of another sweep, and be driven from there",
+            hint=f"go on with the sweep where it lies: {files.resolve(str(tree.hsm))}",
+        )
     try:
         content = json.loads(files.contents(str(tree.format)))
         min_reader = int(content["min_reader"])
@@ -54,6 +60,29 @@ def check_format(files: Files, tree: SweepTree) -> None:
         raise LedgerNewer(
             f"{tree.root} has ledger format {min_reader}; this HSM {__version__} reads up to {FORMAT}",
             hint="use the version of HSM that wrote it, or a newer one",
+        )
+    return str(content.get("sweep_id", ""))
+
+
+def check_place(files: Files, tree: SweepTree, claim: Claim | None, *, socket: str, released: int) -> None:
+    """Refuse to drive a tree that is not where its sweep is: a copy, or one that was given another name.
+
+    Two trees that begin alike would adopt, and kill, each other's processes.
+
+    Raises:
+        SweepError: with what to do.
+    """
+    sweep_id = json.loads(files.contents(str(tree.format))).get("sweep_id")
+    if sweep_id != tree.sweep_id:
+        raise SweepError(
+            f"{tree.root} holds the sweep {sweep_id}, as {tree.format} says",
+            hint=f"look at it here, or give the directory its name again: {tree.root.parent / str(sweep_id)}",
+        )
+    if claim is not None and claim.epoch != released and claim.socket and claim.socket != socket:
+        raise SweepError(
+            f"{tree.root} was copied or moved while an engine (host {claim.who.host}, pid {claim.who.pid}) "
+            "drove it elsewhere",
+            hint="of a copy, go on with the original; if it was moved: `hsm sweep complete ID --takeover`",
         )
 
 

@@ -19,6 +19,7 @@ class Turn:
         self.orders: list[Order] = []
         self.submissions: dict[str, list[AttemptOrder]] = {}
         self.started: list[Task] = []
+        self.told: list[ev.Event] = []
         self.acks: list[asyncio.Future[None]] = []
 
     def take(self, event: ev.Event) -> None:
@@ -34,7 +35,7 @@ class Turn:
     @property
     def news(self) -> list[ev.Event]:
         """The events that nobody has been told of before they were durable."""
-        return [e for e in self.events if not isinstance(e, (ev.RecordingHindered, ev.RecordingResumed))]
+        return [event for event in self.events if event not in self.told]
 
     @property
     def needs_artifacts(self) -> bool:

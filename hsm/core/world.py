@@ -1,6 +1,6 @@
 """Everything outside of the program that core and compute may touch, as one object that a simulator replaces.
 
-Clocks, randomness, the file system, sockets, processes, and the one executor for blocking work. A test
+Clocks, randomness, the file system, sockets, processes, and the threads for blocking work. A test
 forbids the direct calls elsewhere.
 """
 
@@ -14,14 +14,15 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
 
 from hsm.core.sockets import Sockets
+from hsm.core.threads import Call, Threads
 from hsm.wire import process
 from hsm.wire.files import Files
 
@@ -47,7 +48,7 @@ class World:
     def __init__(self) -> None:
         self.files = Files()
         self.sockets = Sockets(self.files)
-        self._executor: ThreadPoolExecutor | None = None
+        self._threads: Threads | None = None
         self._detached: list[subprocess.Popen[bytes]] = []
 
     def now(self) -> float:
@@ -72,28 +73,31 @@ class World:
         return Random(int.from_bytes(sha256(text.encode()).digest()[:16], "big"))
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function that blocks in the one executor that is there for it."""
-        return await self._submit(function, *args, **kwargs)
+        """Run a function that blocks in one of the threads that are there for it."""
+        result: T = await self._submit(function, *args, **kwargs).future
+        return result
 
     async def blocking_to_its_end(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function that blocks; when cancelled, let it finish before the cancellation goes on."""
         call = self._submit(function, *args, **kwargs)
         try:
-            return await asyncio.shield(call)
+            result: T = await call.future
         except asyncio.CancelledError:
-            await asyncio.wait([call])
+            if call.future.cancelled():
+                await call.end()
             raise
+        return result
 
-    def _submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="hsm-blocking")
-        return asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args, **kwargs))
+    def _submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Call:
+        if self._threads is None:
+            self._threads = Threads(BLOCKING_THREADS)
+        return self._threads.submit(partial(function, *args, **kwargs))
 
     def close(self) -> None:
-        """End the executor's threads."""
-        if self._executor is not None:
-            self._executor.shutdown()
-            self._executor = None
+        """End the threads."""
+        if self._threads is not None:
+            self._threads.close()
+            self._threads = None
         for child in self._detached:
             child.returncode = child.poll() or 0  # it outlives us on purpose
         self._detached.clear()

@@ -30,13 +30,16 @@ def run_gate(names: Sequence[str], *, jobs: int, say: Callable[[str], None]) -> 
     """Try every mutant, say how each was found, and return 0 when all were."""
     chosen = list(names or MUTANTS)
     with ProcessPoolExecutor(jobs) as pool:
-        found = list(pool.map(hunt_down, chosen))
-    for caught in found:
-        how = f"{caught.violation[:90]} (seed {caught.seeds - 1})" if caught.violation else "NOT CAUGHT"
-        say(f"{caught.name:<40} {how}")
-    total = sum(bool(caught.violation) for caught in found)
-    say(f"{total} of {len(found)} planted bugs were caught")
-    return 0 if total == len(found) else 1
+        found = pool.map(hunt_down, chosen)
+        total = sum(_is_caught(caught, say) for caught in found)
+    say(f"{total} of {len(chosen)} planted bugs were caught")
+    return 0 if total == len(chosen) else 1
+
+
+def _is_caught(caught: Caught, say: Callable[[str], None]) -> bool:
+    how = f"{caught.violation[:90]} (seed {caught.seeds - 1})" if caught.violation else "NOT CAUGHT"
+    say(f"{caught.name:<40} {how}")
+    return bool(caught.violation)
 
 
 def hunt_down(name: str) -> Caught:

@@ -107,13 +107,20 @@ class SimLoop(asyncio.BaseEventLoop):
                 return  # there is nobody left to tell
             except Exception as caught:  # noqa: BLE001 - it is raised where the result is awaited
                 error = caught
-            self.call_later(self._delay(), settle, result, error)
+            self.call_later(self.latency(), settle, result, error)
 
-        self.call_later(self._delay(), work)
+        self.call_later(self.latency(), work)
         return future
 
-    def _delay(self) -> float:
+    def latency(self) -> float:
+        """Return how long it takes a thread to begin, or its result to arrive."""
         return self._rng.expovariate(1 / self.latency_s)
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call what a thread wants to be called, some time later."""
+        return self.call_later(self.latency(), callback, *args, context=context)
 
     async def create_unix_server(self, protocol_factory: Any, path: Any = None, **_kwargs: Any) -> Any:
         return self.network.serve(str(path), protocol_factory)

@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from subprocess import CompletedProcess
-from typing import ParamSpec, TypeVar
+from typing import Any
 
 from hsm.core.sockets import Sockets
+from hsm.core.threads import Call, Threads
 from hsm.core.world import Identity, World
 from hsm.sim.agents import address_for
+from hsm.sim.loop import SimLoop
 from hsm.sim.machine import Machine
-from hsm.sim.process import SimProcess
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from hsm.sim.process import IN_THREAD, SimProcess
 
 StartAgent = Callable[[str, str], int]
 """Starts an agent for a sweep and a home, and returns its pid."""
@@ -27,6 +26,24 @@ class SimSockets(Sockets):
 
     def address(self, purpose: str) -> str:
         return address_for(purpose)
+
+
+class SimThreads(Threads):
+    """Threads whose work is done some virtual time after it was handed over."""
+
+    def __init__(self, loop: SimLoop) -> None:
+        super().__init__(0)
+        self._loop = loop
+
+    def submit(self, function: Callable[[], Any]) -> Call:
+        call = Call(function)
+        self._loop.call_later(self._loop.latency(), self._perform, call)
+        return call
+
+    @staticmethod
+    def _perform(call: Call) -> None:
+        IN_THREAD.set(True)  # in the context of this handle alone
+        call.perform()
 
 
 class SimWorld(World):
@@ -44,6 +61,7 @@ class SimWorld(World):
         super().__init__()
         self.files = machine.files_of(process)
         self.sockets = SimSockets(self.files)
+        self._threads = SimThreads(machine.loop)
         self._machines = machines
         self._machine = machine
         self._process = process
@@ -61,9 +79,6 @@ class SimWorld(World):
 
     def token(self) -> str:
         return f"{self._rng.getrandbits(128):032x}"
-
-    def _submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        return self._machine.loop.run_in_executor(None, lambda: function(*args, **kwargs))
 
     def close(self) -> None:
         """Have no threads to end."""

@@ -122,11 +122,11 @@ class LogWriter:
     def _check(self, offset: int) -> None:
         """Look whether the file still ends where this writer stopped, under its descriptor and its name."""
         try:
-            found = {self._files.size(self._fd), self._files.length(self.path)}
+            size, length = self._files.size(self._fd), self._files.length(self.path)
         except FileNotFoundError as error:
             raise LogChanged(errno.ESTALE, "it has been removed", self.path) from error
-        if found != {offset}:
-            told = f"it holds {max(found - {offset})} bytes where {offset} were written"
+        if size != offset or length != offset:
+            told = f"it holds {size if size != offset else length} bytes where {offset} were written"
             raise LogChanged(errno.ESTALE, told, self.path)
 
     def _undo(self, offset: int, error: OSError) -> None:

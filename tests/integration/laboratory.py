@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -75,6 +75,7 @@ class Laboratory:
     tree: SweepTree
     modes: list[str]
     timeout_s: float | None = None
+    heard: list[ev.Event] = field(default_factory=list)
 
     @property
     def spec(self) -> SweepSpec:
@@ -121,7 +122,7 @@ class Laboratory:
     async def complete(self, wishes: Wishes | None = None) -> SweepResult:
         """Go on with the sweep in this process."""
         world = World()
-        engine = SweepEngine(world)
+        engine = SweepEngine(world, listen=lambda events, _: self.heard.extend(events))
         try:
             async with asyncio.timeout(LIMIT_S):
                 return await engine.complete_sweep(self.job(world, wishes))

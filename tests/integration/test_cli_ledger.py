@@ -1,11 +1,14 @@
 """Looking after ledgers: verify, export, and what becomes of a sweep whose ledger is damaged."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.corpus.reading import PLACE
 from tests.integration.cli_project import Project
+from tests.unit.core.worlds import SWEEP_ID
 
 pytestmark = pytest.mark.integration
 
@@ -60,3 +63,26 @@ def test_a_damaged_ledger_is_salvaged_and_the_sweep_completed_with_nothing_run_a
     project.run("sweep", "complete", "last", "-q")
     assert len((project.root / "begun.txt").read_text().splitlines()) == 8
     assert project.run("sweep", "status", "--json").data["counts"]["sealed"] == 8
+
+
+def test_the_archive_of_a_ledger_is_pruned_on_request(project: Project) -> None:
+    """A dry run deletes nothing; afterwards every task is as it was; what looks back says what is gone."""
+    refused = project.run("ledger", "prune", "last", code=2)
+    assert "nothing is archived yet" in refused.err
+    own = project.tree()
+    tree = own.with_name(SWEEP_ID)
+    (ledger,) = PLACE.glob("*/snapshot_and_archive")
+    shutil.copytree(ledger, tree / ".hsm")
+    (tree / ".hsm" / "epochs" / "000001.claim").unlink()  # of an engine on another host
+    shutil.copy(own / "sweep_config.yaml", tree)
+    status = project.run("sweep", "status", SWEEP_ID, "--json").data["counts"]
+    tried = project.run("ledger", "prune", SWEEP_ID, "--dry-run", "--json").data
+    assert len(list((tree / ".hsm" / "archive").iterdir())) == len(tried["segments"]) > 1
+    done = project.run("ledger", "prune", SWEEP_ID)
+    assert f"all before {tried['first_record_kept']:,}" in done.out
+    assert [path.name for path in (tree / ".hsm" / "archive").iterdir()] == ["PRUNED"]
+    assert project.run("sweep", "status", SWEEP_ID, "--json").data["counts"] == status
+    verdict = project.run("ledger", "verify", SWEEP_ID)
+    assert "2 snapshots" in verdict.out
+    assert "has been pruned" in verdict.err
+    assert "was pruned" in project.run("explain", "1", "--sweep", SWEEP_ID, code=3).err

@@ -52,9 +52,10 @@ def run(project: Project) -> Answer:
 
 
 def records(project: Project) -> list[Mapping[str, Any]]:
-    """Return what the ledger holds; nothing when the sweep was never made."""
+    """Return what the ledger holds, in whatever segments; nothing when the sweep was never made."""
     answer = project.run("ledger", "export", "last", code=None)
-    return [json.loads(line) for line in answer.out.splitlines()] if answer.code == 0 else []
+    found = [json.loads(line) for line in answer.out.splitlines()] if answer.code == 0 else []
+    return [record for record in found if record["t"] != "header"]
 
 
 def finish(project: Project) -> None:

@@ -40,9 +40,18 @@ def command(console: Console, *, reference: str, outputs: Path | None) -> ExitCo
         return code
     tables.write(console, ("segment", "state", ">records", ">bytes", ">beyond"), _rows(found))
     console.data()
+    for snapshot in found.snapshots:
+        if snapshot.reason:
+            console.warn(
+                snapshot.reason, "a snapshot is a shortcut: an older one is used, or the whole ledger"
+            )
+    if found.pruned:
+        console.say((f"what happened before record {found.pruned:,} has been pruned", Tone.DIM))
     if found.is_sound:
         console.data(
-            ("sound", Tone.GOOD), f": {plural(found.records, 'record')}, {plural(found.plans, 'plan')}"
+            ("sound", Tone.GOOD),
+            f": {plural(found.records, 'record')}, {plural(found.plans, 'plan')}, "
+            f"{plural(len(found.snapshots), 'snapshot')}",
         )
         console.data(("chain ", Tone.DIM), found.chain)
         return code
@@ -75,6 +84,8 @@ def _data(found: Audit) -> dict[str, object]:
         "plans": found.plans,
         "seq": found.seq,
         "chain": found.chain,
+        "pruned": found.pruned,
+        "snapshots": [{"name": snapshot.name, "reason": snapshot.reason} for snapshot in found.snapshots],
         "segments": [
             {
                 "name": segment.path.name,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Callable, List
 
 from hsm.compute.agent.host import Host
-from hsm.wire.log import LogWriter, encode_record
+from hsm.wire.log import NO_ROOM, LogWriter, encode_record
 from hsm.wire.messages import Message, to_record
 
 RETRY_S = 1.0
@@ -17,11 +18,16 @@ BUSY_RECORDS = 4
 
 
 class Records:
-    """One incarnation's log. What cannot be written is kept, and nothing new may begin until it can."""
+    """What an agent tells. What cannot be written is kept, and nothing new may begin until it can.
 
-    def __init__(self, host: Host, log: LogWriter, wake: Callable[[], None]) -> None:
+    `begin` makes a log. When one has failed, what is not known to be durable is told again in the next one;
+    who has read it already knows it.
+    """
+
+    def __init__(self, host: Host, begin: Callable[[], LogWriter], wake: Callable[[], None]) -> None:
         self._host = host
-        self._log = log
+        self._begin = begin
+        self._log = begin()
         self._unwritten: List[bytes] = []
         self._stuck_until = 0.0
         self._write_again_at = 0.0
@@ -39,14 +45,27 @@ class Records:
         if not self._unwritten or self._host.monotonic() < self._write_again_at:
             return
         try:
+            if self._log.is_broken:
+                self._renew()
             self._log.write(self._unwritten)
         except OSError as error:
+            if error.errno not in NO_ROOM and not self._log.is_broken:
+                raise  # a second log failed
             self.wait_for_room(error)
             self._write_again_at = self._stuck_until
             return
         self._written += len(self._unwritten)
         self._unwritten.clear()
         self._syncer.submit_once(self._sync)
+
+    def _renew(self) -> None:
+        """Go on in another log."""
+        failed, log = self._log, self._begin()
+        for group in failed.unsynced:
+            log.write(group)
+        log.sync()
+        failed.close()
+        self._log = log
 
     def _sync(self) -> None:
         self._host.sleep(self._window_s)  # in a thread: the loop goes on writing meanwhile
@@ -58,8 +77,7 @@ class Records:
     def wait_for_room(self, error: OSError) -> None:
         """Note that the machine lacks something for now."""
         if not self.is_stuck:
-            sys.stderr.write(f"no room, trying again: {error}\n")
-            sys.stderr.flush()
+            _say(f"no room, trying again: {error}")
         self._stuck_until = self._host.monotonic() + RETRY_S
 
     @property
@@ -78,11 +96,29 @@ class Records:
         return not self._unwritten and self._syncer.idle
 
     def became_durable(self) -> bool:
-        """Tell whether records have become durable since the last call."""
-        return bool(self._syncer.done())
+        """Tell whether records have become durable since the last call.
+
+        Raises:
+            OSError: they cannot be made so, in two logs.
+        """
+        try:
+            return bool(self._syncer.done())
+        except OSError as error:
+            _say(f"the log of records failed, going on in another: {error}")
+            self._renew()
+            return True
 
     def close(self) -> None:
         """Write and sync what is left."""
         self.flush()
         self._syncer.join()
+        if self._log.is_broken:
+            self._renew()
         self._log.sync()
+
+
+def _say(text: str) -> None:
+    """Write a line to the agent's own log, which may be on the disk that is full."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

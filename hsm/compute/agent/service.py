@@ -64,11 +64,17 @@ class Agent:
         self._stopping = False
         self._idle_since: Optional[float] = None
         self._next_look = 0.0
-        incarnation = self._replay()
-        path = os.path.join(paths.records, f"{incarnation:06d}.log")
-        log = LogWriter.create(host.files, path, to_record(self._opened(incarnation, address)))
-        self._records = Records(host, log, bell.wake)
+        self._address = address
+        self._incarnation = self._replay()
+        self._records = Records(host, self._begin_log, bell.wake)
         self._slots = Slots(host, paths.sweep, self._records, bell.wake)
+
+    def _begin_log(self) -> LogWriter:
+        """Begin a log of records, under the next number."""
+        self._incarnation += 1
+        path = os.path.join(self._paths.records, f"{self._incarnation:06d}.log")
+        opened = self._opened(self._incarnation, self._address)
+        return LogWriter.create(self._host.files, path, to_record(opened))
 
     def _opened(self, incarnation: int, address: str) -> Opened:
         host, pid = self._host, self._host.pid()
@@ -125,7 +131,7 @@ class Agent:
             last = int(name.partition(".")[0])
             for record in LogReader(self._files, os.path.join(self._paths.records, name)).records():
                 self._backlog.replay(from_record(record))
-        return last + 1
+        return last
 
     def _bury_predecessors(self) -> None:
         """Kill what a dead agent left running, checking that it is what it was, and record it as lost."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from pathlib import Path
+
+import pytest
 
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import BUSY_RECORDS, BUSY_WINDOW_S, WINDOW_S, Records
 from hsm.compute.agent.worker import Worker
 from hsm.wire.files import Files
-from hsm.wire.log import LogWriter
+from hsm.wire.log import LogReader, LogWriter
 from hsm.wire.messages import Lost
+from tests.unit.wire.faulty import FaultyFiles
 
 
 class WaitingHost(Host):
@@ -31,7 +35,7 @@ def test_a_busy_agent_gathers_more_records_for_each_sync(tmp_path: Path) -> None
     """The first records are durable soon; while many share a sync the next one waits longer, then no more."""
     host, woken = WaitingHost(), threading.Semaphore(0)
     log = LogWriter.create(Files(), str(tmp_path / "records.log"), {"t": "opened"})
-    records = Records(host, log, woken.release)
+    records = Records(host, lambda: log, woken.release)
     for count in (BUSY_RECORDS, 1, 1):
         for _ in range(count):
             records.add(Lost("t", "gone", 1.0))
@@ -41,6 +45,75 @@ def test_a_busy_agent_gathers_more_records_for_each_sync(tmp_path: Path) -> None
         assert records.became_durable()
     records.close()
     assert host.slept == [WINDOW_S, BUSY_WINDOW_S, WINDOW_S]
+
+
+def records_of(path: Path) -> list[str]:
+    return [record["t"] for record in LogReader(Files(), str(path)).records()]
+
+
+def test_records_go_on_in_another_log_after_a_failed_sync(tmp_path: Path) -> None:
+    """What is not known to be durable is told again there, and the failed file is never synced again."""
+    files, woken, logs = FaultyFiles(), threading.Semaphore(0), iter("123")
+
+    def begin() -> LogWriter:
+        return LogWriter.create(files, str(tmp_path / f"{next(logs)}.log"), {"t": "opened"})
+
+    records = Records(Host(), begin, woken.release)
+    for number in range(3):
+        files.sync_errors = [errno.EIO] if number == 1 else []
+        records.add(Lost(str(number), "gone", 1.0))
+        records.flush()
+        assert woken.acquire(timeout=10)
+        assert records.became_durable()
+        assert records.is_settled
+    records.close()
+    assert [records_of(tmp_path / f"{n}.log") for n in "12"] == [
+        ["opened", "lost", "lost"],
+        ["opened", "lost", "lost"],
+    ]
+    failed = files.syncs.index("2.log")
+    assert "1.log" not in files.syncs[failed:]
+
+
+def test_records_go_on_in_another_log_after_a_failed_write(tmp_path: Path) -> None:
+    """The record that was being written is told in the next log, and nothing twice."""
+    files, woken, logs = FaultyFiles(), threading.Semaphore(0), iter("12")
+    host = Host()
+
+    def begin() -> LogWriter:
+        return LogWriter.create(files, str(tmp_path / f"{next(logs)}.log"), {"t": "opened"})
+
+    def fail(call: str) -> None:
+        if call == "write":
+            files.before = lambda _: None
+            raise OSError(errno.EIO, "Input/output error")
+
+    records = Records(host, begin, woken.release)
+    files.before = fail
+    records.add(Lost("1", "gone", 1.0))
+    records.flush()
+    assert records.is_stuck
+    later = records.due[0] + 1.0
+    host.monotonic = lambda: later  # type: ignore[method-assign]
+    records.flush()
+    records.close()
+    assert [records_of(tmp_path / f"{number}.log") for number in (1, 2)] == [["opened"], ["opened", "lost"]]
+
+
+def test_an_agent_whose_second_log_fails_too_ends(tmp_path: Path) -> None:
+    """It tells nothing any more that it cannot make durable; what it left running is found by the next."""
+    files, woken, logs = FaultyFiles(), threading.Semaphore(0), iter("12")
+    records = Records(
+        Host(),
+        lambda: LogWriter.create(files, str(tmp_path / f"{next(logs)}.log"), {"t": "opened"}),
+        woken.release,
+    )
+    files.sync_error = errno.EIO
+    records.add(Lost("1", "gone", 1.0))
+    records.flush()
+    assert woken.acquire(timeout=10)
+    with pytest.raises(OSError, match="Input/output"):
+        records.became_durable()
 
 
 def test_signals_are_left_to_the_loop() -> None:

@@ -1,5 +1,6 @@
 """Carriers and cursors: the bytes of two logs, read on from any place."""
 
+import asyncio
 import errno
 import os
 from collections.abc import Iterator
@@ -108,16 +109,30 @@ async def test_everything_that_was_ever_sent_is_found(world: World, home: Path) 
     assert [record["tokens"] for record in sent if record["t"] == "cancel"] == [["1"], ["2"]]
 
 
-async def test_a_full_disk_is_an_error_of_the_source(world: World, home: Path) -> None:
-    """What cannot be appended raises, names the place, leaves nothing behind, and may be tried again."""
+async def test_a_full_disk_is_waited_out(world: World, home: Path) -> None:
+    """What cannot be appended leaves nothing behind, waits, and is sent in its place when there is room."""
     world.files = disk = FullDisk()
     carrier = FileCarrier(world, home, 1, poll_s=0.01)
     disk.full = True
-    with pytest.raises(SourceError, match="No space left") as caught:
+
+    async def make_room(delay_s: float) -> None:
+        assert [record["t"] for record in await carrier.sent()] == ["inbox"]
+        disk.full = False
+
+    world.sleep = make_room  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(carrier.send([Cancel(["lost"])]))
+        group.create_task(carrier.send([Close()]))
+    assert [record["t"] for record in await carrier.sent()] == ["inbox", "cancel", "close"]
+    await carrier.close()
+
+
+async def test_a_disk_that_fails_is_an_error_of_the_source(world: World, home: Path) -> None:
+    """It names the place and what to do."""
+    carrier = FileCarrier(world, home, 1, poll_s=0.01)
+    next((home / "inbox").iterdir()).unlink()
+    with pytest.raises(SourceError, match="its inbox cannot be written: it has been removed") as caught:
         await carrier.send([Cancel(["lost"])])
     assert caught.value.transient
     assert str(home) in caught.value.hint
-    disk.full = False
-    await carrier.send([Close()])
-    assert [record["t"] for record in await carrier.sent()] == ["inbox", "close"]
     await carrier.close()

@@ -20,13 +20,13 @@ from hsm.core import events as ev
 from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.errors import EngineRunning, LedgerError, LedgerFull, SourceError, SweepError
 from hsm.core.homing import Homing
-from hsm.core.inputs import Input, Judged
+from hsm.core.inputs import CancelAsked, Input, Judged
 from hsm.core.job import SweepJob
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import Attempt, History, Proposal, Task
 from hsm.core.projection import Projector
 from hsm.core.source import AttemptOrder, SourceSession, SubmitOutcome, SweepContext
-from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
+from hsm.core.states import AttemptState, Cause, Hindrance, SweepStatus, TaskStatus
 from hsm.core.summary import replay
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -632,24 +632,119 @@ async def test_a_second_engine_is_refused_while_one_drives(tmp_path: Path) -> No
     assert (await running).status is SweepStatus.COMPLETE
 
 
-@pytest.mark.parametrize("room", [0, 100, 1500, 4000, 8000, 20_000])
-async def test_a_full_disk_is_one_clear_error_wherever_it_strikes(tmp_path: Path, room: int) -> None:
-    """Ledger, plan, status or log: LedgerFull; with room again all is done, nothing twice, nothing lost."""
+async def test_a_full_disk_before_anything_is_written_is_one_clear_error(tmp_path: Path) -> None:
+    """Nothing can be claimed then; with room all is done."""
+    here = lab(tmp_path)
+    world = Process()
+    world.faults.room = 100
+    with pytest.raises(LedgerFull, match="No space left"):
+        await drive(here.job(numbered(3)), world)
+    world.faults.room = None
+    assert (await drive(here.job(numbered(3)), world)).status is SweepStatus.COMPLETE
+
+
+@pytest.mark.parametrize("room", [1500, 4000, 8000, 20_000])
+async def test_a_full_disk_is_waited_out_wherever_it_strikes(
+    tmp_path: Path, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ledger, plan, status or log: the engine says so, waits, and does all once, when there is room."""
+    monkeypatch.setattr("hsm.core.recorder.RETRY_S", 0.01)
+    monkeypatch.setattr("hsm.core.room.RETRY_S", 0.01)
     here = lab(tmp_path)
     world = Process()
     world.faults.room = room
-    with pytest.raises(LedgerFull, match="No space left"):
-        await drive(here.job(numbered(30)), world)
-    acknowledged = here.events
-    world.faults.room = None
-    result = await drive(here.job(numbered(30)), world)
+    told: list[str] = []
+
+    def watch(event: ev.Event) -> None:
+        if isinstance(event, ev.RecordingHindered):
+            told.append(event.reason)
+            asyncio.get_running_loop().call_later(0.05, setattr, world.faults, "room", None)
+
+    result = await drive(here.job(numbered(30)), world, watch)
     assert result.status is SweepStatus.COMPLETE
-    assert here.events[: len(acknowledged)] == acknowledged
     assert here.runs == Counter(range(1, 31))
+    assert told
+    assert [type(e) for e in here.kinds(ev.RecordingHindered) + here.kinds(ev.RecordingResumed)] == [
+        ev.RecordingHindered,
+        ev.RecordingResumed,
+    ]
+    assert not here.tree.reserve.exists()
+
+
+async def test_on_a_full_disk_nothing_begins_and_a_cancel_is_still_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was held back is given up for it; what runs had gone on, and its end waits to be recorded."""
+    monkeypatch.setattr("hsm.core.recorder.RETRY_S", 0.01)
+    gate = threading.Event()
+    here = lab(tmp_path, until_open(gate))
+    world = Process()
+    asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def listen(events: Sequence[ev.Event], _: SweepTracker) -> None:
+        for event in events:
+            watch(event)
+
+    engine = SweepEngine(world, listen=listen)
+    held = 4 << 20
+
+    def watch(event: ev.Event) -> None:
+        if isinstance(event, ev.AttemptIntended) and world.faults.room is None and not begun:
+            world.faults.room = 0
+            gate.set()
+        elif isinstance(event, ev.RecordingHindered):
+            world.faults.room = held  # what the reserve took up
+            asyncio.get_running_loop().call_later(0.05, ask)
+
+    def ask() -> None:
+        assert engine._drive is not None
+        begun.update(here.runs)
+        engine._drive.mailbox.put(CancelAsked([], asked))
+        asked.add_done_callback(lambda _: setattr(world.faults, "room", None))
+
+    begun: Counter[int] = Counter()
+    async with asyncio.timeout(LIMIT_S):
+        result = await engine.run_sweep(here.job(numbered(400)))
+    engine.close()
+    assert asked.done()
+    assert result.status is SweepStatus.CANCELLED
+    assert here.runs == begun
+    assert begun.total() < 400
+
+
+async def test_a_disk_that_does_not_answer_is_told_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop lives, nothing is acknowledged meanwhile, and the event is in the ledger afterwards."""
+    monkeypatch.setattr("hsm.core.recorder.STALLED_S", 0.02)
+    here = lab(tmp_path)
+    world, answers, stuck = Process(), threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    def hang(call: str) -> None:
+        if call == "datasync":
+            world.faults.before = lambda _: None
+            stuck.set()
+            answers.wait(10)
+
+    def watch(event: ev.Event) -> None:
+        if isinstance(event, ev.RecordingHindered):
+            seen.append(len(here.events))
+            answers.set()
+        elif isinstance(event, ev.AttemptIntended) and not stuck.is_set():
+            world.faults.before = hang
+
+    result = await drive(here.job(numbered(10)), world, watch)
+    assert stuck.is_set()
+    assert result.status is SweepStatus.COMPLETE
+    hindered, resumed = here.kinds(ev.RecordingHindered), here.kinds(ev.RecordingResumed)
+    assert [event.hindrance for event in hindered] == [Hindrance.STALLED]
+    assert (len(resumed), len(seen)) == (1, 1)
+    assert result.tracker.hindrance == ""
 
 
 async def test_a_failing_disk_is_a_clear_error(tmp_path: Path) -> None:
-    """Fdatasync fails: the engine stops, and says which file."""
+    """Fdatasync fails, and again in another file: the engine stops, and says which file."""
     here = lab(tmp_path)
     world = Process()
 

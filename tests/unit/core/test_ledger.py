@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from hsm.core import events as ev
 from hsm.core import ledger as ledgers
+from hsm.core.audit import SegmentState, audit
 from hsm.core.epochs import holder, last_claim
 from hsm.core.errors import (
     EngineRunning,
@@ -220,17 +224,39 @@ async def test_a_reader_that_stood_behind_the_last_group_goes_on(tree: SweepTree
     assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
 
 
-async def test_an_engine_that_recorded_nothing_is_put_aside(tree: SweepTree) -> None:
+async def test_an_engine_that_recorded_nothing_is_skipped(tree: SweepTree) -> None:
     """Its segment may be gone after a power cut, so nothing goes on from it, however many there were."""
     await write(tree, [[1], [2]])
     for _ in range(3):
         await write(tree, [])
     await write(tree, [[3]])
-    assert [path.name for path in segments(Files(), tree)] == ["000001-0001.hsl", "000005-0001.hsl"]
-    assert sorted(path.name for path in (tree.hsm / "torn").iterdir()) == [
-        f"00000{epoch}-0001.hsl" for epoch in (2, 3, 4)
-    ]
     assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+    states = [segment.state for segment in audit(Files(), tree).segments]
+    assert states == [SegmentState.WHOLE, *[SegmentState.STRAY] * 3, SegmentState.WHOLE]
+    for path in segments(Files(), tree)[1:-1]:
+        path.unlink()
+        assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+
+
+async def test_a_new_segment_of_a_superseded_engine_is_skipped(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped before it began the next one, and did not know yet of the engine that took over."""
+    old = Process("far")
+    _, zombie = open_ledger(old, tree)
+    await zombie.commit([cursor(1)])
+    await zombie.commit([cursor(2)])
+    _, ledger = open_ledger(Process(), tree, takeover=True)
+    await ledger.commit([cursor(3)])
+    monkeypatch.setattr(Ledger, "_check_epoch", lambda _: None)
+    monkeypatch.setattr(ledgers, "SEGMENT_BYTES", 10)
+    await zombie.commit([cursor(666)])
+    assert len(segments(Files(), tree)) == 3
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+    assert audit(Files(), tree).is_sound
+    for item in (ledger, zombie):
+        item.close()
+    old.close()
 
 
 async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> None:
@@ -266,6 +292,7 @@ async def test_what_a_superseded_engine_still_writes_is_ignored(
     assert list(before.events()) == [cursor(1)]
     world = Process()
     _, ledger = open_ledger(world, tree, takeover=True)
+    monkeypatch.setattr(ledgers, "CHECK_S", -1.0)
     with pytest.raises(Fenced, match="epoch 2"):
         await zombie.commit([cursor(665)])
     monkeypatch.setattr(
@@ -655,6 +682,85 @@ def test_a_damaged_format_is_refused(tree: SweepTree, content: bytes) -> None:
     tree.format.write_bytes(content)
     with pytest.raises(LedgerCorrupt, match="FORMAT is damaged"):
         events_of(tree)
+
+
+def test_a_linked_ledger_is_refused(tree: SweepTree, tmp_path: Path) -> None:
+    """What it leads to may be driven from elsewhere; the error says where it lies."""
+    real = tmp_path / "elsewhere"
+    tree.hsm.rename(real)
+    tree.hsm.symlink_to(real)
+    with pytest.raises(SweepError, match="is a link") as refused:
+        open_ledger(Process(), tree)
+    assert str(real) in refused.value.hint
+
+
+async def test_a_segment_of_another_sweep_is_refused(tree: SweepTree) -> None:
+    """A `.hsm` that was put together of two sweeps: it says whose the segment is."""
+    await write(tree, [[1]])
+    content = json.loads(tree.format.read_bytes())
+    tree.format.write_text(json.dumps({**content, "sweep_id": "other-20260101-000000-bbbb"}))
+    before = content_of(tree)
+    with pytest.raises(LedgerCorrupt, match=f"of the sweep {tree.sweep_id}, not of other-2026"):
+        open_ledger(Process(), tree)
+    assert content_of(tree) == before
+
+
+async def test_a_tree_under_another_name_is_read_and_not_driven(tree: SweepTree) -> None:
+    """A copy beside its original, or a sweep that was put where another one was."""
+    await write(tree, [[1]])
+    copy = SweepTree(tree.root.with_name("copy-20260101-000000-cccc"))
+    shutil.copytree(tree.root, copy.root)
+    before = content_of(copy)
+    assert events_of(copy) == [cursor(1)]
+    with pytest.raises(SweepError, match=f"holds the sweep {tree.sweep_id}") as refused:
+        open_ledger(Process(), copy)
+    assert str(tree.root) in refused.value.hint
+    assert content_of(copy) == before
+
+
+async def test_a_tree_that_was_copied_while_it_was_driven_is_not_driven(
+    tree: SweepTree, tmp_path: Path
+) -> None:
+    """Its engine listens for the original; what runs is not adopted twice. A tree that was moved can be."""
+    world = Process()
+    reader = LedgerReader(world.files, tree)
+    ledger = Ledger.open(world, tree, reader, socket="of the original", released=0, takeover=False)
+    await ledger.commit([cursor(1)])
+    copy = SweepTree(tmp_path / "copies" / tree.sweep_id)
+    shutil.copytree(tree.root, copy.root)
+    ledger.close()
+    world.close()
+    world.die()
+    before = content_of(copy)
+
+    def take(*, takeover: bool) -> Ledger:
+        other = Process()
+        again = LedgerReader(other.files, copy)
+        list(again.events())
+        return Ledger.open(other, copy, again, socket="of the copy", released=0, takeover=takeover)
+
+    with pytest.raises(SweepError, match="was copied or moved while an engine") as refused:
+        take(takeover=False)
+    assert "--takeover" in refused.value.hint
+    assert content_of(copy) == before
+    take(takeover=True).close()
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
+async def test_a_directory_that_may_not_be_written_is_one_clear_error(tree: SweepTree, code: int) -> None:
+    """What, where, and what to do; nothing is changed."""
+    await write(tree, [[1]])
+    world, before = Process(), content_of(tree)
+
+    def refuse(path: str, data: bytes, part: str) -> None:
+        raise OSError(code, os.strerror(code), path)
+
+    world.files.publish = refuse  # type: ignore[method-assign]
+    with pytest.raises(LedgerError, match=re.escape(os.strerror(code))) as refused:
+        open_ledger(world, tree)
+    assert str(tree.hsm) in refused.value.message
+    assert "another output directory" in refused.value.hint
+    assert content_of(tree) == before
 
 
 def test_what_is_no_sweep_is_told(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_program_that_removed_its_directory_has_a_status_all_the_same(
 
 
 @pytest.mark.parametrize("cause", [None, Cause.APPLICATION, Cause.NODE])
-@pytest.mark.parametrize("done", ["nothing", "unlinked", "renamed", "all"])
+@pytest.mark.parametrize("done", ["nothing", "unlinked", "renamed", "empty", "all"])
 def test_what_a_dead_engine_left_half_done_is_finished(
     tree: SweepTree, tracker: SweepTracker, projector: Projector, cause: Cause | None, done: str
 ) -> None:
@@ -163,10 +163,13 @@ def test_what_a_dead_engine_left_half_done_is_finished(
         tree.task(1).unlink()
     if done == "renamed":
         directory.rename(home)
-    if done == "all":
+    if done in ("empty", "all"):
         projector.apply(orders)
+    if done == "empty" and cause is not Cause.NODE:
+        (home / "status.yaml").write_bytes(b"")
     for _ in range(2):
         projector.tidy(tracker)
+        assert cause is Cause.NODE or (home / "status.yaml").read_bytes()
         assert (home / "stdout.log").read_text() == "attempt 1\n"
         assert list(tree.work.iterdir()) == []
     projector.rebuild(tracker)

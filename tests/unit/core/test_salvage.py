@@ -214,10 +214,8 @@ def test_what_a_superseded_engine_wrote_is_told_and_is_no_damage(tree: SweepTree
     first.write_bytes(whole + group)
     found = audit(FILES, tree)
     assert found.is_sound
-    assert (found.segments[0].state, found.segments[0].extra_bytes) == (
-        SegmentState.OVERRUN,
-        246 + len(group),
-    )
+    extra_bytes = len(whole) - header["prev"]["length"] + len(group)
+    assert (found.segments[0].state, found.segments[0].extra_bytes) == (SegmentState.OVERRUN, extra_bytes)
     flip(first, whole.index(b"attempt_intended"))
     result = salvage(Process(), tree, sweep_spec())
     assert "hunt_ended" not in [record["t"] for _, record in raw_records(FILES, tree)]

@@ -190,6 +190,7 @@ MACHINE_PLACES = (
     "hsm/compute/testing/",  # the contract suite: real processes
     "hsm/core/sockets.py",  # of the world
     "hsm/core/world.py",  # threads, processes, clocks
+    "hsm/core/threads.py",  # the threads that World gives out
 )
 
 TASKS = ("asyncio.create_task", "asyncio.ensure_future")

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.wire import frames
-from hsm.wire.frames import GENESIS, GroupReader, encode_frame, encode_group, holds_commit
+from hsm.wire.frames import (
+    GENESIS,
+    GroupReader,
+    encode_frame,
+    encode_group,
+    ends_with_commit,
+    holds_commit,
+)
 
 GROUPS = [
     [b'{"t":"header"}'],
@@ -188,3 +195,20 @@ def test_a_commit_is_found_at_any_offset() -> None:
     assert holds_commit(b"\0\x01L1 L1" + last)
     assert not holds_commit(last[:-1])
     assert not holds_commit(encode_frame(7, b"{}") * 3)
+
+
+def test_a_place_behind_a_commit_is_known_by_the_commit() -> None:
+    """The bytes before it, its sequence number and its chain: nothing else stands there."""
+    data, ends = log_of([[b"one"], [b"two", b"three"], [b"four"]])
+    reader = GroupReader()
+    groups = reader.feed(data)
+    for group in groups:
+        before = data[: group.end]
+        assert ends_with_commit(before, group.seq, group.chain)
+        assert ends_with_commit(before[-150:], group.seq, group.chain)
+        assert not ends_with_commit(before, group.seq + 1, group.chain)
+        assert not ends_with_commit(before, group.seq, bytes(16))
+        assert not ends_with_commit(before[:-1], group.seq, group.chain)
+        assert not ends_with_commit(before + b"L", group.seq, group.chain)
+    places = [end for end in range(len(data)) if ends_with_commit(data[:end], 2, groups[0].chain)]
+    assert places == [ends[0]]

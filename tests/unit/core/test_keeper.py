@@ -1,0 +1,72 @@
+"""Snapshots and archive of a sweep that runs: made without being asked, and known by events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hsm.core import events as ev
+from hsm.core.audit import audit
+from hsm.core.segments import PACKED, segments
+from hsm.core.snapshots import kept
+from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.summary import replay, tracker_of
+from hsm.wire.files import Files
+from tests.unit.core.test_engine import Lab, drive, fail, lab, succeed
+from tests.unit.core.test_tracker import view
+from tests.unit.core.worlds import Process, numbered, sweep_spec
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr("hsm.core.ledger.SEGMENT_BYTES", 2000)
+    monkeypatch.setattr("hsm.core.keeper.SNAPSHOT_RECORDS", 40)
+    monkeypatch.setattr("hsm.core.window.WINDOW_S", 0.0)
+    monkeypatch.setattr("hsm.core.window.BUSY_WINDOW_S", 0.0)
+    return lab(tmp_path, lambda order: fail() if order.task == 7 else succeed(order))
+
+
+def folded(here: Lab) -> dict[str, object]:
+    tracker = tracker_of(Files(), here.tree, sweep_spec())
+    for event in here.events:
+        tracker.fold(event)
+    return view(tracker)
+
+
+async def test_a_sweep_that_grows_is_snapshotted_and_its_past_archived(here: Lab) -> None:
+    """Two snapshots stay, what the older one does without is packed away, and a start needs no more."""
+    for limit in range(20, 161, 20):
+        first = await drive(here.job(numbered(180), max_tasks=limit), Process())
+        assert first.status is SweepStatus.PARTIAL
+    taken = here.kinds(ev.SnapshotTaken)
+    assert len(taken) > 2
+    names = [Path(path).name for path in kept(Files(), here.tree)]
+    assert names[-1] == taken[-2].snapshot, "older ones are gone"
+    archived = [path for path in segments(Files(), here.tree) if path.suffix == PACKED]
+    assert archived
+    assert view(replay(Files(), here.tree, sweep_spec())[0]) == folded(here)
+    assert audit(Files(), here.tree).is_sound
+    result = await drive(here.job(numbered(180), reopen=(7,)), Process())
+    assert result.tracker.counts[TaskStatus.SEALED] == 179
+    assert here.runs == Counter([*range(1, 181), 7])
+    assert view(replay(Files(), here.tree, sweep_spec())[0]) == folded(here)
+
+
+async def test_a_snapshot_that_finds_no_room_is_left_for_later(
+    here: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep goes on without it."""
+    world = Process()
+    write_new = world.files.write_new
+
+    def full(path: str, data: bytes) -> None:
+        if "/snap/" in path:
+            raise OSError(28, "No space left on device", path)
+        write_new(path, data)
+
+    monkeypatch.setattr(world.files, "write_new", full)
+    result = await drive(here.job(numbered(60)), world)
+    assert result.tracker.finished == 60
+    assert not here.kinds(ev.SnapshotTaken)
