@@ -62,7 +62,10 @@ def budgets_hold(facts: Facts) -> Iterator[str]:
 
 
 def _was_begun(facts: Facts, attempt: Attempt) -> bool:
-    return facts.stage.truth.last(attempt.token) is not None or "while it was being started" in attempt.reason
+    if facts.stage.truth.last(attempt.token) is not None:
+        return True
+    # Nobody can tell of these whether they began: claimed by an agent that died, or lost by a batch system.
+    return any(words in attempt.reason for words in ("while it was being started", "it vanished"))
 
 
 def plans_follow_from_outcomes(facts: Facts) -> Iterator[str]:
@@ -126,6 +129,9 @@ def everything_ended(facts: Facts) -> Iterator[str]:
         for program in machine.programs():
             if program.token:
                 yield f"I10: {program.name} {program.pid} still runs on {machine.name}"
+    jobs = stage.cluster.open_jobs if stage.cluster is not None else 0
+    if jobs:
+        yield f"I10: {jobs} jobs are still with the batch system"
     for agent in stage.agents:
         if agent.process.alive:
             yield f"I10: agent {agent.process.pid} still runs"

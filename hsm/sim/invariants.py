@@ -29,13 +29,15 @@ _RANK = {
     AttemptState.INTENT: 1,
     AttemptState.UNCONFIRMED: 1,
     AttemptState.SUBMITTED: 2,
-    AttemptState.RUNNING: 3,
-    AttemptState.MISSING: 3,
+    AttemptState.RUNNING: 2,
+    AttemptState.MISSING: 2,  # a listing may lack what runs, and have it again as waiting or running
     AttemptState.LOST: 4,
     AttemptState.ABANDONED: 4,
     AttemptState.EXITED: 5,
 }
 _LAST_RANK = 6
+QUIET_S = 30.0
+"""Half of the time for which a counter must stand still."""
 
 
 # While it runs
@@ -71,6 +73,16 @@ def ranks_never_fall(task: Task, ranks: dict[int, tuple[int, int]]) -> list[str]
     if rank >= before:
         return []
     return [f"I5: {task.task_id} fell from attempt and rank {before} to {rank}"]
+
+
+def a_living_engine_stays(beat_age_s: float | None) -> list[str]:
+    """I20: an engine whose heart beats loses its sweep only to somebody who asks for a take-over.
+
+    `beat_age_s` is how long ago the engine that was thrown out last wrote its counter, None when none was.
+    """
+    if beat_age_s is None or beat_age_s > QUIET_S:
+        return []
+    return [f"I20: an engine that had beaten {beat_age_s:.1f} s ago was taken for dead"]
 
 
 def nothing_leaks(files: Sequence[str], coroutines: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ knows nothing of them.
 
 from __future__ import annotations
 
+import copy
 import gzip
 import importlib
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hsm.core import events as ev
+from hsm.core.model import Exit
 from hsm.core.planner import history_of
 from hsm.sim.scenario import FaultKind as F
 from hsm.sim.scenario import Scenario, draw
 from hsm.wire import frames
 from hsm.wire.log import LogWriter
+from hsm.wire.manifest import NO_FILES
 
 Make: TypeAlias = Callable[[Any], Any]
 """Makes the wrong function out of the right one."""
@@ -146,6 +149,55 @@ def _charge_voids(take: Any) -> Any:
     return wrong
 
 
+def _void_unconfirmed(take: Any) -> Any:
+    def wrong(turn: Any, event: Any) -> None:
+        if isinstance(event, ev.AttemptUnconfirmed):
+            event = ev.AttemptVoided(task=event.task, attempt=event.attempt, reason=event.reason, at=event.at)
+        take(turn, event)
+
+    return wrong
+
+
+def _missing_is_done(_: Any) -> Any:
+    def wrong(_reactions: Any, seen: Any, task: Any, attempt: Any, turn: Any) -> None:
+        done = ev.AttemptExited(
+            task=task.index,
+            attempt=attempt.number,
+            exit=Exit(code=0),
+            manifest=NO_FILES,
+            started_at=seen.at,
+            at=seen.at,
+        )
+        turn.take(done)
+
+    return wrong
+
+
+def _missing_is_lost(_: Any) -> Any:
+    def wrong(_reactions: Any, seen: Any, task: Any, attempt: Any, turn: Any) -> None:
+        reason = "it is missing from a listing"
+        turn.take(ev.AttemptLost(task=task.index, attempt=attempt.number, reason=reason, at=seen.at))
+
+    return wrong
+
+
+def _by_number(_: Any) -> Any:
+    def wrong(session: Any) -> Any:
+        jobs = {job.number: job for job in session._cluster.listed()}  # noqa: SLF001
+        return {token: jobs[number] for token, number in session._numbers.items() if number in jobs}  # noqa: SLF001
+
+    return wrong
+
+
+def _by_wall_clock(watch: Any) -> Any:
+    async def wrong(world: Any, *args: Any) -> Any:
+        trusting = copy.copy(world)
+        trusting.monotonic = world.now
+        return await watch(trusting, *args)
+
+    return wrong
+
+
 def _kill_by_pid(_: Any) -> Any:
     def wrong(agent: Any) -> None:
         for token, started in agent._backlog.unfinished.items():  # noqa: SLF001
@@ -220,6 +272,8 @@ def _answer_first(commit: Any) -> Any:
 
 _SYNC = "hsm.wire.log:LogWriter.sync"
 _LEDGER = "hsm.core.ledger:Ledger"
+_TAKE = "hsm.core.turn:Turn.take"
+_MISSED = "hsm.core.reactions:Reactions._missed"
 
 MUTANTS: Mapping[str, Mutant] = {
     "skip directory fsync": Mutant(
@@ -282,9 +336,26 @@ MUTANTS: Mapping[str, Mutant] = {
         faults=(F.KILL_MANAGER, F.KILL_AGENT),
     ),
     "count transport faults as attempts": Mutant(
-        patches={"hsm.core.turn:Turn.take": _charge_voids},
+        patches={_TAKE: _charge_voids},
         caught_by=("I8",),
         faults=(F.KILL_MANAGER, F.KILL_MANAGER_ACT, F.DETACH),
+    ),
+    "resubmit on a lost reply": Mutant(
+        patches={_TAKE: _void_unconfirmed}, caught_by=("I7",), faults=(F.LOST_REPLY, F.BLIND)
+    ),
+    "MISSING = done": Mutant(
+        patches={_MISSED: _missing_is_done}, caught_by=("I4",), faults=(F.BLIND, F.LOST_REPLY)
+    ),
+    "MISSING = failed after a timeout": Mutant(
+        patches={_MISSED: _missing_is_lost}, caught_by=("I7",), faults=(F.BLIND, F.LOST_REPLY)
+    ),
+    "trust the native id": Mutant(
+        patches={"hsm.sim.batch:BatchSession._listing": _by_number}, caught_by=("I4",), faults=(F.FORGET,)
+    ),
+    "wall-clock lease": Mutant(
+        patches={"hsm.core.engine:watch": _by_wall_clock},
+        caught_by=("I20",),
+        faults=(F.SECOND_ENGINE, F.CLOCK_JUMP),
     ),
     "kill by pid alone": Mutant(
         patches={"hsm.compute.agent.service:Agent._bury_predecessors": _kill_by_pid},

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FRAGILE = ("write", "fsync", "rename")
 """Acts at which a kill or a stop does most harm, so they are chosen more often than by their number."""
 
+LONGEST_BLIND_S = 20.0
+"""Less than the time after which an attempt that listings lack may be given up."""
+
 SYNCS = frozenset({"fsync", "fsync_directory", "syncfs"})
 MANAGER, AGENT = "manager", "agent"
 
@@ -96,6 +99,11 @@ class Nemesis:
             FaultKind.CANCEL_ALL: self._cancel_all,
             FaultKind.DETACH: self._detach,
             FaultKind.REUSE_PID: self._reuse_pid,
+            FaultKind.LOST_REPLY: self._lose_reply,
+            FaultKind.LOST_REQUEST: self._lose_request,
+            FaultKind.OUTAGE: self._silence,
+            FaultKind.BLIND: self._blind,
+            FaultKind.FORGET: self._forget,
         }
 
     async def work(self, faults: tuple[Fault, ...]) -> None:
@@ -216,12 +224,49 @@ class Nemesis:
         self._stage.loop.call_later(rng.uniform(0.5, 5.0), recover)
         return True
 
+    # The batch system
+
+    def _lose_reply(self, rng: Random) -> bool:
+        cluster = self._stage.cluster
+        if cluster is None:
+            return False
+        cluster.lost_replies += 1  # counted when it fires
+        return True
+
+    def _lose_request(self, rng: Random) -> bool:
+        cluster = self._stage.cluster
+        if cluster is None:
+            return False
+        cluster.lost_requests += 1  # counted when it fires
+        return True
+
+    def _silence(self, rng: Random) -> bool:
+        cluster = self._stage.cluster
+        if cluster is None:
+            return False
+        cluster.silent_until = cluster.now + rng.uniform(0.5, 15.0)
+        return self._count(FaultKind.OUTAGE)
+
+    def _blind(self, rng: Random) -> bool:
+        cluster = self._stage.cluster
+        if cluster is None:
+            return False
+        cluster.blind_until = cluster.now + rng.uniform(0.5, LONGEST_BLIND_S)
+        return self._count(FaultKind.BLIND)
+
+    def _forget(self, rng: Random) -> bool:
+        cluster = self._stage.cluster
+        if cluster is None:
+            return False
+        cluster.to_forget += 1  # counted when it fires
+        return True
+
     # People and clocks
 
     def _second_engine(self, rng: Random) -> bool:
         if self._manager() is None:
             return False
-        self._stage.start_engine(self._stage.home)
+        self._stage.start_engine(rng.choice((self._stage.home, self._stage.away)))
         return self._count(FaultKind.SECOND_ENGINE)
 
     def _take_over(self, rng: Random) -> bool:
@@ -236,7 +281,8 @@ class Nemesis:
         return self._count(FaultKind.TAKEOVER)
 
     def _jump_clock(self, rng: Random) -> bool:
-        self._stage.home.wall_offset_s += rng.choice((-7200.0, 7200.0, -315_360_000.0, 315_360_000.0, 0.7))
+        machine = rng.choice((self._stage.home, self._stage.away))
+        machine.wall_offset_s += rng.choice((-7200.0, 7200.0, -315_360_000.0, 315_360_000.0, 0.7))
         return self._count(FaultKind.CLOCK_JUMP)
 
     def _cancel_tasks(self, rng: Random) -> bool:

@@ -61,7 +61,17 @@ class FaultKind(StrEnum):
     CANCEL_ALL = "cancel all"
     DETACH = "detach"
     REUSE_PID = "pid used again"
+    LOST_REPLY = "reply to a submit lost"
+    LOST_REQUEST = "submit lost"
+    OUTAGE = "batch system silent"
+    BLIND = "listing lacks jobs"
+    FORGET = "job lost, its number used again"
 
+
+BATCH = frozenset(
+    {FaultKind.LOST_REPLY, FaultKind.LOST_REQUEST, FaultKind.OUTAGE, FaultKind.BLIND, FaultKind.FORGET}
+)
+"""Only where there is a batch system."""
 
 RARE = frozenset({FaultKind.CANCEL_ALL})
 """Ends the sweep, so few seeds have it."""
@@ -118,6 +128,7 @@ class Scenario:
     retries: int
     segment_bytes: int
     snapshot_records: int
+    batch: bool
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Scenario:
         """Return the same with other faults."""
@@ -130,7 +141,7 @@ class Scenario:
     @property
     def is_shared(self) -> bool:
         """Whether another machine takes part, which has a source of its own."""
-        return any(fault.kind is FaultKind.TAKEOVER for fault in self.faults)
+        return any(fault.kind in (FaultKind.TAKEOVER, FaultKind.SECOND_ENGINE) for fault in self.faults)
 
     @property
     def horizon_s(self) -> float:
@@ -222,5 +233,6 @@ def draw(
         troubles=tuple((kind, rng.uniform(0.0, 0.15)) for kind in Trouble if rng.random() < 0.25),
         retries=rng.randint(0, 3),
         segment_bytes=rng.choice((2_000, 10_000, 1 << 26)),
+        batch=any(kind in BATCH for kind in kinds) and (bool(only) or rng.random() < 0.7),
         snapshot_records=rng.choice((40, 200, 1 << 20)),
     )

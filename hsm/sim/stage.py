@@ -12,12 +12,16 @@ from hsm.compute.local import LocalSource
 from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.errors import HsmError
 from hsm.core.job import Origin, SweepJob, Wishes
+from hsm.core.source import ComputeSource
 from hsm.core.spec import SourceSpec
 from hsm.core.states import SweepStatus
 from hsm.core.tree import SweepTree
 from hsm.sim.agents import SimAgent
+from hsm.sim.batch import BatchSource
+from hsm.sim.cluster import Cluster
 from hsm.sim.disk import Disk
 from hsm.sim.files import SimFiles
+from hsm.sim.inode import Inode
 from hsm.sim.loop import SimLoop
 from hsm.sim.machine import Machine
 from hsm.sim.nemesis import AGENT, MANAGER, DiskFaults
@@ -44,6 +48,8 @@ class Run:
     process_files: SimFiles
     result: SweepResult | None = None
     error: BaseException | None = None
+    takes_over: bool = False
+    epoch: int = 0
 
     @property
     def is_sweep_over(self) -> bool:
@@ -67,7 +73,9 @@ class Stage:
         self.disk_faults = DiskFaults(self)
         self.home = self._machine("home")
         self.away = self._machine("away")
-        self.machines = {machine.name: machine for machine in (self.home, self.away)}
+        self.node = self._machine("node")
+        self.machines = {machine.name: machine for machine in (self.home, self.away, self.node)}
+        self.cluster = Cluster(self.node, scenario.behave, scenario.slots) if scenario.batch else None
         self.loop.network.machine_of = self._name_of_machine
         self.observer = self.home.files_of(SimProcess(name="observer", pid=1, start="0"))
         self.witness = Witness(self)
@@ -120,11 +128,15 @@ class Stage:
         specs = [SourceSpec(kind="local", slots=slots)]
         if self.scenario.is_shared:
             specs.append(SourceSpec(kind="local", target="away", slots=slots))
+        sources: list[ComputeSource] = [LocalSource(world, spec, PROJECT) for spec in specs]
+        if self.cluster is not None:
+            rng = Random(f"batch {self.scenario.seed} {len(self.runs)}")
+            sources.append(BatchSource(self.cluster, world.files, rng, self.trace))
         return SweepJob(
             tree=self.tree,
             spec=self.spec,
             hunter=self.scenario.make_hunter(),
-            sources=tuple(LocalSource(world, spec, PROJECT) for spec in specs),
+            sources=tuple(sources),
             project=PROJECT,
             wishes=Wishes(takeover=takeover),
         )
@@ -137,7 +149,7 @@ class Stage:
         engine = SweepEngine(world, listen=self.witness.listener(process))
         files = world.files
         assert isinstance(files, SimFiles)  # noqa: S101 - for the type checker
-        run = Run(process, machine, engine, self.loop.create_future(), files)
+        run = Run(process, machine, engine, self.loop.create_future(), files, takes_over=takeover)
         process.ends.append(lambda: self._ended(run))
         self.runs.append(run)
         run_task = self.loop.spawn(process, self._drive(run, self.job(world, takeover=takeover)))
@@ -161,6 +173,20 @@ class Stage:
     def _ended(self, run: Run) -> None:
         if not run.over.done():
             run.over.set_result(None)
+
+    def thrown_out(self, winner: SimProcess, epoch: int) -> float | None:
+        """Return how old the heartbeat is of a living engine that lost its sweep to one that did not ask.
+
+        None when there is no such engine.
+        """
+        run = next(run for run in self.runs if run.process is winner)
+        others = [other for other in self.runs if other.process.alive and other is not run]
+        beat = self.shared.node(f"{self.tree.epochs}/{epoch - 1:06d}.beat")
+        is_theirs = any(other.epoch == epoch - 1 for other in others)
+        run.epoch = epoch
+        if run.takes_over or not is_theirs or not isinstance(beat, Inode):
+            return None
+        return self.loop.time() - beat.modified_ns / 1e9
 
     def living(self, name: str) -> SimProcess | None:
         """Return the newest manager or agent that lives."""
@@ -217,6 +243,8 @@ class Stage:
         for machine in self.machines.values():
             machine.reboot()
         said = self.shared.cut_power(rng)
+        if self.cluster is not None:
+            self.cluster.node_failed()
         self.truth.last_cut_at = self.loop.time()
         self.trace.note("power cut", said)
         self.witness.look_at_disk()
@@ -224,6 +252,8 @@ class Stage:
     def heal(self) -> None:
         """Let nothing be wrong any more; what was stopped goes on."""
         self.disk_faults.heal()
+        if self.cluster is not None:
+            self.cluster.heal()
         self.make_room()
         for process in self.graveyard:
             process.kill_in = None

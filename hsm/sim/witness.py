@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from hsm.compute.agent.service import Elsewhere
 from hsm.core import events as ev
 from hsm.core.errors import HsmError
 from hsm.core.tracker import SweepTracker
@@ -56,7 +57,11 @@ class Witness:
             self.known_tasks = max(self.known_tasks, len(tracker.tasks))
             for event in events:
                 self._stage.trace.note("acknowledged", event)
-                if isinstance(event, ev.AttemptIntended):
+                if isinstance(event, ev.EngineStarted):
+                    self.accuse(
+                        invariants.a_living_engine_stays(self._stage.thrown_out(process, event.epoch))
+                    )
+                elif isinstance(event, ev.AttemptIntended):
                     self._intents[event.task, event.attempt] = event.token
                 elif isinstance(event, ev.AttemptExited):
                     self._exited.add(self._intents[event.task, event.attempt])
@@ -80,7 +85,7 @@ class Witness:
     def agent_crashed(self, error: BaseException) -> None:
         """Note how an agent ended; a disk that fails may end it, nothing else."""
         self._stage.trace.count("agent ended by an error", repr(error))
-        if not isinstance(error, OSError):
+        if not isinstance(error, OSError | Elsewhere):
             self.defect(error)
 
     def defect(self, error: BaseException) -> None:
