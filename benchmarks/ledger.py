@@ -77,7 +77,7 @@ async def measure(outputs: Path, commits: int) -> None:
     world, tree = World(), SweepTree(outputs / "ledger-20260101-000000-aaaa")
     create_tree(world.files, tree)
     reader = LedgerReader(world.files, tree)
-    ledger = Ledger.open(world, tree, reader, socket="", released=0, takeover=False)
+    ledger = Ledger.open(world, tree, reader, socket="", released=0)
     ours: list[float] = []
     theirs: list[float] = []
     rates = []

@@ -78,7 +78,7 @@ class Run:
         self._inputs: list[Input] = []
         self._tracker = tracker_of(world.files, tree, SPEC)
         reader = LedgerReader(world.files, tree)
-        self._ledger = Ledger.open(world, tree, reader, socket="", released=0, takeover=False)
+        self._ledger = Ledger.open(world, tree, reader, socket="", released=0)
         self._keeper = Keeper(world, tree, self._inputs.append)
 
     async def go(self) -> tuple[float, float]:

@@ -119,6 +119,7 @@ class Sweep:
         retry_failed: bool = False,
         takeover: bool = False,
         max_tasks: int | None = None,
+        abandon: Sequence[str] = (),
     ) -> SweepStatus:
         """Go on with it in this process, to its end: adopt what runs, run what is missing.
 
@@ -128,7 +129,11 @@ class Sweep:
         """
         return PORTAL.call(
             lambda: self._inner.complete(
-                sources=listed(sources), retry_failed=retry_failed, takeover=takeover, max_tasks=max_tasks
+                sources=listed(sources),
+                retry_failed=retry_failed,
+                takeover=takeover,
+                max_tasks=max_tasks,
+                abandon=abandon,
             )
         )
 

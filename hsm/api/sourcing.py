@@ -51,9 +51,16 @@ def no_source(file: Path) -> ConfigError:
 
 
 def used_before(
-    tracker: SweepTracker, sweep: SweepSpec, project: Project, words: Sequence[str]
+    tracker: SweepTracker,
+    sweep: SweepSpec,
+    project: Project,
+    words: Sequence[str],
+    *,
+    abandoned: Sequence[str] = (),
 ) -> list[SourceSpec]:
     """Return the sources to go on with: those that are named, else those that the sweep was run on.
+
+    Of the latter, those that are `abandoned` are left out.
 
     What the frozen configuration says of a source's environment holds; the slots are those named now.
 
@@ -64,7 +71,8 @@ def used_before(
     named = [parse_source(word, project) for word in words]
     if not named:
         before = [(name, state.slots) for name, state in tracker.sources.items()]
-        return [_again(name, slots, frozen, project) for name, slots in before] or list(sweep.sources)
+        again = [_again(name, slots, frozen, project) for name, slots in before] or list(sweep.sources)
+        return [spec for spec in again if spec.name not in abandoned]
     return [
         replace(frozen[spec.name], slots=spec.slots or frozen[spec.name].slots)
         if spec.name in frozen

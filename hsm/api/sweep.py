@@ -195,10 +195,12 @@ class AsyncSweep:
         retry_failed: bool = False,
         takeover: bool = False,
         max_tasks: int | None = None,
+        abandon: Sequence[str] = (),
     ) -> SweepStatus:
         """Go on with it in this process, to its end: adopt what runs, run what is missing.
 
-        Without `sources` it goes on where it was run before.
+        Without `sources` it goes on where it was run before. What was handed to a source of `abandon` is
+        given up and run elsewhere.
 
         Raises:
             EngineRunning: an engine drives it.
@@ -207,7 +209,8 @@ class AsyncSweep:
         tracker, _ = await self._world.blocking(summary.replay, self._world.files, self._tree, self._spec)
         plan = plan_completion(tracker, retry_failed=retry_failed)
         if not plan.is_empty:
-            wishes = Wishes(max_tasks=max_tasks, reopen=plan.fates[Fate.RERUN], takeover=takeover)
+            reopen = plan.fates[Fate.RERUN]
+            wishes = Wishes(max_tasks=max_tasks, reopen=reopen, takeover=takeover, abandon=abandon)
             job = await self._world.blocking(self._job, tracker, sources, wishes)
             await self._drive(job, SweepEngine.complete_sweep)
         return await self.status()
@@ -223,7 +226,7 @@ class AsyncSweep:
     async def cancel(self, tasks: Sequence[str | int] = ()) -> None:
         """End these tasks, or all that are open; durable when this returns.
 
-        An engine that drives it is asked; where none does, this process ends the whole sweep.
+        An engine that drives it is asked; where none does, this process ends them.
 
         Raises:
             HsmError: there is no such task, or it cannot be done.
@@ -241,7 +244,7 @@ class AsyncSweep:
         tree, spec = self._tree, self._spec
         here = find_project(Path.cwd())
         root = project_of(tree, here.root)
-        specs = sourcing.used_before(tracker, spec, replace(here, root=root), names)
+        specs = sourcing.used_before(tracker, spec, replace(here, root=root), names, abandoned=wishes.abandon)
         built = sourcing.build(self._world, specs, root, spec)
         if checked:
             if not built:

@@ -8,11 +8,15 @@ hint: what to do about it
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shlex
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +25,18 @@ from hsm._version import __version__
 from hsm.cli.console import Console, Tone
 from hsm.cli.lazy import UnknownCommand
 from hsm.core.errors import ConfigError, ExitCode, HsmError, Problem
+
+_DRAFT = re.compile(r"\.?(.+?)(?:\.\d+)?\.part")
+_AT_LEAST = re.compile(r"not in the range x>=(\d+)")
+_MAY_NOT = "this user may not do that there: `ls -ld PATH` tells who may"
+_FIXES: Mapping[int, str] = {
+    errno.EACCES: _MAY_NOT,
+    errno.EPERM: _MAY_NOT,
+    errno.EROFS: "the file system is read-only: name another place",
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space, or ask for a larger quota",
+    errno.EMFILE: "raise the limit on open files: `ulimit -n 4096`",
+}
 
 JSON_FLAG = "--json"
 MAX_PROBLEMS = 100
@@ -70,12 +86,34 @@ def usage(console: Console, error: click.ClickException) -> ExitCode:
 
 def machine(console: Console, error: OSError) -> ExitCode:
     """Show that the operating system refused something."""
-    where = f"{error.filename}: " if error.filename else ""
-    message = f"{where}{error.strerror or error}"
+    message, hint = refusal(error)
     if console.as_json:
-        console.error_envelope({"code": "os", "message": message, "hint": "", "transient": False})
-    _show(console, message, "")
+        console.error_envelope({"code": "os", "message": message, "hint": hint, "transient": False})
+    _show(console, message, hint)
     return ExitCode.INFRASTRUCTURE
+
+
+def refusal(error: OSError) -> tuple[str, str]:
+    """Return what the operating system refused, and what can be done about it.
+
+    Files are written beside their place first; the user knows them by their own names.
+    """
+    reason = error.strerror or str(error)
+    if not isinstance(error.filename, (str, os.PathLike)):
+        return reason, _FIXES.get(error.errno or 0, "")
+    path = Path(error.filename)
+    if draft := _DRAFT.fullmatch(path.name):
+        path = path.with_name(draft[1])
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        return f"{path}: {reason}", f"make its folder first: `mkdir -p {shlex.quote(str(path.parent))}`"
+    fix = _FIXES.get(error.errno or 0, "").replace("PATH", shlex.quote(str(path.parent)))
+    return f"{path}: {reason}", fix
+
+
+def interrupted(console: Console) -> ExitCode:
+    """Say that the user has left."""
+    console.insist("interrupted")
+    return ExitCode.INTERRUPTED
 
 
 def pipe_closed() -> ExitCode:
@@ -84,6 +122,16 @@ def pipe_closed() -> ExitCode:
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
     return ExitCode.FINE
+
+
+def unforeseen(
+    console: Console, error: BaseException, words: Sequence[str], environment: Mapping[str, str]
+) -> ExitCode:
+    """Show an error that nobody foresaw; Ctrl-C in the middle of an import comes wrapped in one."""
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        return interrupted(console)
+    defect(console, error, words, environment)
+    return ExitCode.INFRASTRUCTURE
 
 
 def defect(
@@ -156,12 +204,12 @@ def _chain(error: BaseException) -> Iterator[str]:
 
 def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return refusal(error)[0]
     text = str(error) or type(error).__name__
     return text.splitlines()[0]
 
 
 def _sentence(text: str) -> str:
     """Return a message of click as ours: no capital at the beginning, no stop at the end."""
-    short = text.strip().rstrip(".")
+    short = _AT_LEAST.sub(r"less than \1", text.strip().rstrip("."))
     return short[:1].lower() + short[1:]

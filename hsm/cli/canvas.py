@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from hsm.cli.console import Console, Line
+from hsm.cli.console import Console, Line, text_of
+from hsm.cli.tables import width_of
+from hsm.core.story import clean
 
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
 _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -48,17 +50,26 @@ class Canvas:
         size = self.size
         if size != self._size:
             self._shown, self._size = [], size
-        rows = [self._console.painted(spans, self._console.err) for spans in lines[: size[1]]]
-        rows += [""] * (size[1] - len(rows))
+        rows = [self._row(spans, size[0]) for spans in lines[: size[1]]]
+        rows += [self._row((), size[0])] * (size[1] - len(rows))
         before: Sequence[str | None] = self._shown or [None] * len(rows)
         changed = [
-            f"\x1b[{place};1H{row}\x1b[0m\x1b[K"
+            f"\x1b[{place};1H{row}"
             for place, (row, old) in enumerate(zip(rows, before, strict=True), 1)
             if row != old
         ]
         self._shown = rows
         if changed:
             self._write(_TOGETHER[0] + "".join(changed) + _TOGETHER[1])
+
+    def _row(self, spans: Line, columns: int) -> str:
+        """Return what paints a line over another one.
+
+        Behind a full line nothing is erased: the cursor still stands on its last sign, which would go.
+        """
+        painted = self._console.painted(spans, self._console.err)
+        is_full = width_of(clean(text_of(spans))) >= columns
+        return f"{painted}\x1b[0m" + ("" if is_full else "\x1b[K")
 
     def _write(self, text: str) -> None:
         with suppress(OSError):  # the terminal may be gone

@@ -127,30 +127,37 @@ class Console:
 
         Raises:
             ReaderLeft: nobody reads it.
+            OSError: it cannot be written.
         """
         try:
             self._out.write(text)
         except BrokenPipeError as error:
             raise ReaderLeft from error
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "stdout") from error
 
     def flush(self) -> None:
         """Hand over what was written.
 
         Raises:
             ReaderLeft: nobody reads it.
+            OSError: it cannot be written.
         """
         try:
             self._out.flush()
         except BrokenPipeError as error:
             raise ReaderLeft from error
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "stdout") from error
 
     def envelope(self, kind: str, data: Any) -> None:
         """Write one JSON object on one line."""
         self._write_json({"hsm": VERSION, "kind": kind, "data": plain(data)})
 
     def error_envelope(self, error: Mapping[str, Any]) -> None:
-        """Write an error as one JSON object on one line."""
-        self._write_json({"hsm": VERSION, "kind": "error", "error": plain(error)})
+        """Write an error as one JSON object on one line, unless stdout itself is at fault."""
+        with suppress(OSError, ReaderLeft):
+            self._write_json({"hsm": VERSION, "kind": "error", "error": plain(error)})
 
     def _write_json(self, content: Mapping[str, Any]) -> None:
         self.raw(json.dumps(content, allow_nan=False) + "\n")

@@ -9,11 +9,14 @@ from hsm.cli import screen, words
 from hsm.cli.console import Glyphs, Line, Span, Tone, line, text_of
 from hsm.cli.screen import Scene, cut
 from hsm.cli.tables import table
+from hsm.cli.telling import folded
 from hsm.cli.view import Ask, Facts, Page, View, selected_of, yes_words
 from hsm.core.states import SweepStatus
 
 SHOWN_LANES = 4
 SHOWN_RECENT = 8
+SAID_ROWS = 2
+"""A notice or a question may take so many lines."""
 LIST_TITLES = ("", "task", "status", ">tries", "source", ">time", "result")
 
 HELP = (
@@ -53,7 +56,7 @@ class Stage:
 
 def picture(stage: Stage, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """Return exactly the lines that fit: at most `height`, none wider than `width`."""
-    foot = [_said(stage), _keys(stage, width)]
+    foot = [*_folded([_said(stage)], width)[:SAID_ROWS], _keys(stage, width)]
     room = max(1, height - len(foot))
     body = _PAGES[stage.view.page](stage, width, room, glyphs)[:room]
     body += [line()] * (room - len(body))
@@ -170,18 +173,23 @@ def _failures(stage: Stage, _width: int, room: int, glyphs: Glyphs) -> list[Line
     return found
 
 
-def _task(stage: Stage, _width: int, room: int, _glyphs: Glyphs) -> list[Line]:
+def _task(stage: Stage, width: int, room: int, _glyphs: Glyphs) -> list[Line]:
     page = stage.page
-    rest = room - len(page.head) - 1
-    below = min(len(page.log), max(4, rest // 3, rest - len(page.story)))
-    story = _window(page.story, rest - below, stage.view.scroll)
-    return [*page.head, *story, line(("log", Tone.DIM)), *(page.log[-below:] if below else [])]
+    head, story, log = (_folded(lines, width) for lines in (page.head, page.story, page.log))
+    rest = room - len(head) - 1
+    below = min(len(log), max(4, rest // 3, rest - len(story)))
+    shown = _window(story, rest - below, stage.view.scroll)
+    return [*head, *shown, line(("log", Tone.DIM)), *(log[-below:] if below else [])]
 
 
-def _log(stage: Stage, _width: int, room: int, _glyphs: Glyphs) -> list[Line]:
+def _log(stage: Stage, width: int, room: int, _glyphs: Glyphs) -> list[Line]:
     page = stage.page
-    lines = page.log or [line(("nothing has been printed", Tone.DIM))]
+    lines = _folded(page.log, width) or [line(("nothing has been printed", Tone.DIM))]
     return [*page.head[:1], *_window(lines, room - 1, stage.view.scroll)]
+
+
+def _folded(lines: Sequence[Line], width: int) -> list[Line]:
+    return [row for spans in lines for row in folded(spans, width)]
 
 
 def _window(lines: Sequence[Line], room: int, scroll: int) -> Sequence[Line]:
@@ -192,12 +200,13 @@ def _window(lines: Sequence[Line], room: int, scroll: int) -> Sequence[Line]:
     return lines[max(0, end - room) : end]
 
 
-def _help(stage: Stage, _width: int, _room: int, _glyphs: Glyphs) -> list[Line]:
-    found = [line((f"{keys:9}", Tone.STRONG), f" {meaning}") for keys, meaning in HELP]
+def _help(stage: Stage, width: int, room: int, _glyphs: Glyphs) -> list[Line]:
+    found = [line((f"{keys:9} ", Tone.STRONG), meaning) for keys, meaning in HELP]
     for key, reason in (("c", stage.facts.no_cancel), ("r", stage.facts.no_retry)):
         if reason:
-            found.append(line((f"{key:9} not now: {reason}", Tone.DIM)))
-    return found
+            found.append(line((f"{key:9} ", Tone.DIM), (f"not now: {reason}", Tone.DIM)))
+    whole = _folded(found, width)
+    return whole if len(whole) <= room else found
 
 
 _PAGES: dict[Page, Callable[[Stage, int, int, Glyphs], list[Line]]] = {

@@ -31,7 +31,7 @@ class Driver:
         self._space = space
         self._job = job
         self._following: Following = following(console, space.world, job.tree)
-        self._engine = SweepEngine(space.world, listen=self._listen)
+        self._engine = SweepEngine(space.world, listen=self._listen, say=self._say)
         self._tracker: SweepTracker | None = None
         self._is_interrupted = False
 
@@ -64,6 +64,9 @@ class Driver:
     def _listen(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
         self._tracker = tracker
         self._following.listen(events, tracker)
+
+    def _say(self, text: str) -> None:
+        self._console.say((text, Tone.WARN))
 
     def _interrupted(self) -> None:
         self._is_interrupted = True

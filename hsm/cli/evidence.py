@@ -33,6 +33,14 @@ def tail(path: Path, rows: int) -> list[str]:
     return [row.rstrip() for row in found if row.strip()][-rows:]
 
 
+def written_at(path: Path) -> int:
+    """Return when a log was written to last, in ns; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def last_words(directory: Path, rows: int) -> tuple[str, list[str]]:
     """Return which stream an attempt spoke on last, and its end: stderr, or stdout where that is empty."""
     for name in ("stderr", "stdout"):

@@ -12,12 +12,11 @@ import click
 from hsm._version import __version__
 from hsm.cli import boundary
 from hsm.cli.console import Console, ReaderLeft
-from hsm.cli.forms import write_examples
 from hsm.cli.lazy import Entry, LazyGroup
 from hsm.core.errors import ExitCode, HsmError
 
 EXPECTED = (HsmError, ReaderLeft, OSError, click.ClickException, click.Abort, click.exceptions.Exit)
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 COMMANDS = "hsm.cli.commands"
 
 
@@ -101,11 +100,6 @@ EXAMPLES = (
 class Root(LazyGroup):
     """The top: its help shows every command under what one wants to do."""
 
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what HSM does, then examples."""
-        super().format_help_text(ctx, formatter)
-        write_examples(formatter, EXAMPLES)
-
     def known_paths(self) -> Mapping[str, str]:
         """Return the commands of every group too: `hsm run` means `hsm sweep run`."""
         groups = {"ledger": LEDGER, "source": SOURCE, "config": CONFIG, "monitor": MONITOR, "sweep": SWEEP}
@@ -166,6 +160,7 @@ class Root(LazyGroup):
 @click.group(
     cls=Root,
     context_settings=SETTINGS,
+    examples=EXAMPLES,
     entries={
         "sweep": Entry("hsm.cli.main:sweep", "Run sweeps and see how they stand."),
         "monitor": Entry("hsm.cli.main:monitor", "Watch sweeps."),
@@ -192,32 +187,71 @@ def cli(ctx: click.Context) -> None:
         ctx.obj = Console.standard()
 
 
-@click.group(cls=LazyGroup, context_settings=SETTINGS, entries=SWEEP)
+@click.group(
+    cls=LazyGroup,
+    context_settings=SETTINGS,
+    entries=SWEEP,
+    examples=(
+        "sweep run sweeps/grid.yaml --source local:4",
+        "sweep status",
+        "sweep complete last",
+    ),
+)
 def sweep() -> None:
     """Run sweeps and see how they stand."""
 
 
-@click.group(cls=LazyGroup, context_settings=SETTINGS, entries=MONITOR)
+@click.group(
+    cls=LazyGroup,
+    context_settings=SETTINGS,
+    entries=MONITOR,
+    examples=(
+        "monitor watch",
+        "monitor errors last",
+    ),
+)
 def monitor() -> None:
     """Watch sweeps."""
 
 
-@click.group(cls=LazyGroup, context_settings=SETTINGS, entries=CONFIG)
+@click.group(
+    cls=LazyGroup,
+    context_settings=SETTINGS,
+    entries=CONFIG,
+    examples=(
+        "config init",
+        "config validate sweeps/grid.yaml",
+        "config show sweeps/grid.yaml --origin",
+    ),
+)
 def config() -> None:
     """Check and show sweep files."""
 
 
-@click.group(cls=LazyGroup, context_settings=SETTINGS, entries=SOURCE)
+@click.group(
+    cls=LazyGroup,
+    context_settings=SETTINGS,
+    entries=SOURCE,
+    examples=(
+        "source list",
+        "source check local",
+    ),
+)
 def source() -> None:
     """Look at compute sources."""
 
 
-@click.group(cls=LazyGroup, context_settings=SETTINGS, entries=LEDGER)
+@click.group(
+    cls=LazyGroup,
+    context_settings=SETTINGS,
+    entries=LEDGER,
+    examples=(
+        "ledger verify last",
+        "ledger export last | jq -c 'select(.t == \"attempt_failed\")'",
+    ),
+)
 def ledger() -> None:
     """Verify, export, salvage and prune ledgers."""
-
-
-COMMANDS_AND_GROUPS = frozenset(cli.entries)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -239,11 +273,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReaderLeft:
         return boundary.pipe_closed()
     except (KeyboardInterrupt, click.Abort):
-        console.insist("interrupted")
-        return ExitCode.INTERRUPTED
+        return boundary.interrupted(console)
     except OSError as error:
         return boundary.machine(console, error)
     except Exception as error:
-        boundary.defect(console, error, words, os.environ)
-        raise SystemExit(ExitCode.INFRASTRUCTURE) from error
+        raise SystemExit(boundary.unforeseen(console, error, words, os.environ)) from error
     return code if isinstance(code, int) else ExitCode.FINE

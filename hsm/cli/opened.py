@@ -9,6 +9,7 @@ from pathlib import Path
 from hsm.cli import evidence, screen
 from hsm.cli.console import Line, Tone, line
 from hsm.cli.dashboard import TaskPage
+from hsm.cli.details import is_stub
 from hsm.cli.telling import story_line
 from hsm.cli.workspace import Look, Workspace
 from hsm.core import events as ev
@@ -18,7 +19,6 @@ from hsm.core.standing import standing
 from hsm.wire.names import task_id
 
 LOG_LINES = 200
-STREAMS = ("stderr", "stdout")
 MARKS = {"stdout": ("out ", Tone.DIM), "stderr": ("err ", Tone.WARN)}
 
 
@@ -51,8 +51,9 @@ class OpenedTask:
         self._log = self._read_log(look.tree.task(self.index))
 
     def _read_log(self, directory: Path) -> list[Line]:
+        """Return the ends of both logs, the one that was written to last at the end."""
         found: list[Line] = []
-        for stream in STREAMS:
+        for stream in sorted(MARKS, key=lambda stream: evidence.written_at(directory / f"{stream}.log")):
             rows = evidence.tail(directory / f"{stream}.log", LOG_LINES)
             found += [line(MARKS[stream], row) for row in rows]
         return found
@@ -60,6 +61,8 @@ class OpenedTask:
     def page(self) -> TaskPage:
         """Return what is to be seen of it."""
         look, task = self._look, self._look.tracker.task(self.index)
+        if self._task is not None and is_stub(task):
+            task = self._task
         why = standing(task, look.tracker, driven=look.is_driven)
         params = json.loads(self._task.params_json) if self._task else {}
         told = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in params.items())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -49,8 +51,23 @@ max_tasks = click.option(
     metavar="N",
     help="Run the first N tasks only; `hsm sweep complete` runs the others.",
 )
+
+
+def limit(count: int) -> Callable[[Any], Any]:
+    """Return the option that shows the newest so many sweeps only."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        default=count,
+        show_default=True,
+        metavar="N",
+        help="The newest so many.",
+    )
+
+
 sweep = click.argument("reference", default="last", metavar="[ID]")
 some_sweep = click.argument("reference", metavar="ID")
-file = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-maybe_file = click.argument("file", type=click.Path(path_type=Path), metavar="[FILE]", required=False)
+_FILE = click.Path(path_type=Path, readable=False)  # the reader of the file says what is wrong, and the fix
+file = click.argument("file", type=_FILE, metavar="FILE")
+maybe_file = click.argument("file", type=_FILE, metavar="[FILE]", required=False)
 overrides = click.argument("overrides", nargs=-1, metavar="[OVERRIDES]...")

@@ -18,7 +18,6 @@ LABEL = 10
 MAX_BAR = 60
 SPARK = 32
 SHOWN_FAILURES = 4
-SILENT_S = 5.0
 
 TASK_TONES = {
     TaskStatus.SEALED: Tone.GOOD,
@@ -144,9 +143,9 @@ def lanes(now: Progress) -> list[Line]:
 
 
 def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
-    """Return a source: its slots, what runs and waits there, how fast, how long it has been silent."""
+    """Return a source: how it is, its slots, what runs and waits there, how fast, when it was heard last."""
     if entry.reason:
-        return labelled(entry.name, (entry.reason, Tone.BAD))
+        return labelled(entry.name, ("failed", Tone.BAD), f"  {entry.reason}")
     if entry.is_open and not is_driven:
         last = f"{entry.running:,} running, {entry.queued:,} queued when last heard of"
         ago = f", {words.rough(entry.heard_s)} ago" if entry.heard_s is not None else ""
@@ -154,14 +153,13 @@ def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     if not entry.is_open:
         ended = f"closed; {entry.finished:,} sealed, {entry.failed:,} failed"
         return labelled(entry.name, (ended, Tone.DIM))
-    pieces = [words.plural(entry.slots, "slot"), f"{entry.running:,} running", f"{entry.queued:,} queued"]
+    pieces = ["", words.plural(entry.slots, "slot"), f"{entry.running:,} running", f"{entry.queued:,} queued"]
     if entry.rate_hz is not None:
         pieces.append(words.rate(entry.rate_hz))
     if entry.failed:
         pieces.append(f"{entry.failed:,} failed")
-    silent = entry.heard_s is not None and entry.heard_s >= SILENT_S
-    heard = f"  heard {words.rough(entry.heard_s)} ago" if entry.heard_s is not None and silent else ""
-    return labelled(entry.name, "  ".join(pieces), (heard, Tone.DIM))
+    heard = "not heard yet" if entry.heard_s is None else f"heard {words.rough(entry.heard_s)} ago"
+    return labelled(entry.name, ("open", Tone.GOOD), "  ".join(pieces), (f"  {heard}", Tone.DIM))
 
 
 def best(scene: Scene, glyphs: Glyphs) -> Iterator[Line]:

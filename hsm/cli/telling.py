@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from hsm.cli import words
 from hsm.cli.console import Line, Tone, line, text_of
+from hsm.cli.tables import width_of
 from hsm.core.history import Happening
 from hsm.core.story import clean, told
 
@@ -22,7 +23,10 @@ def story_line(happening: Happening, *, with_day: bool = True) -> Line:
 
 def folded(spans: Line, width: int) -> Iterator[Line]:
     """Yield a line whose last piece is folded to the width, what follows below its beginning."""
-    *before, (text, tone) = spans
+    *before, (text, tone) = spans or line("")
+    if width_of(clean(text_of(spans))) <= width:
+        yield [*before, (clean(text), tone)]
+        return
     indent = len(text_of(before))
     rows = textwrap.wrap(clean(text), max(20, width - indent), break_on_hyphens=False) or [""]
     yield [*before, (rows[0], tone)]

@@ -174,11 +174,21 @@ def _selectors() -> Iterator[str]:
     yield "Several are joined by commas: 3,7-9,failed"
 
 
+_MODELS: Mapping[str, str] = {
+    "cmaes": "CMA-ES: learns how parameters go together",
+    "gp": "A Gaussian process: few, expensive tasks",
+    "nsga2": "NSGA-II: several objectives, bred by Pareto rank and crowding",
+    "quality-diversity": "MAP-Elites: the best of every kind, not one best",
+    "tpe": "TPE: models where good and where bad sets lie",
+}
+"""What those hunters do that come with the extra `hsm[hunt]`."""
+
+
 def _hunters() -> Iterator[str]:
     from hsm.hunt.registry import BUILT_IN, hunter_names
 
     yield "Hunters, for `hunt.hunter`"
-    yield from _rows({name: _of_hunter(BUILT_IN.get(name)) for name in hunter_names()})
+    yield from _rows({name: _MODELS.get(name) or _of_hunter(BUILT_IN.get(name)) for name in hunter_names()})
     yield ""
     yield "A plug-in offers more through the entry point group `hsm.hunters`."
 

@@ -67,11 +67,12 @@ class Facts:
     """What keys depend on. `no_cancel` and `no_retry` say why that is not possible, empty where it is.
 
     `rows` are the tasks that are listed; `open_tasks` those that could be ended; `groups` the tasks of each
-    group of failures; `page_rows` how far a page reaches.
+    group of failures, and `group_notes` what is to be said of them; `page_rows` how far a page reaches.
     """
 
     rows: Sequence[int] = ()
     groups: Sequence[str] = ()
+    group_notes: Sequence[str] = ()
     open_tasks: Sequence[int] = ()
     failed: int = 0
     has_score: bool = False
@@ -128,8 +129,9 @@ def _moved(view: View, by: int, facts: Facts) -> View:
 
 def _enter(view: View, facts: Facts) -> View:
     if view.page is Page.FAILURES and facts.groups:
-        tasks = facts.groups[min(view.group, len(facts.groups) - 1)]
-        return replace(view, page=Page.OVERVIEW, filter=tasks, selected=0)
+        place = min(view.group, len(facts.groups) - 1)
+        note = facts.group_notes[place] if facts.group_notes else ""
+        return replace(view, page=Page.OVERVIEW, filter=facts.groups[place], selected=0, message=note)
     if view.page is Page.OVERVIEW:
         return _opened(view, Page.TASK, facts)
     return view

@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from hsm.cli import closing, words
+from hsm.cli import allowed, closing, words
 from hsm.cli.commands.sweep_status import notice, task_cells
 from hsm.cli.console import Console, Tone, line
 from hsm.cli.dashboard import Stage, TaskPage, picture
+from hsm.cli.details import Details
 from hsm.cli.opened import OpenedTask
 from hsm.cli.screen import Scene
-from hsm.cli.view import Facts, Order, Page, View, Wish, press
+from hsm.cli.view import Facts, Order, Page, View, Wish, press, selected_of
 from hsm.cli.workspace import Look, Workspace
 from hsm.core import events as ev
 from hsm.core import summary
@@ -209,25 +210,34 @@ class LiveWatch:
         self._to_cancel: tuple[int, ...] | None = None
         self._signal = 0
         self._awake = asyncio.Event()
+        self._details = Details(space, lambda: self.feed.look, self._awake)
 
     async def run(self) -> None:
         """Show the sweep until the user leaves, or, where there are no keys, until it is over."""
-        world = self._space.world
         with self._terminal():
             self._paint()
             await self.feed.read_whole()
-            read_at = 0.0
-            while self.wish is None and not self._signal:
-                if world.monotonic() >= read_at:
-                    read_at = world.monotonic() + READ_S
-                    await self._take()
-                self._paint()
-                if not self._has_keys and self.feed.is_at_its_end:
-                    break
-                await self._pause(read_at)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    reading = group.create_task(self._details.keep())
+                    await self._stay()
+                    reading.cancel()
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from errors
         if self._signal:
             signal.signal(self._signal, signal.SIG_DFL)
             os.kill(os.getpid(), self._signal)
+
+    async def _stay(self) -> None:
+        world, read_at = self._space.world, 0.0
+        while self.wish is None and not self._signal:
+            if world.monotonic() >= read_at:
+                read_at = world.monotonic() + READ_S
+                await self._take()
+            self._paint()
+            if not self._has_keys and self.feed.is_at_its_end:
+                break
+            await self._pause(read_at)
 
     async def _take(self) -> None:
         events = await self.feed.read()
@@ -328,26 +338,31 @@ class LiveWatch:
         look = self.feed.look
         tracker = look.tracker
         rows = self._lister.rows(self.feed, self._view)
+        failures = look.progress.failures
         return Facts(
             rows=rows,
-            groups=[compact(group.tasks) for group in look.progress.failures],
+            groups=[compact(group.tasks) for group in failures],
+            group_notes=[allowed.group_note(group) for group in failures],
             open_tasks=self._lister.open_tasks,
             failed=tracker.counts[TaskStatus.FAILED],
             has_score=look.spec.hunt is not None,
-            no_cancel=no_cancel(self._space, look),
-            no_retry=no_retry(look),
+            no_cancel=allowed.no_cancel(self._space, look),
+            no_retry=allowed.no_retry(look),
             page_rows=max(1, self._canvas.size[1] // 2),
         )
 
     def _paint(self) -> None:
         look = self.feed.look
         width, height = self._canvas.size
+        now = self._space.world.now() if look.is_driven else look.tracker.last_at  # nobody sees what runs on
+        facts, tracker = self._facts(), look.tracker
+        self._details.want(tracker, facts.rows, selected_of(self._view, facts), height)
         stage = Stage(
             view=self._view,
-            facts=self._facts(),
+            facts=facts,
             scene=scene_of(self._space, self.feed),
-            row=lambda index: task_cells(look, look.tracker.task(index), now=self._space.world.now()),
-            driver=driver(look),
+            row=lambda index: task_cells(look, self._details.task(tracker, index), now=now),
+            driver=allowed.driver(look),
             page=self._opened.page() if self._opened else opening(self._view),
         )
         self._canvas.paint(picture(stage, width, height, self._console.glyphs))
@@ -356,28 +371,3 @@ class LiveWatch:
 def opening(view: View) -> TaskPage:
     """Return what is shown of a task that is being read."""
     return TaskPage(head=[line((f"reading task {view.selected} ...", Tone.DIM))])
-
-
-def driver(look: Look) -> str:
-    """Return who drives the sweep."""
-    if look.claim is None:
-        return "no engine"
-    return f"engine {look.claim.who.host}:{look.claim.who.pid}"
-
-
-def no_cancel(space: Workspace, look: Look) -> str:
-    """Return why nothing can be cancelled from here, empty where it can."""
-    if look.claim is None:
-        if not look.tracker.open:
-            return "nothing is left to end"
-        return f"no engine drives it; `{space.command('sweep cancel ID', look.tree)}` ends it"
-    if space.world.is_alive(look.claim.who) is None:
-        return f"its engine is on {look.claim.who.host}: cancel there"
-    return "" if look.tracker.open else "nothing is left to end"
-
-
-def no_retry(look: Look) -> str:
-    """Return why nothing can be tried again from here, empty where it can."""
-    if not look.tracker.counts[TaskStatus.FAILED]:
-        return "no task has failed in the end"
-    return "an engine drives it; when it has ended, failed tasks can be tried again" if look.is_driven else ""

@@ -39,15 +39,23 @@ def rough(seconds: float) -> str:
 
 
 def eta(value: Eta) -> str:
-    """Return a time to go with its range, `~12 min (9 to 16 min)`, one unit where it is the same."""
-    low, high = rough(value.low_s), rough(value.high_s)
-    if low == high and value.high_s < 1:
-        return f"~{low}"
-    if low == high:
-        return f"~{rough(value.likely_s)} ({duration(value.low_s)} to {duration(value.high_s)})"
-    unit = high.rpartition(" ")[2]
-    low = low.removesuffix(f" {unit}")
-    return f"~{rough(value.likely_s)} ({low} to {high})"
+    """Return a time to go with its range, all in one unit: `~12 min (9 to 16 min)`."""
+    unit, size = next(
+        (unit, size)
+        for unit, size, limit_s in (
+            ("s", 1, 90),
+            ("min", MINUTE_S, 90 * MINUTE_S),
+            ("h", HOUR_S, 36 * HOUR_S),
+            ("d", DAY_S, float("inf")),
+        )
+        if value.high_s < limit_s
+    )
+    digits = 0 if unit == "s" or value.likely_s >= 10 * size else 1
+    low, likely, high = (
+        f"{max(seconds / size, 1 if unit == 's' else 0):.{digits}f}"
+        for seconds in (value.low_s, value.likely_s, value.high_s)
+    )
+    return f"~{likely} {unit}" if low == high else f"~{likely} {unit} ({low} to {high} {unit})"
 
 
 def rate(per_second: float | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hsm.cli.console import Console
 from hsm.config import Project, find_project, load_frozen
 from hsm.core import summary
 from hsm.core.epochs import Claim, holder
@@ -135,22 +136,26 @@ def _look(world: World, tree: SweepTree, spec: SweepSpec, tracker: SweepTracker)
     return Look(tree, spec, tracker, holder(world, tree, released=tracker.released), world.now())
 
 
+def warn_of_misspelt(console: Console, space: Workspace) -> None:
+    """Warn of environment variables that nearly are settings."""
+    from hsm.config.settings import misspelt
+
+    for name, near in misspelt(space.world.environment()):
+        console.warn(f"the environment variable {name} sets nothing", f"did you mean {near}?")
+
+
 def refuse_if_driven(space: Workspace, look: Look) -> None:
-    """Refuse a sweep that an engine drives, or may drive.
+    """Refuse a sweep that an engine of this host drives; of one on another host its heartbeat will tell.
 
     Raises:
         EngineRunning: with the host and the pid.
     """
-    if look.claim is None:
+    if look.claim is None or not space.world.is_alive(look.claim.who):
         return
     who = look.claim.who
-    if space.world.is_alive(who):
-        watch = space.command("monitor watch ID", look.tree)
-        cancel = space.command("sweep cancel ID", look.tree)
-        hint = f"`{watch}` shows it; `{cancel}` ends it; `kill {who.pid}` lets it go"
-    else:
-        again = space.command("sweep complete ID --takeover", look.tree)
-        hint = f"if the engine on {who.host} is surely dead: `{again}`"
+    watch = space.command("monitor watch ID", look.tree)
+    cancel = space.command("sweep cancel ID", look.tree)
+    hint = f"`{watch}` shows it; `{cancel}` ends it; `kill {who.pid}` lets it go"
     raise EngineRunning(
         f"an engine on host {who.host}, pid {who.pid}, drives {look.tree.sweep_id}", hint=hint
     )

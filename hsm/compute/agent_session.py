@@ -103,10 +103,10 @@ class AgentSession(SourceSession):
                 self._open.discard(observation.token)
                 self._ended.add(observation.token)
 
-    async def find(self, tokens: Iterable[str]) -> Mapping[str, str]:
+    async def find(self, tokens: Iterable[str]) -> Mapping[str, Sequence[str]]:
         """Return those attempts that stand in the inbox."""
         known = {record["token"] for record in await self._carrier.sent() if record.get("t") == "run"}
-        return {token: token for token in tokens if token in known}
+        return {token: (token,) for token in tokens if token in known}
 
     async def cancel(self, refs: Sequence[str]) -> Mapping[str, CancelOutcome]:
         """Ask the agent to end attempts."""
@@ -192,6 +192,7 @@ def observation_of(message: Message) -> Observation | None:
                 at=message.at,
                 reason=message.reason,
                 cause=Cause.LOST,
+                agent=f"that of attempt {message.token[:8]}",
             )
         case _:
             return None

@@ -15,6 +15,7 @@ from hsm.core.errors import SourceError
 from hsm.core.room import RETRY_S
 from hsm.core.sockets import Connection
 from hsm.core.world import World
+from hsm.wire.inbox import Inbox, next_session
 from hsm.wire.log import NO_ROOM, LogReader, LogWriter, Position, Record, encode_record
 from hsm.wire.messages import Message, to_record
 
@@ -34,7 +35,7 @@ class Carrier(ABC):
 
     @abstractmethod
     async def send(self, messages: list[Message]) -> None:
-        """Append messages to this epoch's inbox, in order, and ring the bell.
+        """Append messages to this session's log in the inbox, in order, and ring the bell.
 
         Raises:
             SourceError: nothing of them was appended.
@@ -50,7 +51,7 @@ class Carrier(ABC):
 
     @abstractmethod
     async def sent(self) -> list[Record]:
-        """Return everything that any manager ever sent."""
+        """Return everything that managers sent and that counts."""
 
 
 class FileCarrier(Carrier):
@@ -60,13 +61,17 @@ class FileCarrier(Carrier):
         self._world = world
         self._home = home
         self._poll_s = poll_s
+        self._directory = str(home / "inbox")
+        self.prev: dict[str, int] = {}
         self._inbox = self._begin(epoch)
         self._sending = asyncio.Lock()
         self._bell: Connection | None = None
 
     def _begin(self, epoch: int) -> LogWriter:
-        path = self._home / "inbox" / f"{epoch:06d}.log"
-        return LogWriter.create(self._world.files, str(path), {"t": "inbox", "epoch": epoch})
+        """Begin a log of our own, and note how much of the older ones counts from now on."""
+        files = self._world.files
+        name, self.prev = next_session(files, self._directory, epoch)
+        return LogWriter.create(files, f"{self._directory}/{name}", {"t": "inbox", "epoch": epoch})
 
     async def connect(self, address: str) -> None:
         """Use the agent's socket as the bell.
@@ -143,15 +148,11 @@ class FileCarrier(Carrier):
         return bool(heard)
 
     async def sent(self) -> list[Record]:
-        """Return everything that any manager ever sent."""
+        """Return everything that managers sent and that counts."""
         return await self._world.blocking(self._read_inbox)
 
     def _read_inbox(self) -> list[Record]:
-        records: list[Record] = []
-        files = self._world.files
-        for path in files.matching(f"{self._home}/inbox", ".log"):
-            records += LogReader(files, path).records()
-        return records
+        return [said.record for said in Inbox(self._world.files, self._directory).read()]
 
     async def disconnect(self) -> None:
         """Let go of the bell."""

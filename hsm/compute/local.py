@@ -180,6 +180,8 @@ class _LocalSession(AgentSession):
             gpus=visible_gpus(self._world.files, self._environment),
             grace_s=context.grace_s,
             program=dict(context.program),
+            prev=self._disk.prev,
+            adopted=None if context.adopted is None else list(context.adopted),
         )
         await self._disk.send([hello])
 

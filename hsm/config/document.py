@@ -5,6 +5,7 @@ Reading the document gives an equal spec, also after a default has changed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -25,6 +26,7 @@ from hsm.core.spec import (
     SweepSpec,
     Value,
 )
+from hsm.core.states import Cause
 from hsm.wire.canonical import NotCanonical, canonical_json
 from hsm.wire.hashing import digest
 from hsm.wire.yaml_text import yaml_lines, yaml_value
@@ -45,11 +47,22 @@ def to_document(spec: SweepSpec) -> dict[str, Value]:
     if spec.timeout_s is not None:
         document["timeout"] = render_duration(spec.timeout_s)
     document["grace"] = render_duration(spec.grace_s)
-    document["retry"] = {cause.value: limit for cause, limit in spec.retry.items()}
+    document["retry"] = {cause.value: _retry(spec, cause) for cause in spec.retry}
     document["max_failure_rate"] = spec.max_failure_rate
     document["sources"] = [_source(source) for source in spec.sources]
     document["metadata"] = dict(spec.metadata)
     return document
+
+
+def _retry(spec: SweepSpec, cause: Cause) -> Value:
+    growth = spec.growth.get(cause)
+    if growth is None:
+        return spec.retry[cause]
+    rule: dict[str, Value] = {"times": spec.retry[cause], "grow": growth.factor}
+    if math.isfinite(growth.up_to):
+        is_size = cause is Cause.MEMORY
+        rule["up_to"] = render_size(int(growth.up_to)) if is_size else render_duration(growth.up_to)
+    return rule
 
 
 def _program(spec: SweepSpec) -> dict[str, Value]:

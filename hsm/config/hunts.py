@@ -176,6 +176,8 @@ def _choices(section: Section) -> Choices | None:
         )
     if section.nodes["choices"].value == ():
         section.note(
-            section.nodes["choices"].place, f"{section.name('choices')} is []; expected at least one value"
+            section.nodes["choices"].place,
+            f"{section.name('choices')} is []; expected at least one value",
+            "give it one, or set `low` and `high`",
         )
     return Choices(values=values) if values else None

@@ -11,11 +11,15 @@ from enum import StrEnum
 from typing import Any
 
 from hsm.config.hunts import DIMENSION_KEYS
-from hsm.config.kinds import PARAMETER_NAME, whole
+from hsm.config.kinds import PARAMETER_NAME, Reader, factor, integer, whole
 from hsm.config.outline import Outline, settings_outline, sweep_outline
+from hsm.config.retries import DEFAULT_FACTOR, GROWING, MAX_RETRIES
+from hsm.config.section import schema_of
 from hsm.config.settings import SWEEP_KEYS
 from hsm.config.sources import KINDS
 from hsm.config.units import render_duration
+from hsm.core.spec import DEFAULT_RETRY
+from hsm.core.states import Cause
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The newest one that the editors' YAML language server knows wholly."""
@@ -64,6 +68,24 @@ _RULE: Schema = {
     ]
 }
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def _growing(cause: Cause, up_to: Reader[Any]) -> Schema:
+    """Return the schema of a number of retries that may be a rule of growth instead."""
+    times = schema_of(integer(0, MAX_RETRIES))
+    rule = {
+        "type": "object",
+        "required": ["times"],
+        "additionalProperties": False,
+        "properties": {
+            "times": {**times, "description": "Attempts beyond the first."},
+            "grow": {**factor.schema, "default": DEFAULT_FACTOR, "description": "The limit grows by this."},
+            "up_to": {**schema_of(up_to), "description": "The limit does not grow beyond this."},
+        },
+    }
+    return {"anyOf": [times, rule], "default": DEFAULT_RETRY[cause]}
+
+
 _OPEN: Mapping[str, Schema] = {
     "program.command": {
         "anyOf": [
@@ -99,6 +121,7 @@ _OPEN: Mapping[str, Schema] = {
     "hunt.stop.objective_spread": {"type": "number", "minimum": 0},
     "hunt.stop.parameter_spread": {"type": "number", "minimum": 0},
     "parameters": {"type": "object", "propertyNames": _NAMES},
+    **{f"retry.{cause}": _growing(cause, reader) for cause, reader in GROWING.items()},
 }
 _REQUIRED: Mapping[str, tuple[str, ...]] = {"program": ("command",), "hunt": ("space", "objective")}
 

@@ -94,6 +94,15 @@ def fraction(node: Node) -> float:
     return value
 
 
+@form(type="number", exclusiveMinimum=1, maximum=100)
+def factor(node: Node) -> float:
+    """Read a number above 1 and up to 100, by which something grows."""
+    value = number(node)
+    if not 1 < value <= 100:
+        raise Unfit("a number above 1 and up to 100", "twice as much is 2")
+    return value
+
+
 @form(type="string", minLength=1)
 def text(node: Node) -> str:
     """Read text that is not empty."""

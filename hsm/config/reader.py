@@ -21,6 +21,9 @@ from hsm.config.tree import Content, Node, Place, Report
 from hsm.config.words import did_you_mean, escaped, key_shown, listed, shown, text_fault
 from hsm.core.errors import ConfigError, Problem
 
+OPEN_CALL = re.compile(r"[a-z][\w.]*\s*\([^)]*", re.ASCII)
+"""A call that a comma has cut off."""
+RETYPE = "type the text anew, without it"
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
@@ -100,10 +103,10 @@ def _near(path: Path) -> str:
     files = {item.name: str(item) for folder in folders for item in _yaml_files(folder)}
     if path.with_suffix(".yaml").name in files:
         return f"did you mean `{escaped(files[path.with_suffix('.yaml').name])}`?"
-    near = did_you_mean(path.name, files)
+    stems = {Path(name).stem: place for name, place in files.items()}
+    near = did_you_mean(path.stem, stems)
     if near:
-        name = near.split("`")[1]
-        return f"did you mean `{escaped(files[name])}`?"
+        return f"did you mean `{escaped(stems[near.split('`')[1]])}`?"
     return f"there: {listed(map(escaped, list(files)[:5]), 'and')}" if files else ""
 
 
@@ -172,6 +175,7 @@ class _Builder:
         self.anchors: dict[str, tuple[Node, int] | None] = {}
         self.count = 0
         self.aliased = 0
+        self.open_call: Place | None = None  # where the last value like `range(0` stands
 
     def document(self) -> Node:
         next(self.events)  # the stream starts
@@ -225,7 +229,7 @@ class _Builder:
             return Node(place, None, key=key)
         target = self.anchors[anchor]
         if target is None:
-            self.report.add(place, f"the alias {name} stands inside what it names")
+            self.report.add(place, f"the alias {name} stands inside what it names", "write the value out")
             return Node(place, None, key=key)
         node, size = target
         self.aliased += size
@@ -240,15 +244,17 @@ class _Builder:
         if event.style:
             fault = text_fault(word)
             if fault:
-                self.report.add(place, f"the text {shown(word)} cannot be used: {fault}")
+                self.report.add(place, f"the text {shown(word)} cannot be used: {fault}", RETYPE)
             return Node(place, word, key=key)
+        if OPEN_CALL.fullmatch(word):
+            self.open_call = place
         try:
             value = resolve(word)
         except DoubtfulScalar as error:
             self.report.add(place, str(error), error.hint)
             return Node(place, word, word, key)
         if isinstance(value, str) and (fault := text_fault(value)):
-            self.report.add(place, f"the text {shown(word)} cannot be used: {fault}")
+            self.report.add(place, f"the text {shown(word)} cannot be used: {fault}", RETYPE)
         return Node(place, value, word, key)
 
     def sequence(self, depth: int) -> tuple[Node, ...]:
@@ -278,5 +284,7 @@ class _Builder:
         if isinstance(node.value, str):
             return node.value
         hint = f"quote it: '{node.text}'" if node.text else "quote a value that begins with '{' or '['"
+        if self.open_call is not None and node.place.line == self.open_call.line:
+            hint = "quote the call before it: within braces a comma ends a value"
         self.report.add(node.place, f"the key is {node.kind}; expected text", hint)
         return None

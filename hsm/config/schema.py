@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsm.config import grid, hunts, program, rules
+from hsm.config import grid, hunts, program, retries, rules
 from hsm.config.kinds import fraction, integer, matching, seconds, size_bytes
 from hsm.config.section import Section
 from hsm.config.sources import read_source
 from hsm.config.tree import Node, Place, Report
 from hsm.config.words import key_shown
 from hsm.core.spec import (
-    DEFAULT_RETRY,
     Choices,
     GridSpec,
+    Growth,
     HuntSpec,
     Resources,
     SourceSpec,
@@ -28,7 +28,6 @@ from hsm.core.states import Cause
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_FORM = "1 to 64 small letters, digits, '.', '_' and '-', a letter or digit first"
 MAX_TASKS = 10_000_000
-MAX_RETRIES = 1000
 
 KEYS = (
     "name",
@@ -45,7 +44,6 @@ KEYS = (
     "metadata",
 )
 RESOURCE_KEYS = ("cpus", "memory", "gpus", "walltime")
-_CAUSES = tuple(cause.value for cause in Cause)
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "program": program.KEYS,
     "sweep": grid.KEYS,
@@ -54,7 +52,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "hunt.stop": rules.STOP_KEYS,
     "hunt.shares": rules.SHARE_KEYS,
     "resources": RESOURCE_KEYS,
-    "retry": _CAUSES,
+    "retry": retries.KEYS,
 }
 KNOWN_PATHS = frozenset(KEYS) | {f"{path}.{key}" for path, keys in _SECTIONS.items() for key in keys}
 """Keys that an override may set without `+`, whether the file has them or not."""
@@ -76,12 +74,17 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
     gridded = grid.read_grid(swept) if "sweep" in top.nodes else None
     hunted = hunts.read_hunt(hunting) if "hunt" in top.nodes else None
     constants = top.section("parameters")
-    _check_names(constants, [*grid.swept_names(swept), *hunts.space_names(hunting)])
-    examples = {**{key: node.plain() for key, node in constants.nodes.items()}, **_examples(gridded, hunted)}
+    named = [*grid.swept_names(swept), *hunts.space_names(hunting)]
+    _check_names(constants, named)
+    examples: dict[str, Value] = dict.fromkeys(name for name, _ in named)  # those with faults too
+    examples |= {key: node.plain() for key, node in constants.nodes.items()}
+    examples |= _examples(gridded, hunted)
     for section in (swept, hunting):
         rules.check_names(section, list(examples))
     program.check_placeholders(top.section("program"), runs, examples)
     limits = read_limits(top)
+    known_limits = {Cause.MEMORY: limits.resources.memory_bytes, Cause.TIME: limits.timeout_s}
+    retries.check_growth(top.section("retry"), known_limits)
     spec = SweepSpec(
         name=top.need("name", matching(NAME, _NAME_FORM), "unnamed", "name: heat"),
         program=runs,
@@ -93,6 +96,7 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
         timeout_s=limits.timeout_s,
         grace_s=limits.grace_s,
         retry=limits.retry,
+        growth=limits.growth,
         max_failure_rate=limits.max_failure_rate,
         sources=_sources(top, known, folder),
         metadata={key: node.plain() for key, node in top.section("metadata").nodes.items()},
@@ -109,17 +113,21 @@ class Limits:
     timeout_s: float | None
     grace_s: float
     retry: Mapping[Cause, int]
+    growth: Mapping[Cause, Growth]
     max_failure_rate: float
 
 
 def read_limits(top: Section) -> Limits:
     """Return the limits that a sweep file or the settings name."""
     resources = _resources(top.section("resources"))
+    retry = top.section("retry")
+    timeout_s = _smaller(top.read("timeout", seconds, None), resources.walltime_s)
     return Limits(
         resources=resources,
-        timeout_s=_smaller(top.read("timeout", seconds, None), resources.walltime_s),
+        timeout_s=timeout_s,
         grace_s=top.read("grace", seconds, 10.0),
-        retry=_retry(top.section("retry")),
+        retry=retries.read_retry(retry),
+        growth=retries.read_growth(retry),
         max_failure_rate=top.read("max_failure_rate", fraction, 0.5),
     )
 
@@ -177,13 +185,6 @@ def _resources(section: Section) -> Resources:
 def _smaller(timeout_s: float | None, walltime_s: float | None) -> float | None:
     limits = [limit for limit in (timeout_s, walltime_s) if limit is not None]
     return min(limits) if limits else None
-
-
-def _retry(section: Section) -> dict[Cause, int]:
-    section.only(_CAUSES)
-    return {
-        cause: section.read(cause.value, integer(0, MAX_RETRIES), DEFAULT_RETRY[cause]) for cause in Cause
-    }
 
 
 def _sources(top: Section, known: Mapping[str, SourceSpec], folder: Path) -> tuple[SourceSpec, ...]:

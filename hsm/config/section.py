@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from hsm.config.kinds import Form, Reader, Unfit, whole
+from hsm.config.reader import OPEN_CALL
 from hsm.config.tree import Node, Place, Report
 from hsm.config.words import did_you_mean, homes_of, key_shown, listed, shown
 
-_OPEN_CALL = re.compile(r"(?:choice|range|interval|tag|sort)\s*\([^)]*\Z")
+_CALL = re.compile(r"([a-z][\w.]*)\s*\(.*\)", re.ASCII | re.DOTALL)
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -28,7 +29,8 @@ class Section:
         if isinstance(node.value, dict):
             self.nodes = node.value
         else:
-            report.add(node.place, f"{self.name()} is {shown(node.plain())}; expected a map")
+            message = f"{self.name()} is {shown(node.plain())}; expected a map"
+            report.add(node.place, message, "write it as lines of `key: value`")
 
     def name(self, key: str = "") -> str:
         """Return the dotted path of a key, in backticks."""
@@ -132,7 +134,9 @@ def schema_of(reader: Reader[T]) -> Mapping[str, Any]:
 
 def _list_fix(node: Node) -> str:
     if isinstance(node.value, dict | None):
-        return ""
-    if isinstance(node.value, str) and _OPEN_CALL.match(node.value):
+        return "write its values, such as [1, 2]"
+    if isinstance(node.value, str) and OPEN_CALL.fullmatch(node.value):
         return "quote the call: within braces and brackets a comma ends a value"
+    if isinstance(node.value, str) and (call := _CALL.fullmatch(node.value)):
+        return f"there is no {call[1]}(); there are range(0, 1, 0.25), without its stop, and choice(a, b)"
     return f"write [{node.text or shown(node.value)}]"

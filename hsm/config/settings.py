@@ -6,6 +6,7 @@ where a stronger layer hides it. What a sweep file says is stronger than all of 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import reduce
@@ -91,6 +92,18 @@ def _without_rivals(top: Node, base: Node) -> Node:
             sources[name] = Node(other.place, kept, key=other.key)
     assert isinstance(base.value, dict)  # noqa: S101 - `weak` was found in it
     return Node(base.place, {**base.value, "sources": Node(weak.place, sources, key=weak.key)}, key=base.key)
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield variables that set nothing, but are almost called like one that does, with that one's name.
+
+    Others of this prefix belong to tasks, or to other people's programs.
+    """
+    known = {f"{PREFIX}{key.upper()}" for key in KEYS}
+    for name in sorted(environment.keys() - known):
+        if name.startswith(PREFIX) and "__" not in name:
+            for near in difflib.get_close_matches(name.removeprefix(PREFIX).lower(), KEYS, n=1, cutoff=0.8):
+                yield name, f"{PREFIX}{near.upper()}"
 
 
 def layer_of(place: Place, root: Path, environment: Mapping[str, str]) -> Layer:

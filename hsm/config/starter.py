@@ -23,10 +23,7 @@ _SWEEP = """\
 # yaml-language-server: $schema={schema}
 # (for editors; `hsm config schema sweep > {schema}` writes that file anew)
 #
-#   hsm config validate {file}        checks this file
-#   hsm sweep run {file} --dry-run    prints the commands
-#   hsm sweep run {file}              runs them
-#   hsm monitor watch                 follows them
+{commands}
 
 name: {name}                # begins the sweep's id
 
@@ -73,19 +70,19 @@ class Wish:
     """What a first sweep shall be: its name, its program, and the values of its parameters."""
 
     name: str
-    command: str
     parameters: Mapping[str, Sequence[Value]]
+    command: str = ""
+
+    @property
+    def line(self) -> str:
+        """The command; where none is wished for, one that every machine has, which shows the parameters."""
+        return self.command or shlex.join(["echo", *(f"{name}={{{name}}}" for name in self.parameters)])
 
 
 def default_name(path: Path) -> str:
     """Return a name for the sweep of a file: that of the file, or of its folder when it is called `sweep`."""
     word = path.absolute().parent.name if path.stem in ("sweep", "") else path.stem
     return re.sub(r"[^a-z0-9._-]+", "-", word.lower()).strip("-._")[:64] or "first-sweep"
-
-
-def default_command(parameters: Mapping[str, Sequence[Value]]) -> str:
-    """Return a command that every machine has, and that shows each parameter."""
-    return shlex.join(["echo", *(f"{name}={{{name}}}" for name in parameters)])
 
 
 def read_parameter(text: str) -> tuple[str, tuple[Value, ...]]:
@@ -109,6 +106,34 @@ def read_parameter(text: str) -> tuple[str, tuple[Value, ...]]:
     return name, tuple(listed)
 
 
+def read_parameters(texts: Sequence[str]) -> Mapping[str, Sequence[Value]]:
+    """Return the parameters that are named; those of the default where none is.
+
+    Raises:
+        ConfigError: with everything that is wrong with any of them.
+    """
+    problems: list[Problem] = []
+    read: dict[str, Sequence[Value]] = {}
+    for text in texts:
+        try:
+            name, values = read_parameter(text)
+            read[name] = values
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return read or DEFAULT_PARAMETERS
+
+
+def _split(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        message = f"cannot be split into words: {error}"
+        raise ConfigError([Problem(where="command", message=message, hint="close the quote")]) from error
+    return words
+
+
 def sweep_text(wish: Wish, file: Path, project: Path) -> str:
     """Return the text of the sweep file."""
     count = 1
@@ -116,20 +141,27 @@ def sweep_text(wish: Wish, file: Path, project: Path) -> str:
         count *= len(values)
     return _SWEEP.format(
         schema=SCHEMA_NAME,
-        file=shlex.quote(str(file)),
+        commands=_commands(shlex.quote(str(file))),
         name=yaml_value(wish.name),
-        command=yaml_value(_words(wish.command, project)),
+        command=yaml_value(_words(wish.line, project)),
         grid="\n".join(f"    {key}: {yaml_value(list(values))}" for key, values in wish.parameters.items()),
         count=count,
     )
 
 
+def _commands(file: str) -> str:
+    commands = {
+        f"hsm config validate {file}": "checks this file",
+        f"hsm sweep run {file} --dry-run": "prints the commands",
+        f"hsm sweep run {file}": "runs them",
+        "hsm monitor watch": "follows them",
+    }
+    width = max(map(len, commands))
+    return "\n".join(f"#   {command:{width}}  {what}" for command, what in commands.items())
+
+
 def _words(command: str, project: Path) -> list[str]:
     """Return the words of a command; a file of the project is named so that each task finds it."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        message = f"cannot be split into words: {error}"
-        raise ConfigError([Problem(where="command", message=message, hint="close the quote")]) from error
+    words = _split(command)
     is_ours = [not word.startswith(("/", "-")) and (project / word).is_file() for word in words]
     return [f"{{project}}/{word}" if ours else word for word, ours in zip(words, is_ours, strict=True)]

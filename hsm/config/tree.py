@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -100,6 +101,7 @@ def graft(value: Value, place: Place) -> Node:
 
 
 MAX_PROBLEMS = 100
+_WHERE = re.compile(r"(.*):(\d+):(\d+)", re.DOTALL)
 
 
 class Report:
@@ -129,9 +131,17 @@ class Report:
         """Hear that a section must have a key."""
 
     def check(self) -> None:
-        """Raise ConfigError with everything noted, if anything was."""
+        """Raise ConfigError with everything noted, by its place, if anything was."""
+        sources = list(dict.fromkeys(_placed(problem)[0] for problem in self.problems))
+        self.problems.sort(key=lambda found: (sources.index(_placed(found)[0]), *_placed(found)[1:]))
         if self.is_full:
             rest = Problem(where="", message=f"more than {MAX_PROBLEMS} problems; the others are not shown")
             self.problems[MAX_PROBLEMS:] = [rest]
         if self.problems:
             raise ConfigError(self.problems)
+
+
+def _placed(problem: Problem) -> tuple[str, int, int]:
+    """Return source, line and column of a problem; zeros where there are none."""
+    found = _WHERE.fullmatch(problem.where)
+    return (found[1], int(found[2]), int(found[3])) if found else (problem.where, 0, 0)

@@ -58,5 +58,5 @@ def text_fault(text: str) -> str:
     if any(0xD800 <= ord(ch) < 0xE000 for ch in text):
         return "it holds a lone surrogate"
     if not unicodedata.is_normalized("NFC", text):
-        return "it is not in Unicode normal form C (retype the accented letters)"
+        return "it is not in Unicode normal form C"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hsm.core import events as ev
 from hsm.core.command import CommandTemplate
@@ -11,6 +12,8 @@ from hsm.core.job import SweepJob
 from hsm.core.lane import Lane
 from hsm.core.model import Task
 from hsm.core.source import AttemptOrder
+from hsm.core.spec import Resources, SweepSpec
+from hsm.core.states import Cause
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
@@ -32,7 +35,7 @@ class Assigner:
             for lane in self._lanes.values()
             if lane.is_open
         ]
-        ready = [task.index for task in tracker.ready(room(views)) if self._is_wanted(task)]
+        ready = [index for index in tracker.waiting(room(views)) if self._is_wanted(index)]
         for assignment in dispatch(ready, views):
             task = tracker.task(assignment.task)
             intent = ev.AttemptIntended(
@@ -45,9 +48,9 @@ class Assigner:
             turn.take(intent)
             turn.submissions.setdefault(assignment.source, []).append(self._order(task, intent))
 
-    def _is_wanted(self, task: Task) -> bool:
+    def _is_wanted(self, index: int) -> bool:
         limit = self._job.wishes.max_tasks
-        return limit is None or task.index <= limit
+        return limit is None or index <= limit
 
     def _order(self, task: Task, intent: ev.AttemptIntended) -> AttemptOrder:
         spec = self._job.spec
@@ -61,6 +64,29 @@ class Assigner:
             seed=task.seed,
             config_hash=task.config_hash,
             task_key=task.task_key,
-            timeout_s=spec.timeout_s,
-            resources=spec.resources,
+            timeout_s=grown_timeout_s(spec, task),
+            resources=grown_resources(spec, task),
         )
+
+
+def grown_timeout_s(spec: SweepSpec, task: Task) -> float | None:
+    """Return the time limit of a task's next attempt: longer after each that ended for its time."""
+    if spec.timeout_s is None:
+        return None
+    return _grown(spec, task, Cause.TIME, spec.timeout_s)
+
+
+def grown_resources(spec: SweepSpec, task: Task) -> Resources:
+    """Return what a task's next attempt needs: more memory after each that ended for its memory."""
+    resources = spec.resources
+    if resources.memory_bytes is None or Cause.MEMORY not in spec.growth:
+        return resources
+    return replace(resources, memory_bytes=int(_grown(spec, task, Cause.MEMORY, resources.memory_bytes)))
+
+
+def _grown(spec: SweepSpec, task: Task, cause: Cause, limit: float) -> float:
+    growth = spec.growth.get(cause)
+    if growth is None:
+        return limit
+    ended = sum(attempt.cause is cause for attempt in task.attempts)
+    return max(limit, min(limit * growth.factor**ended, growth.up_to))

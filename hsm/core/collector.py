@@ -104,11 +104,10 @@ def _failed(files: Files, ended: Ended, cause: Cause, reason: str, at: float) ->
 def signature(files: Files, directory: Path, cause: Cause, reason: str) -> str:
     """Return the line that groups like failures: the last words on stderr, or else the reason.
 
-    Numbers are replaced by `#`, so that the same fault at two places is one group.
+    Numbers in them are replaced by `#`, so that the same fault at two places is one group.
     """
     words = _last_line(files, f"{directory}/stderr.log") if cause is Cause.APPLICATION else ""
-    text = f"{reason}: {words}" if words else reason
-    return _NUMBERS.sub("#", text)[:SIGNATURE_CHARS] if words else text[:SIGNATURE_CHARS]
+    return (f"{reason}: {_NUMBERS.sub('#', words)}" if words else reason)[:SIGNATURE_CHARS]
 
 
 def _last_line(files: Files, path: str) -> str:

@@ -27,11 +27,12 @@ def address_of(world: World, tree: SweepTree) -> str:
 
 @asynccontextmanager
 async def listening(world: World, tree: SweepTree, post: Callable[[Input], None]) -> AsyncIterator[None]:
-    """Listen while the engine runs."""
+    """Listen while the engine runs. Wishes that it has not taken in when it leaves are told so."""
+    wishes: set[asyncio.Future[None]] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            reply = await _answer(await reader.readline(), post)
+            reply = await _answer(await reader.readline(), post, wishes)
             writer.write(json.dumps(reply).encode() + b"\n")
             await writer.drain()
         except ConnectionError:
@@ -41,34 +42,50 @@ async def listening(world: World, tree: SweepTree, post: Callable[[Input], None]
 
     # What is there is of an engine that died: we hold the epoch.
     async with world.sockets.listening(address_of(world, tree), answer, limit=MAX_REQUEST_BYTES):
-        yield
+        try:
+            yield
+        finally:
+            for wish in wishes:
+                wish.cancel()
 
 
-async def _answer(line: bytes, post: Callable[[Input], None]) -> dict[str, Any]:
+async def _answer(
+    line: bytes, post: Callable[[Input], None], wishes: set[asyncio.Future[None]]
+) -> dict[str, Any]:
     try:
         request = json.loads(line)
         tasks = [int(index) for index in request["cancel"]]
     except (ValueError, KeyError, TypeError) as error:
         return {"error": f"not a request: {error}"}
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    wishes.add(done)
     post(CancelAsked(tasks, done))
-    await done
-    return {"done": True}
+    await asyncio.wait([done])
+    wishes.discard(done)
+    return {"done": not done.cancelled()}
 
 
-async def ask_to_cancel(world: World, address: str, tasks: Sequence[int]) -> None:
-    """Ask a running engine to end tasks (all when empty); returns when that is durable.
+async def ask_to_cancel(world: World, address: str, tasks: Sequence[int]) -> bool:
+    """Ask a running engine to end tasks (all when empty); True when that is durable.
+
+    False says that it is not there, or left before it took the wish in: nothing has been done.
 
     Raises:
-        LedgerError: it does not answer.
+        LedgerError: it does not answer, or refused.
     """
     try:
         async with asyncio.timeout(ANSWER_S):
             reader, writer = await world.sockets.connect(address)
             writer.write(json.dumps({"cancel": list(tasks)}).encode() + b"\n")
-            reply = json.loads(await reader.readline() or b'{"error": "it went away"}')
+            line = await reader.readline()
             writer.close()
-    except (OSError, TimeoutError, ValueError) as error:
+    except (FileNotFoundError, ConnectionError):
+        return False
+    except (OSError, TimeoutError) as error:
         raise LedgerError(f"the engine does not answer: {error}", transient=True) from error
+    if not line:
+        return False
+    reply = json.loads(line)
     if "error" in reply:
         raise LedgerError(f"the engine refused: {reply['error']}")
+    return bool(reply["done"])

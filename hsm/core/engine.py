@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from hsm._version import __version__
 from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
 from hsm.core.drive import Drive
-from hsm.core.epochs import holder
-from hsm.core.errors import HsmError, SourceError, SweepError
+from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
+from hsm.core.errors import HsmError, LedgerError, SweepError
 from hsm.core.inputs import DetachAsked
-from hsm.core.job import Origin, SweepJob, Wishes
-from hsm.core.lane import Lane
+from hsm.core.job import Origin, SweepJob
 from hsm.core.ledger import Ledger
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.metadata import write_metadata
 from hsm.core.program import Program, pin
 from hsm.core.projection import Projector
@@ -31,6 +31,13 @@ from hsm.core.storage import STORAGE, create_tree, storage_error
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree, new_sweep_id
 from hsm.core.world import World
+from hsm.core.zombies import keep, zombie_tails
+
+ASK_AGAIN_S = 0.2
+TAKEOVER_RISK = (
+    "taking the sweep from the engine on {host} without watching its heartbeat: should it be alive, it is "
+    "shut out before its next act, but what it hands over at this moment may run too (it is never a result)"
+)
 
 
 def ignore(events: Sequence[ev.Event], tracker: SweepTracker) -> None:
@@ -49,9 +56,13 @@ class SweepResult:
 class SweepEngine:
     """Runs sweeps. One engine drives one sweep at a time; another engine on the same sweep is refused."""
 
-    def __init__(self, world: World | None = None, *, listen: Listener = ignore) -> None:
+    def __init__(
+        self, world: World | None = None, *, listen: Listener = ignore, say: Say = say_nothing
+    ) -> None:
+        """Make an engine. `listen` is told every event that is durable, `say` why it waits."""
         self._world = world or World()
         self._listen = listen
+        self._say = say
         self._drive: Drive | None = None
         self._leaving: DetachAsked | None = None
 
@@ -95,28 +106,30 @@ class SweepEngine:
     async def cancel_sweep(self, job: SweepJob, tasks: Sequence[int] = ()) -> None:
         """End tasks, all that are open when empty. Durable when this returns.
 
-        A running engine is asked; without one, this engine takes the sweep over and ends everything.
+        A running engine is asked; without one, this engine takes the sweep over and ends them.
 
         Raises:
-            LedgerError: neither can be done.
+            SweepError: there is nothing left to end, or the sweep's engine is on another host.
+            LedgerError: it cannot be done.
         """
-        tracker, _ = await self._world.blocking(summary.glance, self._world.files, job.tree, job.spec)
-        claim = holder(self._world, job.tree, released=tracker.released)
-        here = self._world.identity().host
-        if claim is not None and claim.who.host != here:
-            raise SweepError(
-                f"the engine of this sweep is on host {claim.who.host}, pid {claim.who.pid}",
-                hint="run this there; if that engine is surely dead: `hsm sweep complete ID --takeover`",
-            )
-        if claim is not None:
-            await control.ask_to_cancel(self._world, claim.socket, tasks)
-        elif tasks:
-            raise SweepError(
-                "no engine drives this sweep, so single tasks cannot be cancelled",
-                hint="cancel the whole sweep, or complete it first",
-            )
-        else:
-            await self._run(replace(job, wishes=Wishes(cancel=True)))
+        until = self._world.monotonic() + control.ANSWER_S
+        while self._world.monotonic() < until:
+            tracker, _ = await self._world.blocking(summary.glance, self._world.files, job.tree, job.spec)
+            _check_open(tracker, tasks)
+            claim = holder(self._world, job.tree, released=tracker.released)
+            if claim is None:
+                wishes = replace(job.wishes, cancel=True, tasks=tuple(tasks))
+                await self._run(replace(job, wishes=wishes))
+                return
+            if claim.who.host != self._world.identity().host:
+                raise SweepError(
+                    f"the engine of this sweep is on host {claim.who.host}, pid {claim.who.pid}",
+                    hint="run this there; if that engine is dead: `hsm sweep complete ID`, then this again",
+                )
+            if await control.ask_to_cancel(self._world, claim.socket, tasks):
+                return
+            await self._world.sleep(ASK_AGAIN_S)  # it is just beginning or leaving: look again who is there
+        raise LedgerError("the engine does not answer", hint="`hsm sweep status ID` tells", transient=True)
 
     async def monitor_sweep(
         self, tree: SweepTree, spec: SweepSpec, *, interval_s: float = 0.5
@@ -158,7 +171,8 @@ class SweepEngine:
         world, tree = self._world, job.tree
         program = await world.blocking(pin, world, job.spec.program, job.project)
         tracker, reader = await world.blocking(summary.replay, world.files, tree, job.spec)
-        check_sources(tracker, job.sources)
+        check_sources(tracker, job.sources, job.wishes.abandon)
+        dead = await self._find_dead(job, tracker, reader)
         ledger = await world.blocking(
             Ledger.open,
             world,
@@ -166,14 +180,16 @@ class SweepEngine:
             reader,
             socket=control.address_of(world, tree),
             released=tracker.released,
-            takeover=job.wishes.takeover,
+            dead=dead,
         )
+        tenure = Tenure(world, tree, ledger.claim)
         try:
-            await world.blocking(Projector(world.files, tree).tidy, tracker)
-            self._drive = Drive(world, job, tracker, ledger, self._listen)
-            if self._leaving is not None:
-                self._drive.mailbox.put(self._leaving)  # asked while the ledger was being read
-            status = await self._drive_it(self._drive, job, program, ledger)
+            async with tenure.beating():
+                await world.blocking(Projector(world.files, tree).tidy, tracker)
+                self._drive = Drive(world, job, tracker, ledger, tenure=tenure, listen=self._listen)
+                if self._leaving is not None:
+                    self._drive.mailbox.put(self._leaving)  # asked while the ledger was being read
+                status = await self._drive_it(self._drive, job, program, ledger)
         except BaseExceptionGroup as group:
             raise _first(group, tree) from None
         except OSError as error:
@@ -182,6 +198,30 @@ class SweepEngine:
             self._drive = None
             ledger.close()
         return SweepResult(tree=tree, status=status, tracker=tracker)
+
+    async def _find_dead(self, job: SweepJob, tracker: SweepTracker, reader: LedgerReader) -> int:
+        """Return the epoch of an engine on another host that is taken for dead, 0 without one.
+
+        Raises:
+            EngineRunning: it lives.
+        """
+        world, tree = self._world, job.tree
+        claim = holder(world, tree, released=tracker.released)
+        is_elsewhere = claim is not None and world.is_alive(claim.who) is None
+        if job.wishes.takeover:
+            last = last_claim(world.files, tree)
+            if claim is not None and is_elsewhere:
+                self._say(TAKEOVER_RISK.format(host=claim.who.host))
+            return last.epoch if last is not None else 0
+        if claim is None or not is_elsewhere:
+            return 0
+
+        def is_gone() -> bool:
+            for event in reader.events():
+                tracker.fold(event)
+            return holder(world, tree, released=tracker.released) != claim
+
+        return claim.epoch if await watch(world, tree, claim, self._say, is_gone) else 0
 
     async def _drive_it(self, drive: Drive, job: SweepJob, program: Program, ledger: Ledger) -> SweepStatus:
         spec = job.spec
@@ -196,14 +236,9 @@ class SweepEngine:
             program=program.report,
         )
         openings = self._openings(drive.tracker, job, program, ledger)
-        async with AsyncExitStack() as stack:
-
-            async def open_lanes() -> list[Lane]:
-                lanes = await self._open(stack, drive, job.sources, context, openings)
-                await stack.enter_async_context(control.listening(self._world, job.tree, drive.mailbox.put))
-                return lanes
-
-            return await drive.run(open_lanes, openings, program.digest)
+        openings += await self._world.blocking(self._zombies, job.tree)
+        async with control.listening(self._world, job.tree, drive.mailbox.put):
+            return await drive.run(context, openings, program.digest)
 
     def _openings(
         self, tracker: SweepTracker, job: SweepJob, program: Program, ledger: Ledger
@@ -224,48 +259,50 @@ class SweepEngine:
         )
         return [*openings, started]
 
-    async def _open(
-        self,
-        stack: AsyncExitStack,
-        drive: Drive,
-        sources: Sequence[ComputeSource],
-        context: SweepContext,
-        openings: list[ev.Event],
-    ) -> list[Lane]:
-        """Open every source; one that fails is noted, and it is an error only when none is left."""
-        lanes: list[Lane] = []
-        failure: SourceError | None = None
-        for source in sources:
-            now = self._world.now()
-            try:
-                session = await stack.enter_async_context(source.session(context))
-            except SourceError as error:
-                failure = error
-                openings.append(
-                    ev.SourceFailed(source=source.name, reason=error.message, hint=error.hint, at=now)
-                )
-                continue
-            lanes.append(Lane(source, session, drive.mailbox.put))
-            slots = session.capabilities.slots
-            openings.append(ev.SourceOpened(source=source.name, slots=slots, at=now))
-        if not lanes and failure is not None:
-            raise failure
-        return lanes
+    def _zombies(self, tree: SweepTree) -> list[ev.Event]:
+        """Return what is to be said of superseded engines that went on writing."""
+        files, now = self._world.files, self._world.now()
+        return [
+            ev.ZombieFound(
+                segment=tail.segment, offset=tail.offset, bytes=tail.bytes, tokens=tail.tokens, at=now
+            )
+            for tail in zombie_tails(files, tree)
+            if keep(files, tree, tail)
+        ]
 
 
-def check_sources(tracker: SweepTracker, sources: Sequence[ComputeSource]) -> None:
-    """Refuse to go on without a source that still has attempts which are not over.
+def _check_open(tracker: SweepTracker, tasks: Sequence[int]) -> None:
+    """Refuse to end what is over.
+
+    Raises:
+        SweepError: the sweep, or each of the tasks, is.
+    """
+    if tracker.is_over:
+        raise SweepError("the sweep is over: nothing is left to end", hint="`hsm sweep status ID` shows it")
+    known = [tracker.task(index) for index in tasks if 1 <= index <= len(tracker.tasks)]
+    if tasks and all(task.status.is_final for task in known):
+        raise SweepError(
+            "these tasks are over: nothing is left to end", hint="`hsm sweep status ID` shows it"
+        )
+
+
+def check_sources(
+    tracker: SweepTracker, sources: Sequence[ComputeSource], abandon: Sequence[str] = ()
+) -> None:
+    """Refuse to go on without a source that still has attempts which are not over, unless they are given up.
 
     Raises:
         SweepError: it names the sources to add.
     """
-    given = {source.name for source in sources}
-    missing = {task.attempt.source for task in tracker.live() if task.attempt} - given
+    open_tasks = (task for task in tracker.live() if not task.status.is_final)
+    held = {attempt.source for task in open_tasks for attempt in task.live_attempts}
+    missing = sorted(held - {source.name for source in sources} - set(abandon))
     if missing:
-        flags = " ".join(f"--source {name}" for name in sorted(missing))
+        flags = " ".join(f"--source {name}" for name in missing)
+        give_up = " ".join(f"--abandon-source {name}" for name in missing)
         raise SweepError(
-            f"attempts may still run on {', '.join(sorted(missing))}",
-            hint=f"add {flags}, so that they are adopted",
+            f"attempts may still run on {', '.join(missing)}",
+            hint=f"add {flags}, so that they are adopted, or {give_up}, if nothing more can be learnt there",
         )
 
 

@@ -1,17 +1,45 @@
 """Epochs: who drives a sweep. Each engine claims the next number, and whoever held an older one is fenced.
 
-.hsm/epochs/000003.claim     linked into place, so two engines never share an epoch
+    .hsm/epochs/000003.claim     linked into place, so two engines never share an epoch
+    .hsm/epochs/000003.beat      a counter that its engine rewrites every few seconds
+
+An engine on this host is dead when its process is; of one on another host only the counter tells, read by
+opening the file anew and timed by the reader's own monotonic clock. Nothing here needs a lock or trusts a
+wall clock. That no engine acts after it was superseded is seen to by `Tenure.check` before every act, and,
+for what slips through, by the places up to which ledger and inboxes of older epochs count.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
-from hsm.core.errors import EngineRunning, LedgerCorrupt
+from hsm.core.errors import EngineRunning, Fenced, LedgerCorrupt, LedgerError
 from hsm.core.tree import SweepTree
 from hsm.core.world import Identity, World
 from hsm.wire.files import Files
+
+BEAT_S = 5.0
+"""So often an engine rewrites its counter."""
+
+STALE_S = 20.0
+"""An engine that could not do so for this long does nothing until it can."""
+
+SILENCE_S = 60.0
+"""A counter that stands still for so long is that of a dead engine."""
+
+LOOK_S = 1.0
+TELL_S = 10.0
+
+Say = Callable[[str], None]
+
+
+def say_nothing(_text: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +82,35 @@ HELD: set[str] = set()
 """Tokens of the claims that this process holds: one that it gave up after an error does not bar it."""
 
 
-def running(world: World, claim: Claim) -> EngineRunning:
+def running(world: World, claim: Claim, *, beats: bool = False) -> EngineRunning:
     """Return the error that tells who drives the sweep, and what can be done about it."""
     who = claim.who
     if who.host == world.identity().host:
         hint = f"watch it: `hsm monitor watch`; end it: `kill {who.pid}`, then `hsm sweep complete ID`"
+    elif beats:
+        hint = f"it is alive: its heartbeat moves; on {who.host}, `kill {who.pid}` lets it go"
     else:
         hint = f"if the engine on {who.host} is surely dead: `hsm sweep complete ID --takeover`"
     return EngineRunning(f"an engine on host {who.host}, pid {who.pid}, drives this sweep", hint=hint)
+
+
+# Taking a sweep
+
+
+def take(world: World, tree: SweepTree, *, socket: str, released: int, dead: int = 0) -> Claim:
+    """Take the next epoch, unless an engine drives the sweep.
+
+    `dead` is an epoch whose engine, on another host, is taken for dead: it was found silent, or somebody
+    says so.
+
+    Raises:
+        EngineRunning: an engine drives the sweep.
+        OSError: the claim cannot be written.
+    """
+    current = holder(world, tree, released=released)
+    if current is not None and (current.epoch != dead or world.is_alive(current.who)):
+        raise running(world, current)
+    return claim_epoch(world, tree, socket)
 
 
 def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
@@ -78,6 +127,140 @@ def claim_epoch(world: World, tree: SweepTree, socket: str) -> Claim:
     path = tree.epochs / f"{claim.epoch:06d}.claim"
     try:
         world.files.publish(str(path), json.dumps(asdict(claim)).encode() + b"\n", part=claim.token)
-    except FileExistsError as error:
-        raise EngineRunning("another engine took this sweep at this very moment", transient=True) from error
+    except OSError as error:
+        if _holds(world, tree, claim):
+            return claim  # it was done, and only the answer of a file server was lost
+        if isinstance(error, FileExistsError):
+            raise EngineRunning(
+                "another engine took this sweep at this very moment", transient=True
+            ) from error
+        raise
     return claim
+
+
+def _holds(world: World, tree: SweepTree, claim: Claim) -> bool:
+    """Tell whether an epoch is ours, by what stands in its claim."""
+    found = world.files.read(str(tree.epochs / f"{claim.epoch:06d}.claim"), 0)
+    return claim.token.encode() in found
+
+
+async def watch(world: World, tree: SweepTree, claim: Claim, say: Say, is_gone: Callable[[], bool]) -> bool:
+    """Watch the heartbeat of an engine on another host; True when it stands still for `SILENCE_S`.
+
+    False says that `is_gone`: it let go in the meantime. May take as long as `SILENCE_S`.
+
+    Raises:
+        EngineRunning: it lives.
+    """
+    host, began = claim.who.host, world.monotonic()
+    first = await world.blocking(read_beat, world, tree, claim.epoch)
+    say(
+        f"an engine on host {host}, pid {claim.who.pid}, may drive this sweep: watching its heartbeat for "
+        f"{SILENCE_S:g} s (--takeover does not wait; only if that engine is surely dead)"
+    )
+    told = began
+    while world.monotonic() < began + SILENCE_S:
+        await world.sleep(LOOK_S)
+        if await world.blocking(is_gone):
+            return False
+        if await world.blocking(read_beat, world, tree, claim.epoch) != first:
+            raise running(world, claim, beats=True)
+        if world.monotonic() >= told + TELL_S:
+            told = world.monotonic()
+            say(f"no heartbeat from {host} for {told - began:.0f} s of {SILENCE_S:g} s")
+    say(f"no heartbeat from {host} for {SILENCE_S:g} s: its engine is taken for dead")
+    return True
+
+
+def read_beat(world: World, tree: SweepTree, epoch: int) -> bytes:
+    """Return the counter of an epoch's engine, empty while there is none; by opening it: a `stat` may lie."""
+    return world.files.read(str(_beat_path(tree, epoch)), 0, 64)
+
+
+def _beat_path(tree: SweepTree, epoch: int) -> str:
+    return f"{tree.epochs}/{epoch:06d}.beat"
+
+
+# Holding it
+
+
+class Tenure:
+    """An epoch that this engine holds: its heartbeat, and the question whether it is still ours."""
+
+    def __init__(self, world: World, tree: SweepTree, claim: Claim) -> None:
+        self.claim = claim
+        self._world = world
+        self._tree = tree
+        self._count = 0
+        self._beaten_at = -math.inf
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Keep the heart beating meanwhile."""
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(self._beat_on())
+            try:
+                yield
+            finally:
+                heart.cancel()
+
+    async def _beat_on(self) -> None:
+        while True:
+            await self._world.blocking(self._try_to_beat)
+            await self._world.sleep(BEAT_S)
+
+    def _try_to_beat(self) -> None:
+        try:
+            self.beat()
+        except OSError:
+            return  # `check` will know that it is old
+
+    def beat(self) -> None:
+        """Rewrite the counter.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        began = self._world.monotonic()
+        self._count += 1
+        self._world.files.replace(_beat_path(self._tree, self.claim.epoch), b"%d\n" % self._count)
+        self._beaten_at = began
+
+    async def check(self) -> None:
+        """Make sure, before an act, that this engine may act. Waits while its heartbeat cannot be written.
+
+        Raises:
+            Fenced: a newer engine has taken the sweep.
+            LedgerError: the claims cannot be listed.
+        """
+        while not await self._world.blocking(self._may_act):
+            await self._world.sleep(LOOK_S)
+
+    def _may_act(self) -> bool:
+        """Tell whether others cannot have taken this engine for dead, after looking whether they have."""
+        try:
+            if self._world.monotonic() > self._beaten_at + STALE_S:
+                self._try_to_beat()
+            check_epoch(self._world.files, self._tree, self.claim)
+        except OSError as error:
+            raise LedgerError(
+                f"{self._tree.epochs}: {error.strerror}: another engine may have taken this sweep over",
+                hint="nothing is lost; `hsm sweep complete ID` goes on when the disk answers again",
+                transient=True,
+            ) from error
+        return self._world.monotonic() <= self._beaten_at + STALE_S
+
+
+def check_epoch(files: Files, tree: SweepTree, claim: Claim) -> None:
+    """Stop at once when a newer engine has taken the sweep. Lists the directory: that is never stale.
+
+    Raises:
+        Fenced: it has.
+    """
+    names = files.list(str(tree.epochs))
+    newest = max(int(name[:6]) for name in names if name.endswith(".claim"))
+    if newest > claim.epoch:
+        raise Fenced(
+            f"another engine took this sweep over, as epoch {newest}",
+            hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
+        )

@@ -68,12 +68,31 @@ class SourceOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFailed:
-    """A compute source cannot be used any more by this engine; what runs there goes on."""
+    """A compute source cannot be reached or used; what runs there goes on.
+
+    Where `paused` it is tried again, and `source_opened` says when it is back.
+    """
 
     kind: ClassVar[str] = "source_failed"
     source: str
     reason: str
     hint: str = ""
+    paused: bool = False
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZombieFound:
+    """An engine that had been superseded went on writing, behind the place that counts in its segment.
+
+    `tokens` are those of the attempts that it intended there: they are no part of the sweep.
+    """
+
+    kind: ClassVar[str] = "zombie_found"
+    segment: str
+    offset: int
+    bytes: int
+    tokens: Sequence[str] = ()
     at: float
 
 
@@ -182,6 +201,18 @@ class AttemptUnconfirmed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptDuplicated:
+    """The source has the attempt more than once: `ref` is kept, `others` are cancelled."""
+
+    kind: ClassVar[str] = "attempt_duplicated"
+    task: int
+    attempt: int
+    ref: str
+    others: Sequence[str]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRejected:
     """The source definitely refused the attempt."""
 
@@ -235,6 +266,7 @@ class AttemptExited:
     manifest: str | None
     cause: Cause | None = None
     reason: str = ""
+    agent: str = ""
     started_at: float
     at: float
 
@@ -248,6 +280,18 @@ class AttemptLost:
     attempt: int
     cause: Cause = Cause.LOST
     reason: str
+    agent: str = ""
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAbandoned:
+    """Somebody gave the attempt up without knowing what became of it; it is charged to no budget."""
+
+    kind: ClassVar[str] = "attempt_abandoned"
+    task: int
+    attempt: int
+    reason: str = ""
     at: float
 
 
@@ -303,12 +347,14 @@ TaskEvent: TypeAlias = (
     | AttemptIntended
     | AttemptSubmitted
     | AttemptUnconfirmed
+    | AttemptDuplicated
     | AttemptRejected
     | AttemptVoided
     | AttemptStarted
     | AttemptMissed
     | AttemptExited
     | AttemptLost
+    | AttemptAbandoned
     | AttemptCancelled
     | AttemptSealed
     | AttemptFailed
@@ -320,6 +366,7 @@ SweepEvent: TypeAlias = (
     | EngineStopped
     | SourceOpened
     | SourceFailed
+    | ZombieFound
     | CursorMoved
     | SnapshotTaken
     | RecordingHindered

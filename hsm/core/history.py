@@ -6,7 +6,7 @@ Every frame is checked as always; only the events that are asked for are decoded
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hsm.core import events as ev
@@ -15,7 +15,7 @@ from hsm.core.errors import LedgerCorrupt
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.machine import Budget, reopen, request_cancel, step
 from hsm.core.model import Task
-from hsm.core.plan import read_task
+from hsm.core.plan import read_tasks
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files
 from hsm.wire.log import Wanted, everything
@@ -79,18 +79,37 @@ def read_history(files: Files, tree: SweepTree, index: int, budget: Budget) -> T
     Raises:
         LedgerError: ledger or plan cannot be read.
     """
-    task: Task | None = None
-    happenings: list[Happening] = []
-    for event in events_about(files, tree, (index,)):
-        if isinstance(event, ev.GenerationPlanned) and event.first <= index < event.first + event.count:
-            task = read_task(files, tree.plans, event, index)
-            happenings.append(Happening(event, task))
-        elif task is not None and _concerns(event, task):
-            task = _folded(task, event, budget)
-            happenings.append(Happening(event, task))
-        elif isinstance(event, ev.TaskEvent):
-            raise LedgerCorrupt(f"an event of a task that was never planned: {event}")
-    return None if task is None else TaskHistory(task=task, happenings=happenings)
+    return read_histories(files, tree, (index,), budget).get(index)
+
+
+def read_histories(
+    files: Files, tree: SweepTree, indices: Collection[int], budget: Budget
+) -> Mapping[int, TaskHistory]:
+    """Return the histories of those of the tasks that a generation has planned, from one reading.
+
+    Raises:
+        LedgerError: ledger or plan cannot be read.
+    """
+    tasks: dict[int, Task] = {}
+    happenings: dict[int, list[Happening]] = {index: [] for index in indices}
+    for event in events_about(files, tree, indices):
+        if isinstance(event, ev.GenerationPlanned):
+            changed = read_tasks(files, tree.plans, event, indices)
+        else:
+            changed = {index: _folded(tasks[index], event, budget) for index in _concerned(event, tasks)}
+        tasks.update(changed)
+        for index, task in changed.items():
+            happenings[index].append(Happening(event, task))
+    return {index: TaskHistory(task=task, happenings=happenings[index]) for index, task in tasks.items()}
+
+
+def _concerned(event: ev.Event, tasks: Mapping[int, Task]) -> Sequence[int]:
+    """Return those of the tasks that an event is about."""
+    if not isinstance(event, ev.TaskEvent):
+        return [index for index, task in tasks.items() if _concerns(event, task)]
+    if event.task not in tasks:
+        raise LedgerCorrupt(f"an event of a task that was never planned: {event}")
+    return (event.task,)
 
 
 def _concerns(event: ev.Event, task: Task) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from hsm.core.collector import Ended, judge
-from hsm.core.errors import SourceError
+from hsm.core.epochs import Tenure
 from hsm.core.events import AttemptFailed, AttemptSealed
-from hsm.core.inputs import Input, Judged, LaneFailed, RoomMissed
+from hsm.core.inputs import Input, Judged, RoomMissed
 from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
-from hsm.core.model import Task
+from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector
 from hsm.core.room import when_there_is_room
 from hsm.core.tracker import Order
@@ -21,28 +21,34 @@ from hsm.core.world import World
 
 
 class Homing:
-    """Collects and projects in the background. `pending` attempts have been ordered and not yet judged."""
+    """Collects and projects in the background. `pending` has the tokens of what is being collected."""
 
     def __init__(
-        self, world: World, projector: Projector, lanes: Mapping[str, Lane], post: Callable[[Input], None]
+        self,
+        world: World,
+        projector: Projector,
+        lanes: Mapping[str, Lane],
+        tenure: Tenure,
+        post: Callable[[Input], None],
     ) -> None:
-        self.pending = 0
+        self.pending: set[str] = set()
         self._world = world
         self._projector = projector
         self._lanes = lanes
+        self._tenure = tenure
         self._post = post
         self._ended: Mailbox[Ended] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
 
-    def collect_later(self, task: Task, directory: Path) -> None:
-        """Have the task's latest attempt, which has ended, brought home and judged."""
-        if task.attempt is not None:
-            self.pending += 1
-            self._ended.put(Ended(task, task.attempt, directory))
+    def collect_later(self, task: Task, attempt: Attempt, directory: Path) -> None:
+        """Have an attempt that has exited brought home and judged, unless it is being brought home."""
+        if attempt.token not in self.pending:
+            self.pending.add(attempt.token)
+            self._ended.put(Ended(task, attempt, directory))
 
-    def delivered(self, count: int) -> None:
-        """Note that verdicts have been folded."""
-        self.pending -= count
+    def delivered(self, tokens: Iterable[str]) -> None:
+        """Note that nothing more comes of these: verdicts have been folded, or they did not come home."""
+        self.pending.difference_update(tokens)
 
     def project_later(self, item: Order | Task) -> None:
         """Have an order carried out in `tasks/`, or a running task linked there."""
@@ -55,9 +61,11 @@ class Homing:
     async def collect(self) -> None:
         """Bring home and judge until cancelled."""
         while True:
-            home = [ended for ended in await self._ended.take() if await self._fetch(ended)]
+            ended = await self._ended.take()
+            home = [one for one in ended if await self._fetch(one)]
             # Posted even when empty: that less is pending may be what the engine waits for.
-            self._post(Judged(await self._world.blocking(self._judge, home) if home else ()))
+            verdicts = await self._world.blocking(self._judge, home) if home else ()
+            self._post(Judged([one.attempt.token for one in ended], verdicts))
 
     def _judge(self, ended: Sequence[Ended]) -> list[AttemptSealed | AttemptFailed]:
         at = self._world.now()
@@ -70,24 +78,17 @@ class Homing:
         return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
 
     async def _fetch(self, ended: Ended) -> bool:
-        """Bring one attempt home; when its source fails it stays as it is, for a later engine to collect."""
+        """Bring one attempt home; when its source fails it stays as it is until the source is back."""
         attempt = ended.attempt
         lane = self._lanes.get(attempt.source)
-        if lane is not None and lane.is_open:
-            try:
-                await lane.session.fetch(attempt.ref or attempt.token, ended.directory)
-            except SourceError as error:
-                self._post(LaneFailed(lane.name, error))
-            else:
-                return True
-        self.pending -= 1
-        return False
+        return lane is not None and await lane.fetch(attempt.ref or attempt.token, ended.directory)
 
     async def project(self) -> None:
         """Write what people read, until there is no more."""
         items: list[Order | Task | None] = []
         while None not in items:
             items = await self._written.take()
+            await self._tenure.check()
             todo = [item for item in items if item is not None]
             await when_there_is_room(
                 self._world, partial(self._write, todo), lambda reason: self._post(RoomMissed(reason))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hsm.core.errors import HsmError
+from hsm.core.errors import SourceError
 from hsm.core.events import AttemptFailed, AttemptSealed
 from hsm.core.plan import Plan
 from hsm.core.source import AttemptOrder, Observations, SubmitOutcome
@@ -34,22 +34,47 @@ class HandoverLost:
     """A submit failed as a whole: which attempts arrived is not known."""
 
     orders: Sequence[AttemptOrder]
-    error: HsmError
+    error: SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class NotHandedOver:
+    """The source failed before these attempts came to their turn: nobody ever heard of them."""
+
+    orders: Sequence[AttemptOrder]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A source answered which of these attempts it has: their refs by token."""
+
+    source: str
+    asked: Sequence[str]
+    refs: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The collector has verdicts."""
+    """The collector is done with the attempts of these tokens; of those that came home it has verdicts."""
 
+    tokens: Sequence[str]
     verdicts: Sequence[AttemptSealed | AttemptFailed]
 
 
 @dataclass(frozen=True, slots=True)
-class LaneFailed:
-    """A source cannot be used any more."""
+class LaneOpened:
+    """A source can be used, for the first time or again."""
 
     source: str
-    error: HsmError
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFailed:
+    """A source cannot be used: for now if the error is transient, else by this engine for good."""
+
+    source: str
+    error: SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +107,10 @@ class SnapshotWritten:
 
 @dataclass(frozen=True, slots=True)
 class CancelAsked:
-    """Somebody wants tasks (all when empty) to end; `done` is set when that is durable."""
+    """Somebody wants tasks (all when empty) to end.
+
+    `done` is set when that is durable; it is cancelled when the engine leaves without having heard of it.
+    """
 
     tasks: Sequence[int]
     done: asyncio.Future[None] | None = None
@@ -99,7 +127,10 @@ Input: TypeAlias = (
     Seen
     | HandedOver
     | HandoverLost
+    | NotHandedOver
+    | Found
     | Judged
+    | LaneOpened
     | LaneFailed
     | Planned
     | RoomMissed

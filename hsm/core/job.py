@@ -17,14 +17,16 @@ class Wishes:
     """What the user wants of this run.
 
     `max_tasks` limits it to the first tasks; `reopen` are failed or cancelled tasks to be tried again;
-    `cancel` ends everything and begins nothing; `takeover` takes the sweep from an engine on another host
-    that cannot be asked whether it lives.
+    `cancel` ends everything, or `tasks` alone, and begins nothing; `takeover` takes the sweep from an engine
+    on another host without watching whether it lives; `abandon` names sources whose attempts are given up.
     """
 
     max_tasks: int | None = None
     reopen: Sequence[int] = ()
     cancel: bool = False
+    tasks: Sequence[int] = ()
     takeover: bool = False
+    abandon: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

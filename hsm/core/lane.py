@@ -1,20 +1,38 @@
-"""A lane: one opened source as the engine drives it. Two coroutines per source, none per task."""
+"""A lane: one source as the engine drives it, opened again when it fails. Few coroutines, none per task."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from random import Random
 from typing import TypeAlias
 
 from hsm.core.dispatch import LaneView
-from hsm.core.errors import SourceError
-from hsm.core.inputs import HandedOver, HandoverLost, Input, LaneFailed, Seen
+from hsm.core.epochs import Tenure
+from hsm.core.errors import HsmError, SourceError
+from hsm.core.inputs import (
+    Found,
+    HandedOver,
+    HandoverLost,
+    Input,
+    LaneFailed,
+    LaneOpened,
+    NotHandedOver,
+    Seen,
+)
 from hsm.core.mailbox import Mailbox
-from hsm.core.source import AttemptOrder, ComputeSource, SourceSession
+from hsm.core.source import AttemptOrder, ComputeSource, SourceSession, SweepContext
+from hsm.core.world import World
 
 RATE_WINDOW = 64
 """The rate at which a source ends attempts is taken over so many of its reports."""
+
+FIRST_PAUSE_S = 0.1
+PAUSE_GROWTH = 4.0
+LONGEST_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +56,92 @@ class Recall:
     refs: Sequence[str]
 
 
-Call: TypeAlias = Submit | Cancel | Recall
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Ask which of these attempts the source has."""
+
+    tokens: Sequence[str]
+
+
+Call: TypeAlias = Submit | Cancel | Recall | Find
+
+
+class Pauses:
+    """How long to leave a source alone that failed: longer each time, and never in step with others."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._next_s = FIRST_PAUSE_S
+
+    def next_s(self) -> float:
+        """Return how long to wait now."""
+        pause_s, self._next_s = self._next_s, min(self._next_s * PAUSE_GROWTH, LONGEST_PAUSE_S)
+        return pause_s * self._rng.uniform(0.5, 1.5)
+
+    def reset(self) -> None:
+        """Note that the source did something."""
+        self._next_s = FIRST_PAUSE_S
 
 
 class Lane:
-    """One source. `calls` are performed in order; what is seen and answered is posted to the engine."""
+    """One source. Calls are performed in order; what is seen and answered is posted to the engine.
 
-    def __init__(self, source: ComputeSource, session: SourceSession, post: Callable[[Input], None]) -> None:
+    A source that fails is left alone for a while and opened again, and nothing that it may have got is handed
+    over a second time. One that fails for good (its error is not transient) stays closed.
+    """
+
+    def __init__(
+        self, world: World, source: ComputeSource, tenure: Tenure, post: Callable[[Input], None]
+    ) -> None:
         self.source = source
-        self.session = session
-        self.calls: Mailbox[Call] = Mailbox()
-        self.is_open = True
+        self.name = source.name
+        self.session: SourceSession | None = None
+        self.is_over = False
+        self._world = world
+        self._tenure = tenure
         self._post = post
+        self._calls: Mailbox[Call] = Mailbox()
+        self._troubles: Mailbox[SourceError] = Mailbox()
+        self._tried = asyncio.Event()
+        self._pauses = Pauses(world.rng("hsm.pauses.v1", tenure.claim.token, source.name))
         self._endings: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
+        self._slots = 1
+        self._prefetches = False
 
     @property
-    def name(self) -> str:
-        """The source's name."""
-        return self.source.name
+    def is_open(self) -> bool:
+        """Whether the source can be used now."""
+        return self.session is not None
+
+    # What the engine asks
+
+    def put(self, call: Call) -> None:
+        """Have a call performed. While the source is closed none is: what is still wanted is said again."""
+        if self.is_open:
+            self._calls.put(call)
+        elif isinstance(call, Submit):
+            self._post(NotHandedOver(call.orders))
+
+    def complain(self, error: SourceError) -> None:
+        """Note that somebody else met an error of the session: it is closed and opened again."""
+        if self.is_open:
+            self._troubles.put(error)
+
+    async def fetch(self, ref: str, dest: Path) -> bool:
+        """Bring an attempt's directory home; False when that could not be done now."""
+        return self.session is not None and await self._answered(self.session.fetch(ref, dest))
+
+    async def release(self) -> bool:
+        """Say that nothing more will come; False when nobody heard: what is there leaves by itself later."""
+        return self.session is not None and await self._answered(self.session.release())
+
+    async def _answered(self, answer: Awaitable[object]) -> bool:
+        try:
+            await answer
+        except Exception as error:  # noqa: BLE001 - as in `_serve`
+            self.complain(_trouble(self.name, error))
+            return False
+        return True
 
     def ended(self, count: int, at: float) -> None:
         """Note that attempts ended just now, by the monotonic clock."""
@@ -73,42 +159,122 @@ class Lane:
         ended = sum(count for _, count in self._endings) - before
         return LaneView(
             name=self.name,
-            slots=self.session.capabilities.slots,
+            slots=self._slots,
             in_flight=in_flight,
-            prefetches=self.session.capabilities.prefetches,
+            prefetches=self._prefetches,
             rate_hz=ended / (now - since) if ended and now > since else 0.0,
         )
 
-    async def observe(self, cursor: str) -> None:
-        """Post what the source sees, from after `cursor` on, until cancelled."""
-        try:
-            async for batch in self.session.observations(cursor):
-                self._post(Seen(self.name, batch))
-        except SourceError as error:
-            self._post(LaneFailed(self.name, error))
+    # Being there
 
-    async def work(self) -> None:
-        """Perform calls until cancelled."""
-        try:
-            while True:
-                for call in await self.calls.take():
-                    await self._perform(call)
-        except SourceError as error:
-            self._post(LaneFailed(self.name, error))
+    async def tried(self) -> None:
+        """Wait until the source was opened, or failed to, for the first time."""
+        await self._tried.wait()
 
-    async def _perform(self, call: Call) -> None:
+    async def run(self, context: Callable[[], SweepContext], cursor: Callable[[], str]) -> None:
+        """Keep the source open until cancelled; observe it from after `cursor()` on."""
+        while not self.is_over:
+            error = await self._serve(context(), cursor)
+            self.is_over = not error.transient
+            self._close(error)
+            self._tried.set()
+            if not self.is_over:
+                await self._world.sleep(self._pauses.next_s())
+
+    async def _serve(self, context: SweepContext, cursor: Callable[[], str]) -> SourceError:
+        """Open the source, let it work, and return what went wrong."""
+        try:
+            async with self.source.session(context) as session:
+                self._open(session)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._observe(session, cursor()))
+                    group.create_task(self._work(session))
+                    group.create_task(self._listen())
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything: it costs its own source
+            return _trouble(self.name, error)
+        raise AssertionError("a session ends by an error or by being cancelled")
+
+    def _open(self, session: SourceSession) -> None:
+        self.session = session
+        self._slots, self._prefetches = session.capabilities.slots, session.capabilities.prefetches
+        self._endings.clear()
+        self._troubles.drain()
+        self._post(LaneOpened(self.name, self._slots))
+        self._tried.set()
+
+    def _close(self, error: SourceError) -> None:
+        self.session = None
+        for call in self._calls.drain():
+            self.put(call)
+        self._post(LaneFailed(self.name, error))
+
+    async def _listen(self) -> None:
+        """Raise what others complain of."""
+        for error in await self._troubles.take():
+            raise error
+
+    async def _observe(self, session: SourceSession, cursor: str) -> None:
+        async for batch in session.observations(cursor):
+            self._pauses.reset()
+            self._post(Seen(self.name, batch))
+
+    async def _work(self, session: SourceSession) -> None:
+        while True:
+            call = await self._calls.take_one()
+            if isinstance(call, Submit):
+                await self._submit(session, call.orders)
+            else:
+                await self._tenure.check()
+                await self._perform(session, call)
+
+    async def _perform(self, session: SourceSession, call: Cancel | Recall | Find) -> None:
         match call:
-            case Submit(orders):
-                await self._submit(orders)
             case Cancel(refs):
-                await self.session.cancel(refs)
+                await session.cancel(refs)
             case Recall(refs):
-                await self.session.recall(refs)
+                await session.recall(refs)
+            case Find(tokens):
+                self._post(Found(self.name, tokens, await session.find(tokens)))
 
-    async def _submit(self, orders: Sequence[AttemptOrder]) -> None:
+    async def _submit(self, session: SourceSession, orders: Sequence[AttemptOrder]) -> None:
+        """Hand over; whatever breaks it off, which of the attempts arrived is then not known."""
+        lost: SourceError | None = SourceError(self.name, "the hand-over was broken off", transient=True)
         try:
-            outcomes = await self.session.submit(orders)
+            await self._tenure.check()
+            outcomes = await session.submit(orders)
+            lost = None
         except SourceError as error:
-            self._post(HandoverLost(orders, error))
+            lost = error
             raise
+        finally:
+            if lost is not None:
+                self._post(HandoverLost(orders, lost))
+        self._pauses.reset()
         self._post(HandedOver(orders, outcomes))
+
+
+def _trouble(name: str, error: Exception) -> SourceError:
+    """Return what went wrong in a session as an error of its source.
+
+    Raises:
+        HsmError: it is none of the source: the engine must stop.
+    """
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        if isinstance(leaf, HsmError) and not isinstance(leaf, SourceError):
+            raise leaf
+    lasting = [leaf for leaf in leaves if isinstance(leaf, SourceError) and not leaf.transient]
+    told = lasting or [leaf for leaf in leaves if isinstance(leaf, SourceError)]
+    if told:
+        return told[0]
+    broken = SourceError(name, f"it broke: {type(leaves[0]).__name__}: {leaves[0]}", transient=True)
+    broken.__cause__ = leaves[0]
+    return broken
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

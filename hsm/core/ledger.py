@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hsm.core.epochs import HELD, Claim, claim_epoch, holder, last_claim, running
-from hsm.core.errors import EngineRunning, Fenced, LedgerCorrupt
+from hsm.core.epochs import HELD, Claim, check_epoch, last_claim, take
+from hsm.core.errors import EngineRunning, LedgerCorrupt
 from hsm.core.events import Event, to_record
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.segments import Mark, new_header, segment_path
@@ -51,23 +51,20 @@ class Ledger:
         *,
         socket: str,
         released: int,
-        takeover: bool,
+        dead: int = 0,
     ) -> Ledger:
-        """Claim the next epoch and begin its segment where `reader`, which has read everything, stands.
+        """Claim the next epoch (`epochs.take`) and begin its segment where `reader` stands, having read all.
 
         Raises:
             EngineRunning: another engine drives the sweep.
             SweepError: the tree is a copy.
             LedgerError: the tree cannot be written.
         """
-        if not takeover:
+        if not dead:
             last = last_claim(world.files, tree)
             check_place(world.files, tree, last, socket=socket, released=released)
-        current = holder(world, tree, released=released)
-        if current is not None and (not takeover or world.is_alive(current.who)):
-            raise running(world, current)
         try:
-            claim = claim_epoch(world, tree, socket)
+            claim = take(world, tree, socket=socket, released=released, dead=dead)
             if next(reader.events(), None) is not None:
                 raise EngineRunning("another engine was at this sweep just now", transient=True)
             _keep_torn(world.files, tree, reader)
@@ -127,15 +124,7 @@ class Ledger:
         self._log.sync()
 
     def _check_epoch(self) -> None:
-        """Stop at once when a newer engine has taken the sweep."""
-        self._checked_at = self._world.monotonic()
-        names = self._world.files.list(str(self._tree.epochs))
-        newest = max(int(name[:6]) for name in names if name.endswith(".claim"))
-        if newest > self.claim.epoch:
-            raise Fenced(
-                f"another engine took this sweep over, as epoch {newest}",
-                hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
-            )
+        check_epoch(self._world.files, self._tree, self.claim)
 
     def _begin_next(self) -> None:
         """Go on in a new segment, behind what is known to be durable; the old one is let go."""

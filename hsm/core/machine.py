@@ -8,7 +8,7 @@ again after a crash) changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from enum import Enum, auto
 from typing import Any, TypeAlias, TypeVar
@@ -25,11 +25,14 @@ Budget: TypeAlias = Mapping[Cause, int]
 class Command(Enum):
     """What the engine must do now that an event is durable."""
 
-    COLLECT = auto()  # bring the latest attempt's artifacts home and verify them
-    PLACE = auto()  # the latest attempt's directory becomes `tasks/<task_id>`
-    ARCHIVE = auto()  # the attempt's directory goes to `.hsm/attempts`
-    CANCEL = auto()  # ask the source to end the live attempt
+    COLLECT = auto()  # bring the artifacts of every attempt that has exited home and verify them
+    PLACE = auto()  # the directory of the attempt that the task stands on becomes `tasks/<task_id>`
+    ARCHIVE = auto()  # the directories of attempts that came to nothing go to `.hsm/attempts`
+    CANCEL = auto()  # ask the sources to end every attempt that may run
 
+
+POISON_AGENTS = 3
+"""A task under which so many agents or hosts ended is not tried again, whatever its budgets."""
 
 Step: TypeAlias = "tuple[Task, tuple[Command, ...]]"
 NOTHING: tuple[Command, ...] = ()
@@ -79,7 +82,7 @@ def request_cancel(task: Task) -> Step:
     """Return the task after somebody asked that it end."""
     if task.status.is_final or task.cancel_requested:
         return task, NOTHING
-    if task.attempt is None or not task.attempt.state.is_live:
+    if not task.live_attempts:
         return replace(task, cancel_requested=True, status=TaskStatus.CANCELLED), NOTHING
     return replace(task, cancel_requested=True), (Command.CANCEL,)
 
@@ -88,8 +91,10 @@ def reopen(task: Task) -> Step:
     """Return the task ready for another attempt; only a failed or cancelled one changes."""
     if task.status not in (TaskStatus.FAILED, TaskStatus.CANCELLED):
         return task, NOTHING
-    commands = (Command.ARCHIVE,) if task.attempts else NOTHING
     fresh = {"cancel_requested": False, "reason": "", "spent": len(task.attempts)}
+    if task.live_attempts:  # an exit record that came in when the task had failed already
+        return replace(task, status=TaskStatus.COLLECTING, **fresh), (Command.COLLECT,)
+    commands = (Command.ARCHIVE,) if task.attempts else NOTHING
     return replace(task, status=TaskStatus.RECEIVED, **fresh), commands
 
 
@@ -130,7 +135,19 @@ def _intended(task: Task, event: ev.AttemptIntended, budget: Budget) -> Step:
 
 
 def _submitted(task: Task, event: ev.AttemptSubmitted, budget: Budget) -> Step:
-    return _moved(task, event, AttemptState.SUBMITTED, ref=event.ref) or task, NOTHING
+    return _known(task, _moved(task, event, AttemptState.SUBMITTED, ref=event.ref))
+
+
+def _duplicated(task: Task, event: ev.AttemptDuplicated, budget: Budget) -> Step:
+    reason = f"the source had it {len(event.others) + 1} times; {event.ref} was kept"
+    return _known(task, _moved(task, event, AttemptState.SUBMITTED, ref=event.ref, reason=reason))
+
+
+def _known(task: Task, moved: Task | None) -> Step:
+    """Return the step of an attempt that was found; where it must end, it may not have heard so yet."""
+    if moved is None:
+        return task, NOTHING
+    return moved, (Command.CANCEL,) if moved.cancel_requested or moved.status.is_final else NOTHING
 
 
 def _unconfirmed(task: Task, event: ev.AttemptUnconfirmed, budget: Budget) -> Step:
@@ -139,9 +156,9 @@ def _unconfirmed(task: Task, event: ev.AttemptUnconfirmed, budget: Budget) -> St
 
 def _started(task: Task, event: ev.AttemptStarted, budget: Budget) -> Step:
     moved = _moved(task, event, AttemptState.RUNNING, started_at=event.at)
-    if moved is None:
-        return task, NOTHING
-    return replace(moved, status=TaskStatus.RUNNING) if _is_latest(moved, event) else moved, NOTHING
+    if moved is not None and _is_latest(moved, event) and not task.status.is_final:
+        moved = replace(moved, status=TaskStatus.RUNNING)
+    return _known(task, moved)
 
 
 def _missed(task: Task, event: ev.AttemptMissed, budget: Budget) -> Step:
@@ -149,6 +166,7 @@ def _missed(task: Task, event: ev.AttemptMissed, budget: Budget) -> Step:
 
 
 def _exited(task: Task, event: ev.AttemptExited, budget: Budget) -> Step:
+    """The exit record is known. A late one beats the presumption that the attempt was lost or given up."""
     moved = _moved(
         task,
         event,
@@ -157,40 +175,61 @@ def _exited(task: Task, event: ev.AttemptExited, budget: Budget) -> Step:
         manifest=event.manifest,
         cause=event.cause,
         reason=event.reason,
+        agent=event.agent,
         started_at=event.started_at,
         ended_at=event.at,
     )
     if moved is None:
         return task, NOTHING
-    if _is_latest(moved, event) and not task.status.is_final:
-        return replace(moved, status=TaskStatus.COLLECTING), (Command.COLLECT,)
-    return moved, NOTHING  # a late truth about an attempt that was given up: kept, never a second result
+    if task.status.is_final:
+        return moved, NOTHING  # kept, never a second result
+    if not _is_latest(moved, event) and moved.attempts[-1].state.is_live:
+        return moved, (Command.COLLECT,)  # whichever is sealed first is the result
+    return replace(moved, status=TaskStatus.COLLECTING), (Command.COLLECT,)
 
 
 def _sealed(task: Task, event: ev.AttemptSealed, budget: Budget) -> Step:
     moved = _moved(task, event, AttemptState.SEALED, collected_at=event.at)
     if moved is None:
         return task, NOTHING
-    if task.status.is_final or not _is_latest(moved, event):
+    if task.status.is_final:
         raise _illegal(task, event)
-    reason = "; ".join(event.notes)
-    return replace(moved, status=TaskStatus.SEALED, metrics=event.metrics, reason=reason), (Command.PLACE,)
+    sealed = replace(
+        moved,
+        status=TaskStatus.SEALED,
+        metrics=event.metrics,
+        reason="; ".join(event.notes),
+        result=0 if _is_latest(moved, event) else event.attempt,
+    )
+    if len(moved.attempts) > 1 and moved.live_attempts:
+        return sealed, (Command.PLACE, Command.CANCEL)
+    return sealed, (Command.PLACE,)
 
 
 def _ended_badly(
     task: Task, event: Any, state: AttemptState, cause: Cause, budget: Budget, **changes: Any
 ) -> Step:
-    """The attempt is over without a result: try again within the cause's budget, else the task failed."""
+    """The attempt is over without a result: try again within the causes' budgets, else the task failed."""
     moved = _moved(task, event, state, cause=cause, reason=event.reason, ended_at=event.at, **changes)
     if moved is None:
         return task, NOTHING
-    if task.status.is_final or not _is_latest(moved, event):
+    if task.status.is_final:
         return moved, NOTHING
+    if moved.live_attempts:
+        return _left_with(moved), (Command.ARCHIVE,)
     if task.cancel_requested:
         return replace(moved, status=TaskStatus.CANCELLED, reason=event.reason), (Command.PLACE,)
-    if charged(moved, cause) <= budget.get(cause, 0):
+    poison = poisoned(moved)
+    if not poison and all(charged(moved, one) <= budget.get(one, 0) for one in _causes(moved)):
         return replace(moved, status=TaskStatus.RECEIVED), (Command.ARCHIVE,)
-    return replace(moved, status=TaskStatus.FAILED, reason=_last_words(event)), (Command.PLACE,)
+    return replace(moved, status=TaskStatus.FAILED, reason=poison or _last_words(event)), (Command.PLACE,)
+
+
+def _left_with(task: Task) -> Task:
+    """Return an open task one of whose attempts is over while another one is not."""
+    if task.live_attempts[-1].state is AttemptState.EXITED:
+        return replace(task, status=TaskStatus.COLLECTING)
+    return task
 
 
 def _last_words(event: Any) -> str:
@@ -199,8 +238,23 @@ def _last_words(event: Any) -> str:
 
 def charged(task: Task, cause: Cause) -> int:
     """Return how many attempts of the task ended for this cause since it was last reopened."""
-    counted = task.attempts[task.spent :]
-    return sum(attempt.cause is cause and not attempt.state.is_live for attempt in counted)
+    return sum(attempt.cause is cause for attempt in _counted(task))
+
+
+def _counted(task: Task) -> Iterator[Attempt]:
+    return (attempt for attempt in task.attempts[task.spent :] if not attempt.state.is_live)
+
+
+def _causes(task: Task) -> set[Cause]:
+    return {attempt.cause for attempt in _counted(task) if attempt.cause is not None}
+
+
+def poisoned(task: Task) -> str:
+    """Return why a task must not be tried again: too many agents ended under it. Empty when it may be."""
+    ended = {a.agent for a in _counted(task) if a.cause in (Cause.NODE, Cause.LOST) and a.agent}
+    if len(ended) < POISON_AGENTS:
+        return ""
+    return f"{len(ended)} agents ended under it ({', '.join(sorted(ended))}), so it is not tried again"
 
 
 def _failed(task: Task, event: ev.AttemptFailed, budget: Budget) -> Step:
@@ -208,7 +262,7 @@ def _failed(task: Task, event: ev.AttemptFailed, budget: Budget) -> Step:
 
 
 def _lost(task: Task, event: ev.AttemptLost, budget: Budget) -> Step:
-    return _ended_badly(task, event, AttemptState.LOST, event.cause, budget)
+    return _ended_badly(task, event, AttemptState.LOST, event.cause, budget, agent=event.agent)
 
 
 def _rejected(task: Task, event: ev.AttemptRejected, budget: Budget) -> Step:
@@ -216,11 +270,21 @@ def _rejected(task: Task, event: ev.AttemptRejected, budget: Budget) -> Step:
 
 
 def _voided(task: Task, event: ev.AttemptVoided, budget: Budget) -> Step:
-    moved = _moved(task, event, AttemptState.VOID, reason=event.reason)
+    return _uncharged(task, _moved(task, event, AttemptState.VOID, reason=event.reason))
+
+
+def _abandoned(task: Task, event: ev.AttemptAbandoned, budget: Budget) -> Step:
+    return _uncharged(task, _moved(task, event, AttemptState.ABANDONED, reason=event.reason))
+
+
+def _uncharged(task: Task, moved: Task | None) -> Step:
+    """Return the step of an attempt that came to nothing through no fault of its task."""
     if moved is None:
         return task, NOTHING
-    if task.status.is_final or not _is_latest(moved, event):
+    if task.status.is_final:
         return moved, NOTHING
+    if moved.live_attempts:
+        return _left_with(moved), NOTHING
     status = TaskStatus.CANCELLED if task.cancel_requested else TaskStatus.RECEIVED
     return replace(moved, status=status), NOTHING
 
@@ -229,14 +293,20 @@ def _cancelled(task: Task, event: ev.AttemptCancelled, budget: Budget) -> Step:
     moved = _moved(task, event, AttemptState.CANCELLED, ended_at=event.at)
     if moved is None:
         return task, NOTHING
-    if task.status.is_final or not _is_latest(moved, event):
+    if task.status.is_final:
         return moved, NOTHING
+    if moved.live_attempts:
+        return _left_with(moved), NOTHING
     return replace(moved, status=TaskStatus.CANCELLED, reason="cancelled"), (Command.PLACE,)
 
 
 def _superseded(task: Task, event: ev.AttemptSuperseded, budget: Budget) -> Step:
     moved = _moved(task, event, AttemptState.SUPERSEDED)
-    return (task, NOTHING) if moved is None else (moved, (Command.ARCHIVE,))
+    if moved is None:
+        return task, NOTHING
+    if not task.status.is_final:
+        raise _illegal(task, event)  # by what?
+    return moved, (Command.ARCHIVE,)
 
 
 _STEPS: Mapping[type, Callable[[Task, Any, Budget], Step]] = {
@@ -244,12 +314,14 @@ _STEPS: Mapping[type, Callable[[Task, Any, Budget], Step]] = {
     ev.AttemptIntended: _intended,
     ev.AttemptSubmitted: _submitted,
     ev.AttemptUnconfirmed: _unconfirmed,
+    ev.AttemptDuplicated: _duplicated,
     ev.AttemptRejected: _rejected,
     ev.AttemptVoided: _voided,
     ev.AttemptStarted: _started,
     ev.AttemptMissed: _missed,
     ev.AttemptExited: _exited,
     ev.AttemptLost: _lost,
+    ev.AttemptAbandoned: _abandoned,
     ev.AttemptCancelled: _cancelled,
     ev.AttemptSealed: _sealed,
     ev.AttemptFailed: _failed,

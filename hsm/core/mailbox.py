@@ -31,6 +31,14 @@ class Mailbox(Generic[T]):
         await self._filled.wait()
         return self.drain()
 
+    async def take_one(self) -> T:
+        """Wait until there is something and take the first of it."""
+        await self._filled.wait()
+        item = self._items.pop(0)
+        if not self._items:
+            self._filled.clear()
+        return item
+
     async def wait(self) -> None:
         """Wait until there is something."""
         await self._filled.wait()

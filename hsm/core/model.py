@@ -130,7 +130,8 @@ class Exit:
 class Attempt:
     """One execution of a task. Times are seconds since the epoch, for show only.
 
-    `collected_at` is when its evidence was home: sealed, or kept as that of a failure.
+    `collected_at` is when its evidence was home: sealed, or kept as that of a failure. `agent` names who had
+    it when it ended, where that is known.
     """
 
     number: int
@@ -146,6 +147,7 @@ class Attempt:
     manifest: str | None = None
     cause: Cause | None = None
     reason: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,8 @@ class Task:
     """One parameter set of one program in one sweep.
 
     `params_json` is the canonical JSON of the parameters; `reuses` is the index of the task whose
-    result stands for this one; `spent` attempts are charged no more, because the task was reopened.
+    result stands for this one; `spent` attempts are charged no more, because the task was reopened. `result`
+    is the number of the sealed attempt where that is not the latest one, else 0.
     """
 
     index: int
@@ -170,6 +173,7 @@ class Task:
     metrics: Metrics | None = None
     reason: str = ""
     spent: int = 0
+    result: int = 0
 
     @property
     def task_id(self) -> str:
@@ -178,5 +182,10 @@ class Task:
 
     @property
     def attempt(self) -> Attempt | None:
-        """The latest attempt."""
-        return self.attempts[-1] if self.attempts else None
+        """The attempt that the task stands on: its result, else the latest one."""
+        return self.attempts[self.result - 1] if self.attempts else None
+
+    @property
+    def live_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts that may still run or have to be brought home: one, unless a late exit came in."""
+        return tuple(attempt for attempt in self.attempts if attempt.state.is_live)

@@ -222,7 +222,7 @@ def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgres
         LaneProgress(
             name=name,
             is_open=source.open,
-            reason=source.reason,
+            reason=f"unreachable, is tried again: {source.reason}" if source.paused else source.reason,
             slots=source.slots,
             running=source.running,
             queued=max(0, source.in_flight - source.running),

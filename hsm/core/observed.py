@@ -11,8 +11,8 @@ from hsm.core.states import AttemptState, Cause
 NO_EXIT = Exit(code=None, signal=None)
 
 
-def event_of(seen: Observation, task: int, attempt: int) -> ev.TaskEvent:
-    """Return the event that an observation of this attempt stands for.
+def event_of(seen: Observation, task: int, attempt: int, ref: str | None = None) -> ev.TaskEvent:
+    """Return the event that an observation of this attempt, whose ref is known or not, stands for.
 
     Raises:
         MachineError: a source reported a state that sources may not report.
@@ -28,12 +28,15 @@ def event_of(seen: Observation, task: int, attempt: int) -> ev.TaskEvent:
                 manifest=seen.manifest,
                 cause=seen.cause,
                 reason=seen.reason,
+                agent=seen.agent,
                 started_at=seen.started_at,
                 at=seen.at,
             )
         case AttemptState.LOST:
             cause = seen.cause or Cause.LOST
-            return ev.AttemptLost(task=task, attempt=attempt, cause=cause, reason=seen.reason, at=seen.at)
+            return ev.AttemptLost(
+                task=task, attempt=attempt, cause=cause, reason=seen.reason, agent=seen.agent, at=seen.at
+            )
         case AttemptState.VOID:
             return ev.AttemptVoided(task=task, attempt=attempt, reason=seen.reason, at=seen.at)
         case AttemptState.CANCELLED:
@@ -41,6 +44,6 @@ def event_of(seen: Observation, task: int, attempt: int) -> ev.TaskEvent:
         case AttemptState.MISSING:
             return ev.AttemptMissed(task=task, attempt=attempt, at=seen.at)
         case AttemptState.SUBMITTED:
-            return ev.AttemptSubmitted(task=task, attempt=attempt, ref=seen.token)
+            return ev.AttemptSubmitted(task=task, attempt=attempt, ref=ref or seen.token)
         case _:
             raise MachineError(f"a source may not report that an attempt is {seen.state}")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt
@@ -168,11 +168,19 @@ def _task(line: bytes, generation: int, index: int) -> Task:
     )
 
 
-def read_task(files: Files, plans: Path, event: GenerationPlanned, index: int) -> Task:
-    """Return one task of a plan, as received, without making the others.
+def read_tasks(
+    files: Files, plans: Path, event: GenerationPlanned, indices: Collection[int]
+) -> Mapping[int, Task]:
+    """Return those of the tasks that are of this plan, as received, without making the others.
 
     Raises:
         LedgerCorrupt: the plan is missing or its content is not what its name says.
     """
+    wanted = [index for index in indices if event.first <= index < event.first + event.count]
+    if not wanted:
+        return {}
     plan = load_plan(files, plans, event.plan, generation=event.generation)
-    return plan.task(index - event.first, generation=event.generation, first=event.first)
+    return {
+        index: plan.task(index - event.first, generation=event.generation, first=event.first)
+        for index in wanted
+    }

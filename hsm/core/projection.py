@@ -14,7 +14,7 @@ from typing import Any
 
 from hsm.core.machine import Command
 from hsm.core.model import Attempt, Task
-from hsm.core.states import AttemptState
+from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.wire import names
@@ -186,7 +186,9 @@ class Projector:
 
     def write_errors(self, tracker: SweepTracker) -> None:
         """Write `logs/errors/failed_tasks.yaml` and `error_patterns.yaml`."""
-        failed = [task for task in tracker.tasks if task.reason and task.attempts and _is_bad(task)]
+        statuses = enumerate(tracker.tasks.statuses(), 1)
+        others = (tracker.task(index) for index, status in statuses if status is not TaskStatus.SEALED)
+        failed = [task for task in others if task.reason and task.attempts and _is_bad(task)]
         lines = "".join(f"{task.task_id}: {yaml_value(status_of(task))}\n" for task in failed)
         patterns = [
             {

@@ -8,18 +8,26 @@ from functools import singledispatchmethod
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
-from hsm.core.errors import HsmError, SourceError
+from hsm.core.errors import SourceError
 from hsm.core.homing import Homing
 from hsm.core.lane import Lane
+from hsm.core.model import Attempt, Task
 from hsm.core.observed import event_of
 from hsm.core.planner import Planner
-from hsm.core.source import AttemptOrder, Rejected, SubmitOutcome, Submitted
-from hsm.core.states import AttemptState, Hindrance
+from hsm.core.resolver import DOUBTFUL, Resolver
+from hsm.core.source import AttemptOrder, Observation, Rejected, SubmitOutcome, Submitted
+from hsm.core.states import PRESUMED, AttemptState, Hindrance, TaskStatus
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
 LEAVE_S = 5.0
 """A user who wants to leave waits at most so long for attempts to be taken back."""
+
+
+MIN_LISTINGS = 3
+"""So many listings must lack an attempt before it is given up."""
+
+LISTED = frozenset({AttemptState.SUBMITTED, AttemptState.RUNNING, AttemptState.MISSING})
 
 
 class Reactions:
@@ -28,7 +36,14 @@ class Reactions:
     `leave_at`, by the monotonic clock, is when it leaves even if a source has not answered.
     """
 
-    def __init__(self, world: World, lanes: Mapping[str, Lane], planner: Planner, homing: Homing) -> None:
+    def __init__(
+        self,
+        world: World,
+        lanes: Mapping[str, Lane],
+        planner: Planner,
+        homing: Homing,
+        resolver: Resolver,
+    ) -> None:
         self.detaching = ""
         self.leave_at = math.inf
         self.failure: SourceError | None = None
@@ -36,6 +51,8 @@ class Reactions:
         self._lanes = lanes
         self._planner = planner
         self._homing = homing
+        self._resolver = resolver
+        self._listings = Listings(world)
 
     @singledispatchmethod
     def react(self, item: inp.Input, turn: Turn) -> None:
@@ -51,11 +68,49 @@ class Reactions:
             found = turn.tracker.by_token(seen.token)
             if found is None or (seen.state is AttemptState.RUNNING and seen.token in over):
                 continue  # of an attempt that is over, or that is over in the same breath
-            task, number = found
-            turn.take(event_of(seen, task.index, number))
-            if seen.state is AttemptState.RUNNING:
-                turn.started.append(turn.tracker.task(task.index))
+            self._take_in(seen, *found, turn)
         turn.take(ev.CursorMoved(source=item.source, cursor=item.batch.cursor))
+
+    def _take_in(self, seen: Observation, task: Task, number: int, turn: Turn) -> None:
+        attempt = task.attempts[number - 1]
+        if seen.state is AttemptState.MISSING:
+            self._missed(seen, task, attempt, turn)
+            return
+        if attempt.state in PRESUMED and seen.state is not AttemptState.EXITED:
+            return  # only an exit record says more than that it was given up
+        self._listings.listed(seen.token)
+        turn.take(event_of(seen, task.index, number, attempt.ref))
+        after = turn.tracker.task(task.index)
+        if seen.state is AttemptState.RUNNING:
+            turn.started.append(after)
+        if seen.state is AttemptState.EXITED and task.status is TaskStatus.SEALED:
+            self._supersede(task.index, number, turn)
+
+    def _missed(self, seen: Observation, task: Task, attempt: Attempt, turn: Turn) -> None:
+        """A listing that worked lacks an attempt. That alone never ends it."""
+        if attempt.state in DOUBTFUL:
+            if attempt.state is AttemptState.INTENT:
+                reason = "a listing lacks it"
+                turn.take(
+                    ev.AttemptUnconfirmed(task=task.index, attempt=attempt.number, reason=reason, at=seen.at)
+                )
+                self._resolver.doubt(task.index, attempt)
+            return
+        if attempt.state not in LISTED:
+            return
+        turn.take(ev.AttemptMissed(task=task.index, attempt=attempt.number, at=seen.at))
+        lane = self._lanes.get(attempt.source)
+        session = lane.session if lane else None
+        vanished = self._listings.lacked(seen.token, session.capabilities.missing_s) if session else ""
+        if vanished:
+            turn.take(
+                ev.AttemptLost(
+                    task=task.index, attempt=attempt.number, reason=vanished, agent=seen.agent, at=seen.at
+                )
+            )
+
+    def _supersede(self, task: int, attempt: int, turn: Turn) -> None:
+        turn.take(ev.AttemptSuperseded(task=task, attempt=attempt, at=self._world.now()))
 
     @react.register
     def _handed_over(self, item: inp.HandedOver, turn: Turn) -> None:
@@ -81,23 +136,45 @@ class Reactions:
                 task=order.task, attempt=order.attempt, reason=item.error.message, at=self._world.now()
             )
             turn.take(lost)
+            attempt = turn.tracker.task(order.task).attempts[order.attempt - 1]
+            if attempt.state is AttemptState.UNCONFIRMED:
+                self._resolver.doubt(order.task, attempt)
+
+    @react.register
+    def _not_handed_over(self, item: inp.NotHandedOver, turn: Turn) -> None:
+        for order in item.orders:
+            reason, at = "its source failed before it was handed over", self._world.now()
+            turn.take(ev.AttemptVoided(task=order.task, attempt=order.attempt, reason=reason, at=at))
+
+    @react.register
+    def _found(self, item: inp.Found, turn: Turn) -> None:
+        self._resolver.answered(item, turn)
 
     @react.register
     def _judged(self, item: inp.Judged, turn: Turn) -> None:
-        self._homing.delivered(len(item.verdicts))
+        self._homing.delivered(item.tokens)
         for verdict in item.verdicts:
-            turn.take(verdict)
+            if turn.tracker.task(verdict.task).status.is_final:
+                self._supersede(verdict.task, verdict.attempt, turn)  # another attempt was sealed meanwhile
+            else:
+                turn.take(verdict)
+
+    @react.register
+    def _lane_opened(self, item: inp.LaneOpened, turn: Turn) -> None:
+        turn.take(ev.SourceOpened(source=item.source, slots=item.slots, at=self._world.now()))
+        turn.reopened.append(item.source)
 
     @react.register
     def _lane_failed(self, item: inp.LaneFailed, turn: Turn) -> None:
-        lane = self._lanes[item.source]
-        if not lane.is_open:
-            return
-        lane.is_open = False
+        self._resolver.closed(item.source)
         error, at = item.error, self._world.now()
-        turn.take(ev.SourceFailed(source=item.source, reason=error.message, hint=error.hint, at=at))
-        if not any(other.is_open for other in self._lanes.values()):
-            self.failure = _as_source_error(item.source, error)
+        turn.take(
+            ev.SourceFailed(
+                source=item.source, reason=error.message, hint=error.hint, paused=error.transient, at=at
+            )
+        )
+        if all(other.is_over for other in self._lanes.values()):
+            self.failure = error
 
     @react.register
     def _planned(self, item: inp.Planned, turn: Turn) -> None:
@@ -149,5 +226,23 @@ class Reactions:
         self.leave_at = self._world.monotonic() + LEAVE_S
 
 
-def _as_source_error(source: str, error: HsmError) -> SourceError:
-    return error if isinstance(error, SourceError) else SourceError(source, error.message, hint=error.hint)
+class Listings:
+    """How often, and for how long, listings have lacked an attempt without a break."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lacked: dict[str, tuple[float, int]] = {}
+
+    def listed(self, token: str) -> None:
+        """Note that an attempt was seen."""
+        self._lacked.pop(token, None)
+
+    def lacked(self, token: str, missing_s: float) -> str:
+        """Note that a listing lacked an attempt, and return why it must be given up, empty while not."""
+        now = self._world.monotonic()
+        since, count = self._lacked.get(token, (now, 0))
+        self._lacked[token] = since, count + 1
+        if count + 1 < MIN_LISTINGS or now - since < missing_s:
+            return ""
+        del self._lacked[token]
+        return f"it vanished: {count + 1} listings over {now - since:.0f} s lacked it"

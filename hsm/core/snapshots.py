@@ -89,6 +89,7 @@ def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:
         "improvements": [asdict(best) for best in tracker.improvements],
         "endings": list(tracker.endings),
         "snapshots": list(tracker.snapshots),
+        "strays": tracker.strays(),
         "created": tracker.created and ev.to_record(tracker.created),
         "engine": tracker.engine and ev.to_record(tracker.engine),
         "last": tracker.last and ev.to_record(tracker.last),
@@ -230,7 +231,7 @@ def restore(files: Files, tree: SweepTree, tracker: SweepTracker, head: Head) ->
         _restore(tracker, head.content)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, LedgerError) as error:
         raise SnapshotInvalid(f"the snapshot at {head.mark.position.seq}: {error}") from error
-    tracker.adopt(table)
+    tracker.adopt(table, head.content.get("strays", ()))
 
 
 def _table(files: Files, tree: SweepTree, head: Head) -> TaskTable:

@@ -24,7 +24,8 @@ from hsm.core.states import AttemptState, Cause
 class SweepContext:
     """What a source must know of the sweep that it is opened for.
 
-    `program` is what every provenance report says about the code; `epoch` fences older engines.
+    `program` is what every provenance report says about the code; `epoch` fences older engines. `adopted` are
+    the tokens that were handed to this source before and that the sweep still counts on; None: any may be.
     """
 
     sweep_id: str
@@ -35,6 +36,7 @@ class SweepContext:
     variables: Mapping[str, str]
     grace_s: float
     program: Mapping[str, object]
+    adopted: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +45,16 @@ class Capabilities:
 
     `slots` attempts run at a time; `pushes` when observations arrive by themselves, else they are polled
     no more often than every `poll_floor_s`; `prefetches` when attempts may be handed over before a slot is
-    free.
+    free. What was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit`
+    wrote. An attempt that listings lack is given up after at least three of them, over at least `missing_s`.
     """
 
     slots: int
     prefetches: bool = True
     pushes: bool = True
     poll_floor_s: float = 0.0
+    settle_s: float = 0.0
+    missing_s: float = 600.0
     arrays: bool = False
     gpus: int = 0
 
@@ -96,6 +101,7 @@ class Observation:
     `state` is one of SUBMITTED, RUNNING, EXITED, LOST, VOID, CANCELLED, MISSING. With EXITED come `exit`,
     `manifest` (SHA-256 of the provenance report, None when there is none and `manifest.NO_FILES` where
     attempts leave no files at all), `started_at`, and `cause` and `reason` unless the program succeeded.
+    MISSING comes with every listing that worked and lacks the attempt. `agent` names who had it, where known.
     """
 
     token: str
@@ -107,6 +113,7 @@ class Observation:
     reason: str = ""
     started_at: float = 0.0
     native_state: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +195,11 @@ class SourceSession(ABC):
         """
 
     @abstractmethod
-    async def find(self, tokens: Iterable[str]) -> Mapping[str, str]:
+    async def find(self, tokens: Iterable[str]) -> Mapping[str, Sequence[str]]:
         """Return the refs of those attempts that the source has or had, by token.
+
+        More than one ref says that the attempt got in more than once: the first one is kept, the others are
+        cancelled.
 
         Raises:
             SourceError: it could not be asked; nothing is known.

@@ -6,6 +6,7 @@ Everything here is plain frozen data. `SweepSpec.document` is the very mapping t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -220,6 +221,14 @@ class SourceSpec:
         return f"{self.kind}:{self.target}" if self.target else self.kind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How a limit grows with each attempt that went over it: by a factor, but not beyond `up_to`."""
+
+    factor: float
+    up_to: float = math.inf
+
+
 DEFAULT_RETRY: Mapping[Cause, int] = MappingProxyType(
     {
         Cause.APPLICATION: 0,
@@ -240,7 +249,8 @@ class SweepSpec:
 
     `parameters` are constants that every task gets beneath its own; `seeds` is the number of
     replicates of each parameter set (`HSM_SEED` 0, 1, ...); `timeout_s` limits the run time of one
-    attempt; `grace_s` is the time between TERM and KILL.
+    attempt; `grace_s` is the time between TERM and KILL. `growth` says for which causes (`time`, `memory`)
+    the next attempt is given more.
     """
 
     name: str
@@ -253,6 +263,7 @@ class SweepSpec:
     timeout_s: float | None = None
     grace_s: float = 10.0
     retry: Mapping[Cause, int] = field(default_factory=lambda: DEFAULT_RETRY)
+    growth: Mapping[Cause, Growth] = field(default_factory=dict)
     max_failure_rate: float = 0.5
     sources: tuple[SourceSpec, ...] = ()
     metadata: Params = field(default_factory=dict)

@@ -9,6 +9,7 @@ from hsm.core.machine import charged
 from hsm.core.model import Attempt, Task
 from hsm.core.monitor import REMEDIES, expected_tasks
 from hsm.core.states import AttemptState, Cause, TaskStatus
+from hsm.core.tallies import SourceState
 from hsm.core.tracker import SweepTracker
 from hsm.wire.names import task_id
 
@@ -42,6 +43,21 @@ def standing(task: Task, tracker: SweepTracker, *, driven: bool) -> Standing:
         case _:
             found = _under_way(task, tracker)
             return found if driven else _left_alone(found)
+
+
+def doubt_of(task: Task, tracker: SweepTracker) -> str:
+    """Return what is not known of a task whose attempt should be somewhere: the word for it, or nothing."""
+    attempt = task.attempt
+    if attempt is None or task.status.is_final or not attempt.state.is_live:
+        return ""
+    lane = tracker.sources.get(attempt.source)
+    if lane is not None and lane.paused:
+        return f"unreachable: {attempt.source} cannot be asked"
+    words = {
+        AttemptState.UNCONFIRMED: f"unconfirmed: {attempt.source} is asked whether it has it",
+        AttemptState.MISSING: f"missing: {attempt.source} does not list it, which proves nothing",
+    }
+    return words.get(attempt.state, "")
 
 
 def unplanned(index: int, tracker: SweepTracker, *, driven: bool) -> Standing | None:
@@ -86,7 +102,7 @@ def _waiting(task: Task, tracker: SweepTracker, *, driven: bool) -> Standing:
         return Standing(why="no engine drives the sweep, so nothing is begun", command=GO_ON)
     lanes = [source for source in tracker.sources.values() if source.open]
     if not lanes:
-        reasons = "; ".join(f"{name}: {s.reason or 'closed'}" for name, s in tracker.sources.items())
+        reasons = "; ".join(f"{name} is {_shut(source)}" for name, source in tracker.sources.items())
         return Standing(why=f"no source is open ({reasons or 'none has opened yet'})", command=GO_ON)
     slots, running = sum(lane.slots for lane in lanes), sum(lane.running for lane in lanes)
     ahead = sum(other.status is TaskStatus.RECEIVED for other in tracker.tasks[: task.index - 1])
@@ -111,7 +127,7 @@ def _under_way(task: Task, tracker: SweepTracker) -> Standing:
 def _words(attempt: Attempt, tracker: SweepTracker) -> str:
     where, lane = attempt.source, tracker.sources.get(attempt.source)
     busy = f": {lane.running} of {lane.slots} slots run something" if lane else ""
-    closed = f"; that source is not open ({lane.reason or 'closed'})" if lane and not lane.open else ""
+    closed = f"; that source is {_shut(lane)}" if lane and not lane.open else ""
     match attempt.state:
         case AttemptState.RUNNING:
             said = f"attempt {attempt.number} runs on {where}"
@@ -124,6 +140,12 @@ def _words(attempt: Attempt, tracker: SweepTracker) -> str:
         case _:
             said = f"attempt {attempt.number} waits at {where} for a slot{busy}"
     return said + closed
+
+
+def _shut(lane: SourceState) -> str:
+    if lane.paused:
+        return f"unreachable and is tried again ({lane.reason})"
+    return f"not open ({lane.reason or 'closed'})"
 
 
 def _left_alone(found: Standing) -> Standing:

@@ -41,7 +41,7 @@ class AttemptState(StrEnum):
     VOID = "void"  # proved never to have begun
     LOST = "lost"
     CANCELLED = "cancelled"  # observed gone after a cancel
-    ABANDONED = "abandoned"
+    ABANDONED = "abandoned"  # given up by somebody, what became of it being unknown
     SUPERSEDED = "superseded"  # another attempt became the result
 
     @property
@@ -60,6 +60,10 @@ LIVE = frozenset(
         AttemptState.EXITED,
     }
 )
+
+
+PRESUMED = frozenset({AttemptState.LOST, AttemptState.ABANDONED})
+"""Given up without proof: an exit record that comes in late beats it."""
 
 
 class Cause(StrEnum):

@@ -63,7 +63,21 @@ _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
         f"engine of epoch {event.epoch} stopped: {event.status}{_because(event.reason)}"
     ),
     ev.SourceOpened: lambda event: f"source {event.source} opened with {event.slots} slots",
-    ev.SourceFailed: lambda event: f"source {event.source} failed: {event.reason}",
+    ev.SourceFailed: lambda event: (
+        f"source {event.source} {'is unreachable, and is tried again' if event.paused else 'failed'}: "
+        f"{event.reason}"
+    ),
+    ev.AttemptDuplicated: lambda event: (
+        f"{task_id(event.task)} was handed over {len(event.others) + 1} times; {event.ref} is kept"
+    ),
+    ev.AttemptAbandoned: lambda event: (
+        f"{task_id(event.task)} attempt {event.attempt} given up: {event.reason}"
+    ),
+    ev.AttemptMissed: lambda event: f"{task_id(event.task)} missing: a listing lacks it",
+    ev.ZombieFound: lambda event: (
+        f"a superseded engine went on writing {event.segment} behind byte {event.offset}: "
+        f"{len(event.tokens)} intents ({', '.join(event.tokens) or 'none'}), no part of the sweep"
+    ),
     ev.GenerationPlanned: _planned,
     ev.HuntEnded: lambda event: f"no further generation{_because(event.reason)}",
     ev.CancelRequested: lambda event: (
@@ -161,6 +175,10 @@ _TELLINGS: Mapping[type, Callable[[Any, Task], str]] = {
     ev.AttemptIntended: _intent_words,
     ev.AttemptSubmitted: lambda event, _: f"handed over as {event.ref}",
     ev.AttemptUnconfirmed: lambda event, _: f"handed over, but the answer was lost: {event.reason}",
+    ev.AttemptDuplicated: lambda event, _: (
+        f"found {len(event.others) + 1} times; {event.ref} is kept, the others are ended"
+    ),
+    ev.AttemptAbandoned: lambda event, _: f"attempt {event.attempt} was given up: {event.reason}",
     ev.AttemptStarted: lambda *_: "the program runs",
     ev.AttemptMissed: lambda *_: "a listing that worked does not show it; that proves nothing yet",
     ev.AttemptExited: _exit_words,

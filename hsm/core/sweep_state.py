@@ -55,6 +55,7 @@ class SweepState:
         self.endings: deque[float] = deque(maxlen=PACE_EVENTS)
         self._ready = ReadyQueue()
         self._tokens: dict[str, tuple[int, int]] = {}
+        self._presumed: dict[str, tuple[int, int]] = {}
 
     def task(self, index: int) -> Task:
         """Return the task with this index.
@@ -62,22 +63,29 @@ class SweepState:
         Raises:
             KeyError: there is none.
         """
-        if not 1 <= index <= len(self.tasks):
-            raise KeyError(index)
-        return self.tasks[index - 1]
+        return self.tasks.get(index)
 
     def by_token(self, token: str) -> tuple[Task, int] | None:
-        """Return the task and the attempt number of a token of an attempt that is not over."""
-        found = self._tokens.get(token)
+        """Return the task and the attempt number of a token of an attempt that is not proved to be over."""
+        found = self._tokens.get(token) or self._presumed.get(token)
         return None if found is None else (self.task(found[0]), found[1])
 
+    def strays(self) -> list[int]:
+        """Return the final tasks that have an attempt of which something may still be heard, in order."""
+        known = {index for index, _ in (*self._tokens.values(), *self._presumed.values())}
+        return sorted(index for index in known if self.tasks.status(index - 1).is_final)
+
     def live(self) -> list[Task]:
-        """Return the tasks whose latest attempt is not over, in order."""
+        """Return the tasks that have an attempt which is not over, in order."""
         return [self.task(index) for index in sorted({index for index, _ in self._tokens.values()})]
+
+    def waiting(self, limit: int) -> list[int]:
+        """Return the indices of the first tasks, at most `limit`, that wait for an attempt."""
+        return self._ready.first(limit, self._waits)
 
     def ready(self, limit: int) -> list[Task]:
         """Return the first tasks, at most `limit`, that wait for an attempt."""
-        return [self.task(index) for index in self._ready.first(limit, self._waits)]
+        return [self.task(index) for index in self.waiting(limit)]
 
     def _waits(self, index: int) -> bool:
         return self.tasks.status(index - 1) is TaskStatus.RECEIVED

@@ -65,6 +65,19 @@ class TaskTable(Sequence[Task]):
             raise IndexError(place)
         return self._at(place % len(self))
 
+    def get(self, index: int) -> Task:
+        """Return the task with this index.
+
+        Raises:
+            KeyError: there is none.
+        """
+        found = self._open.get(index - 1)
+        if found is None:
+            if not 1 <= index <= len(self._rows):
+                raise KeyError(index)
+            found = self._at(index - 1)
+        return found
+
     def __iter__(self) -> Iterator[Task]:
         return map(self._at, range(len(self)))
 
@@ -109,7 +122,7 @@ class TaskTable(Sequence[Task]):
     def put(self, task: Task) -> None:
         """Put a task in the place of what it was before."""
         place = task.index - 1
-        self._last = None
+        self._last = task  # it is looked at again at once
         if task.status.is_final:
             self._rows[place] = pack(task)
             self._open.pop(place, None)

@@ -14,10 +14,14 @@ _BAD_ENDS = frozenset({AttemptState.FAILED, AttemptState.LOST, AttemptState.REJE
 
 @dataclass(slots=True)
 class SourceState:
-    """One source as the ledger knows it. `heard_at` is when it last told something of an attempt."""
+    """One source as the ledger knows it. While `paused` it is tried again and again.
+
+    `heard_at` is when it last told something of an attempt.
+    """
 
     slots: int = 0
     open: bool = False
+    paused: bool = False
     reason: str = ""
     in_flight: int = 0
     running: int = 0
@@ -39,11 +43,11 @@ class SourceState:
 
     def opened(self, slots: int) -> None:
         """Note that it takes attempts."""
-        self.slots, self.open, self.reason = slots, True, ""
+        self.slots, self.open, self.paused, self.reason = slots, True, False, ""
 
-    def closed(self, reason: str) -> None:
-        """Note that it takes none any more."""
-        self.open, self.reason = False, reason
+    def closed(self, reason: str, *, paused: bool) -> None:
+        """Note that it takes none any more; where paused, it is tried again."""
+        self.open, self.paused, self.reason = False, paused, reason
 
 
 def _is_in_flight(state: AttemptState | None) -> bool:

@@ -6,17 +6,17 @@ ledger; both hold the same tracker. `hsm.core.snapshots` carries the fold over t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias, assert_never
 
 from hsm.core import events as ev
 from hsm.core.intake import Intake, PlanReader
 from hsm.core.machine import Command, Step, reopen, request_cancel, step
-from hsm.core.model import Task
+from hsm.core.model import Attempt, Task
 from hsm.core.plan import Plan
 from hsm.core.scoring import beats
 from hsm.core.spec import SweepSpec
-from hsm.core.states import TaskStatus
+from hsm.core.states import PRESUMED, TaskStatus
 from hsm.core.sweep_state import KEPT_SNAPSHOTS, SweepState
 from hsm.core.table import TaskTable
 from hsm.core.tallies import Best, FailureGroup, Generation, SourceState
@@ -26,7 +26,13 @@ _TOLD_BY_SOURCE = (ev.AttemptStarted, ev.AttemptExited, ev.AttemptLost, ev.Attem
 _BAD_ENDINGS = (ev.AttemptFailed, ev.AttemptLost, ev.AttemptRejected)
 _RecordingEvent: TypeAlias = ev.SnapshotTaken | ev.RecordingHindered | ev.RecordingResumed
 _EngineEvent: TypeAlias = (
-    ev.EngineStarted | ev.EngineStopped | ev.SourceOpened | ev.SourceFailed | ev.CursorMoved | _RecordingEvent
+    ev.EngineStarted
+    | ev.EngineStopped
+    | ev.SourceOpened
+    | ev.SourceFailed
+    | ev.ZombieFound
+    | ev.CursorMoved
+    | _RecordingEvent
 )
 
 
@@ -45,14 +51,14 @@ class SweepTracker(SweepState):
         """Return, once, what is to be said of planned tasks whose work another task does or has done."""
         return [event for event in self._intake.take_duplicates() if self._waits(event.task)]
 
-    def adopt(self, table: TaskTable) -> None:
+    def adopt(self, table: TaskTable, strays: Sequence[int] = ()) -> None:
         """Take over tasks as another tracker left them; what is counted of them must be set already."""
         self.tasks = table
         waiting = [task.index for task in table.open_tasks() if task.status is TaskStatus.RECEIVED]
         self._ready.extend(sorted([*table.untouched(), *waiting]))
-        for task in table.open_tasks():
-            if task.attempt is not None and task.attempt.state.is_live:
-                self._tokens[task.attempt.token] = (task.index, task.attempt.number)
+        for task in (*table.open_tasks(), *(table[index - 1] for index in strays)):
+            for attempt in task.attempts:
+                self._remember(task.index, attempt)
 
     def fold(self, event: ev.Event) -> list[Order]:
         """Apply one event and return what is to be done about it.
@@ -75,6 +81,8 @@ class SweepTracker(SweepState):
         after, commands = step(before, event, self.spec.retry)
         if after is not before:
             self._put(before, after)
+            if not isinstance(event, ev.TaskReused):
+                self._count_attempt(before, after, event.attempt)
             self._note(event, after)
             self.retries += isinstance(event, _BAD_ENDINGS) and after.status is TaskStatus.RECEIVED
             if isinstance(event, ev.AttemptSealed):
@@ -83,7 +91,6 @@ class SweepTracker(SweepState):
 
     def _put(self, before: Task, after: Task) -> None:
         self.tasks.put(after)
-        self._count_attempt(before, after)
         if before.status is after.status:
             return
         self.counts[before.status] -= 1
@@ -100,19 +107,26 @@ class SweepTracker(SweepState):
             if best is None or beats(found, best.score, self.spec.hunt.objective.direction):
                 self.improvements.append(Best(found, task.index))
 
-    def _count_attempt(self, before: Task, after: Task) -> None:
-        old, new = before.attempt, after.attempt
-        if new is None:
+    def _count_attempt(self, before: Task, after: Task, number: int) -> None:
+        was = before.attempts[number - 1].state if number <= len(before.attempts) else None
+        attempt = after.attempts[number - 1]
+        if was is not attempt.state:
+            self._source(attempt.source).count(was, attempt.state)
+            if was is None or not (was.is_live and attempt.state.is_live):
+                self._remember(after.index, attempt)
+
+    def _remember(self, index: int, attempt: Attempt) -> None:
+        """Keep the token of an attempt of which something may still be heard."""
+        token, state = attempt.token, attempt.state
+        if state.is_live:
+            self._tokens[token] = (index, attempt.number)
+            self._presumed.pop(token, None)
             return
-        same = old is not None and old.number == new.number
-        was = old.state if same and old else None
-        if was is new.state:
-            return
-        self._source(new.source).count(was, new.state)
-        if new.state.is_live:
-            self._tokens[new.token] = (after.index, new.number)
-        else:
-            self._tokens.pop(new.token, None)
+        self._tokens.pop(token, None)
+        if state in PRESUMED:
+            self._presumed[token] = (index, attempt.number)
+        elif self._presumed:
+            self._presumed.pop(token, None)
 
     def _note(self, event: ev.TaskEvent, after: Task) -> None:
         if isinstance(event, _TOLD_BY_SOURCE):
@@ -152,13 +166,15 @@ class SweepTracker(SweepState):
                 self._close_sources()
             case ev.SourceOpened() | ev.SourceFailed():
                 self._fold_source(event)
+            case ev.ZombieFound():
+                pass  # told, and no part of the sweep
             case _:
                 self._fold_recording(event)
 
     def _fold_source(self, event: ev.SourceOpened | ev.SourceFailed) -> None:
         source = self._source(event.source)
         if isinstance(event, ev.SourceFailed):
-            source.closed(event.reason)
+            source.closed(event.reason, paused=event.paused)
         else:
             source.opened(event.slots)
             source.heard(event.at)
@@ -179,7 +195,7 @@ class SweepTracker(SweepState):
 
     def _close_sources(self) -> None:
         for source in self.sources.values():
-            source.open = False
+            source.open = source.paused = False
 
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)

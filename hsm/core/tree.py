@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from hsm.wire import names
 from hsm.wire.files import Files
 
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_SWEEP_ID = re.compile(rf".+-\d{{8}}-\d{{6}}-[{ID_ALPHABET}]{{4}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +164,25 @@ class Sweeps:
 
     def all(self) -> list[SweepTree]:
         """Return every sweep, the newest last."""
-        if not self.files.is_directory(str(self.outputs)):
-            return []
-        trees = [SweepTree(self.outputs / name) for name in self.files.list(str(self.outputs))]
+        trees = [SweepTree(path) for path in self._paths()]
         return sorted((tree for tree in trees if self.files.is_file(str(tree.format))), key=self._age)
+
+    def closed(self) -> list[str]:
+        """Return the names of those that this user may not look into, as far as names can tell."""
+        return sorted(
+            path.name for path in self._paths() if _SWEEP_ID.fullmatch(path.name) and self._is_closed(path)
+        )
+
+    def _paths(self) -> list[Path]:
+        outputs = str(self.outputs)
+        there = self.files.is_directory(outputs)
+        return [self.outputs / name for name in self.files.list(outputs)] if there else []
+
+    def _is_closed(self, root: Path) -> bool:
+        inner = SweepTree(root).hsm
+        if not self.files.is_executable(str(root)):
+            return True
+        return self.files.is_directory(str(inner)) and not self.files.is_executable(str(inner))
 
     def _age(self, tree: SweepTree) -> tuple[list[str], int]:
         """Order sweeps by the second in their ids, then by when their FORMAT was written."""
@@ -179,11 +197,7 @@ class Sweeps:
         if reference and self.files.is_file(str(SweepTree(Path(reference)).format)):
             return SweepTree(Path(self.files.resolve(reference)))
         found = self.all()
-        if not found:
-            raise SweepError(
-                f"there is no sweep in {self.outputs}", hint="start one: `hsm sweep run FILE --source local`"
-            )
-        if reference in ("last", "@"):
+        if reference in ("last", "@") and found:
             return found[-1]
         matches = [tree for tree in found if tree.sweep_id == reference]
         matches = matches or [tree for tree in found if reference and tree.sweep_id.startswith(reference)]
@@ -194,7 +208,17 @@ class Sweeps:
             raise SweepError(
                 f"{reference!r} begins {len(matches)} sweeps: {names_}", hint="give more of the id"
             )
-        raise SweepError(
-            f"there is no sweep {reference[:100]!r} in {self.outputs}",
-            hint="`hsm sweep list` shows the sweeps",
-        )
+        raise self._missing(reference, [tree.sweep_id for tree in found])
+
+    def _missing(self, reference: str, ids: list[str]) -> SweepError:
+        """Return the error that says that no sweep is meant, and which one may have been."""
+        closed = [name for name in self.closed() if reference and name.startswith(reference)]
+        if closed:
+            return SweepError(f"this user may not read {self.outputs / closed[-1]}", hint="ask its owner")
+        if not ids:
+            hint = "start one: `hsm sweep run FILE --source local`"
+            return SweepError(f"there is no sweep in {self.outputs}", hint=hint)
+        near = difflib.get_close_matches(reference, [*ids, *(name[: len(reference)] for name in ids)], n=1)
+        meant = next((name for name in reversed(ids) if near and name.startswith(near[0])), "")
+        hint = f"did you mean {meant}?" if meant else "`hsm sweep list` shows the sweeps"
+        return SweepError(f"there is no sweep {reference[:100]!r} in {self.outputs}", hint=hint)

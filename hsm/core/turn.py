@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hsm.core import events as ev
+from hsm.core.lane import Call
 from hsm.core.model import Task
 from hsm.core.source import AttemptOrder
 from hsm.core.tracker import Order, SweepTracker
@@ -19,6 +20,8 @@ class Turn:
         self.orders: list[Order] = []
         self.submissions: dict[str, list[AttemptOrder]] = {}
         self.started: list[Task] = []
+        self.calls: list[tuple[str, Call]] = []
+        self.reopened: list[str] = []
         self.told: list[ev.Event] = []
         self.acks: list[asyncio.Future[None]] = []
 

@@ -99,4 +99,4 @@ def _hint(name: str, columns: Sequence[str]) -> str:
     near = did_you_mean(name, columns if "." in name else short)
     more = f" and {len(columns) - SHOWN_NAMES} more" if len(columns) > SHOWN_NAMES else ""
     known = f"there are {', '.join(columns[:SHOWN_NAMES])}{more}"
-    return f"{near}; {known}" if near else known
+    return f"{near} There {known.removeprefix('there ')}" if near else known

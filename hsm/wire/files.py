@@ -210,7 +210,7 @@ class Files:
         return os.path.isfile(path)
 
     def is_executable(self, path: str) -> bool:
-        """Tell whether a path leads to something that this user may execute."""
+        """Tell whether a path leads to something that this user may execute, or enter."""
         return os.access(path, os.X_OK)
 
     def find_program(self, name: str, search_path: Optional[str]) -> Optional[str]:

@@ -1,6 +1,6 @@
 """What manager and agent say to each other: one record per message, in the inbox or in the records log.
 
-The manager writes `Hello`, `Run`, `Recall`, `Cancel` and `Close` into `inbox/<epoch>.log`; the agent writes
+The manager writes `Hello`, `Run`, `Recall`, `Cancel` and `Close` into a log in `inbox/`; the agent writes
 `Opened`, `Started`, `Ended`, `Withdrawn` and `Lost` into `records/<incarnation>.log`. Each log has one
 writer. What the agent must do is a pure function of the two logs, so a new agent goes on where a dead
 one stopped, and a new manager reads on from any offset.
@@ -14,7 +14,11 @@ from hsm.wire.log import Record
 
 
 class Hello(NamedTuple):
-    """First message of an epoch: what holds for every attempt of it."""
+    """First message of a manager's session: what holds for every attempt of it.
+
+    `prev` says how many bytes of each older log of the inbox count (`hsm.wire.inbox`); of the runs in them
+    only those that are `adopted` are still wanted, all of them when it is None.
+    """
 
     epoch: int
     sweep_id: str
@@ -24,6 +28,8 @@ class Hello(NamedTuple):
     gpus: List[str]
     grace_s: float
     program: Dict[str, Any]
+    prev: Dict[str, int] = {}  # noqa: RUF012 - never changed
+    adopted: Optional[List[str]] = None
 
 
 class Run(NamedTuple):

@@ -62,6 +62,7 @@ class Project:
     root: Path
     hsm: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     def sweep(self, name: str, values: list[str], extra: str = "") -> None:
         """Write a sweep file over these values, and the program."""
@@ -73,7 +74,7 @@ class Project:
     def run(self, *arguments: str, code: int | None = 0, **environment: str) -> Answer:
         """Run a command to its end and check its exit code."""
         done = subprocess.run(
-            [str(self.hsm), *arguments],
+            [*self.prefix, str(self.hsm), *arguments],
             cwd=self.root,
             env=self._environment(environment),
             stdin=subprocess.DEVNULL,

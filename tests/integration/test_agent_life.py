@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from hsm.compute.testing.file_agent import FileAgentSource, home_of
 from hsm.compute.testing.plays import SUCCEED, Play
 from hsm.compute.testing.processes import wait_gone
 from hsm.compute.testing.site import PATIENCE_S, MakeSource, Setting, Site
+from hsm.core.errors import SourceError
 from hsm.core.source import ComputeSource, SweepContext
 from hsm.core.spec import EnvironmentSpec, Resources, SourceSpec
 from hsm.core.states import AttemptState, Cause
@@ -171,7 +173,7 @@ async def test_a_stranger_with_a_known_pid_is_left_alone(tmp_path: Path) -> None
             order = site.order(SUCCEED())
             records = home_of(site.tree.root, "files") / "records"
             records.mkdir(parents=True)
-            opened = Opened(1, "0", "3", "elsewhere", 1, "1", "boot", "", 0.0)
+            opened = Opened(1, "0", "3", platform.node(), 1, "1", "boot", "", 0.0)
             log = LogWriter.create(Files(), str(records / "000001.log"), to_record(opened))
             start = start_of(stranger.pid)
             assert start is not None
@@ -187,6 +189,36 @@ async def test_a_stranger_with_a_known_pid_is_left_alone(tmp_path: Path) -> None
                 await site.close()
         finally:
             stranger.kill()
+
+
+@pytest.mark.parametrize("make_source", [local, on_files])
+async def test_what_may_run_on_another_host_is_not_called_lost(
+    tmp_path: Path, make_source: MakeSource
+) -> None:
+    """No agent takes the place of one on another host while somebody counts on what that had."""
+    site = Site(World(), tmp_path, make_source, Setting(), lambda: None)
+    order = site.order(site.note("there"))
+    source = make_source(site.world, tmp_path, 1)
+    records = home_of(site.tree.root, source.name) / "records"
+    records.mkdir(parents=True)
+    opened = Opened(1, "0", "3", "elsewhere", 1, "1", "boot", "", 0.0)
+    log = LogWriter.create(Files(), str(records / "000001.log"), to_record(opened))
+    log.write([encode_record(to_record(Started(order.token, 1, "1", 0.0)))])
+    log.close()
+    try:
+        with pytest.raises(SourceError, match="does not answer") as refused:
+            await site.open()
+        if make_source is local:
+            assert "1 attempts may still run on host elsewhere" in refused.value.message
+        assert [path.name for path in records.iterdir()] == ["000001.log"]
+        site.orders.clear()  # given up: nobody counts on it any more
+        await site.open()
+        here = await site.submit(site.note("here"))
+        await site.ended(here)
+        assert set(site.endings) == {here[0].token}, "nothing new is said of the other one"
+        await site.finish()
+    finally:
+        await site.close()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pty
 import select
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -98,17 +99,52 @@ def test_init_asks_on_a_terminal(project: Project) -> None:
     assert '"b={b}"' in text
 
 
+def _is_asked(what: str, text: str) -> bool:
+    return f"\n{text}".rpartition("\n")[2].startswith(what)
+
+
+def _is_said(what: str, text: str) -> bool:
+    return what in text
+
+
+def test_init_asks_again_after_an_answer_that_would_not_run(project: Project) -> None:
+    """What is wrong with it is said at once, and nothing is lost of the answers before."""
+    with terminal(project, "config", "init", columns=200) as screen:
+        for asked, wrong, said, right in (
+            ("name of the sweep", "My Sweep", "for example `my-sweep`", "mine"),
+            ("parameters", "k", "expected NAME=VALUE", "k=1,2"),
+            ("command of every task", "echo {kk}", "did you mean `k`?", "echo {k}"),
+        ):
+            screen.until(partial(_is_asked, asked), asked)
+            screen.press(f"{wrong}\n")
+            screen.until(partial(_is_said, said), said)
+            screen.press(f"{right}\n")
+        assert screen.end() == 0
+    shown = project.run("sweep", "run", "sweep.yaml", "--dry-run").out.splitlines()
+    assert [row.rpartition("/")[2] for row in shown] == ["echo 1", "echo 2"]
+
+
+def test_a_misspelt_variable_is_pointed_out(project: Project) -> None:
+    """One that is almost a setting; those of tasks and of other programs are left alone."""
+    project.run("config", "init", "--yes")
+    said = project.run("config", "validate", "sweep.yaml", HSM_TIMEOT="5m", HSM_RESULTS="x", HSM_MINE="1").err
+    assert (
+        said == "warning: the environment variable HSM_TIMEOT sets nothing\nhint: did you mean HSM_TIMEOUT?\n"
+    )
+
+
 def test_show_tells_where_each_value_comes_from(project: Project) -> None:
     """Flag, sweep file with its line, environment, project file with its line, default."""
     project.run("config", "init", "--yes")
     (project.root / "hsm.yaml").write_text("# mine\nretry: {node: 7}\n")
     shown = project.run("config", "show", "sweep.yaml", "grace=3s", "--origin", HSM_TIMEOUT="9m").out
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in shown.splitlines()}
-    assert rows["grace"] == "\"3s\" flag override 'grace=3s'"
-    assert rows["timeout"] == '"9m" environment environment variable HSM_TIMEOUT'
-    assert rows["retry.node"] == "7 project hsm.yaml:2"
-    assert rows["retry.lost"] == "2 default"
-    assert rows["sweep.grid.n"].startswith("[32, 64] sweep file sweep.yaml:")
+    assert rows["grace"] == "flag override 'grace=3s' \"3s\""
+    assert rows["timeout"] == 'environment environment variable HSM_TIMEOUT "9m"'
+    assert rows["retry.node"] == "project hsm.yaml:2 7"
+    assert rows["retry.lost"] == "default 2"
+    assert rows["sweep.grid.n"].startswith("sweep file sweep.yaml:")
+    assert rows["sweep.grid.n"].endswith(" [32, 64]")
     settings = project.run("config", "show", "--origin", "--json").data["settings"]
     assert {"path": "retry.node", "value": 7, "layer": "project", "where": "hsm.yaml:2"} in settings
 

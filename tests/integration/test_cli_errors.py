@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,10 +149,65 @@ def test_a_run_that_nobody_listens_to_goes_on(project: Project) -> None:
     assert project.status()["status"] == "complete"
 
 
-def test_a_directory_that_may_not_be_written_is_told(project: Project) -> None:
+@pytest.fixture
+def bound(project: Project) -> Project:
+    """Return the project for a user whom permissions bind: the superuser gives that power up."""
+    if os.geteuid() != 0:
+        return project
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("NO setpriv: permissions do not bind the superuser")
+    powers = "-dac_override,-dac_read_search"
+    return replace(project, prefix=(setpriv, "--bounding-set", powers, "--inh-caps", powers))
+
+
+def test_a_directory_that_may_not_be_written_is_told(bound: Project) -> None:
     """Exit code 3, the path, and what can be done; no traceback."""
-    if os.geteuid() == 0:
-        pytest.skip("RUNS AS ROOT: permissions do not bind")
-    (project.root / "sweeps").mkdir(mode=0o555)
-    answer = project.run("sweep", "run", "heat.yaml", code=3)
+    (bound.root / "sweeps").mkdir(mode=0o555)
+    answer = bound.run("sweep", "run", "heat.yaml", code=3)
     assert "another output directory" in answer.err
+
+
+def test_files_that_may_not_be_read_are_told(bound: Project) -> None:
+    """A sweep file, a ledger and a whole sweep; what can be read is shown all the same."""
+    bound.run("sweep", "run", "heat.yaml", "-q")
+    tree = bound.tree()
+    (bound.root / "heat.yaml").chmod(0)
+    refused = bound.run("sweep", "run", "heat.yaml", code=2)
+    assert "heat.yaml: cannot be read: Permission denied" in refused.err
+    assert "out.csv: " in bound.run("results", "-o", "sweeps/outputs/nowhere/out.csv", code=3).err
+    ledger = tree / ".hsm" / "ledger"
+    ledger.chmod(0)
+    answer = bound.run("sweep", "list")
+    assert f"{tree.name}  not readable" in answer.out
+    assert f"{ledger}/000001-0001.hsl: Permission denied" in answer.out
+    assert "who may" in bound.run("sweep", "status", code=3).err
+    assert bound.run("monitor", "recent", "--json").data["sweeps"][0]["status"] == "not readable"
+    ledger.chmod(0o755)
+    tree.chmod(0)
+    assert f"may not read them: {tree.name}" in bound.run("sweep", "list").err
+    assert f"may not read {tree}" in bound.run("monitor", "watch", "heat", code=2).err
+    tree.chmod(0o755)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_defect(project: Project, closed: str) -> None:
+    """As under some daemons: what would be said there is dropped, and goes into no other file."""
+    command = f"'{project.hsm}' sweep run heat.yaml {closed} && '{project.hsm}' sweep status {closed}"
+    done = subprocess.run(["bash", "-c", command], cwd=project.root, check=False, timeout=40)
+    assert done.returncode == 0
+    assert project.run("ledger", "verify").code == 0
+
+
+@pytest.mark.parametrize("words", ["monitor errors --json", "results", "sweep list", "config schema"])
+def test_a_stdout_that_is_full_is_one_error(project: Project, words: str) -> None:
+    """Named, with exit code 3 and no traceback."""
+    project.run("sweep", "run", "heat.yaml", "-q")
+    command = f"'{project.hsm}' {words} >/dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=project.root, capture_output=True, text=True, check=False, timeout=40
+    )
+    assert (done.returncode, done.stderr.splitlines()[-3:]) == (
+        3,
+        ["error: stdout: No space left on device", "", "hint: free space there"],
+    )

@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,11 @@ def test_tasks_are_named_by_selectors_everywhere(project: Project) -> None:
     explained = project.run("explain", "2").out
     assert "the program ended with exit code 1" in explained
     assert f"hsm sweep complete {sweep_id} --retry 2" in explained
+    assert "\n  stderr  ValueError: bad [bold]value[/bold]\n" in explained
     record = project.run("explain", "failed", "--json").data["tasks"][1]
     assert (record["task_id"], record["attempt_list"][0]["exit"]["code"]) == ("task_0004", 1)
     assert record["events"][-1]["t"] == "attempt_failed"
+    assert record["attempt_list"][0]["tail"] == ["ValueError: worse [bold]value[/bold]"]
     groups = project.run("monitor", "errors", "--json").data["groups"]
     assert [(group["failed_tasks"], group["sources"]) for group in groups] == [
         (["task_0002"], {"local": 1}),
@@ -115,6 +118,27 @@ def test_keys_lead_through_the_watch(project: Project) -> None:
         assert screen.end() == 1
         assert screen.raw.count(b"\x1b[2J") == 1, "the screen is cleared when it is taken, and never again"
         assert screen.raw.endswith(b"\n")
+
+
+def test_pictures_come_at_most_four_times_a_second(project: Project) -> None:
+    """However many keys are pressed, and each key is taken."""
+    project.hold.touch()
+    running = project.start("sweep", "run", "heat.yaml", "-q")
+    until(lambda: len(project.begun()) == 2, "two programs")
+    with terminal(project, "monitor", "watch", "last") as screen:
+        screen.until(lambda text: "2 running" in text, "the tasks")
+        began, before = time.monotonic(), screen.raw.count(b"\x1b[?2026h")
+        for _ in range(25):
+            screen.press("jk")
+            screen._take()
+        screen.press("jj")
+        screen.until(lambda text: "▸  task_0003" in text, "the third task")
+        pictures = screen.raw.count(b"\x1b[?2026h") - before
+        assert 1 <= pictures <= (time.monotonic() - began) / 0.25 + 2
+        screen.press("q")
+        screen.end()
+    project.hold.unlink()
+    running.end()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

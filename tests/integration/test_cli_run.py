@@ -48,7 +48,7 @@ def test_failures_are_grouped_with_a_hint_and_the_command_that_retries(project: 
     """Like failures are one line; `complete --retry-failed` then makes them good."""
     project.sweep("heat", ["a", "bad", "worse"])
     answer = project.run("sweep", "run", "heat.yaml", "-s", "local:2", code=1)
-    assert "1 × application  exit code #: ValueError: bad [bold]value[/bold]" in answer.err
+    assert "1 × application  exit code 1: ValueError: bad [bold]value[/bold]" in answer.err
     assert "`hsm logs task_0002 --stderr`" in answer.err
     assert f"hsm sweep complete {project.tree().name} --retry-failed" in answer.err
     (project.root / "mended").touch()

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+from hsm.compute.testing.cases.troubles import TroubleCases
 from hsm.compute.testing.contract import SourceContract, cases, not_shown
 from hsm.compute.testing.memory import MemoryMachine, MemorySource
 from hsm.compute.testing.plays import imitate
 from hsm.compute.testing.site import Site
-from hsm.core.source import ComputeSource
+from hsm.core.source import AttemptOrder, ComputeSource
 from hsm.core.world import World
 
 
-class TestMemorySource(SourceContract):
+class TestMemorySource(SourceContract, TroubleCases):
     """One machine for each case; it outlives the managers."""
 
     abilities = MemorySource.abilities
@@ -23,6 +24,18 @@ class TestMemorySource(SourceContract):
     def kill_agent(self, site: Site) -> None:
         assert self.machine is not None
         self.machine.lose_agent()
+
+    def lose_reply(self, *, arrives: bool) -> None:
+        assert self.machine is not None
+        self.machine.trouble.lost_replies.append(arrives)
+
+    def deny(self, *, times: int) -> None:
+        assert self.machine is not None
+        self.machine.trouble.denials = times
+
+    def miss(self, order: AttemptOrder) -> None:
+        assert self.machine is not None
+        self.machine.miss(order.token)
 
     def proceed(self) -> None:
         assert self.machine is not None

@@ -96,7 +96,7 @@ def bad_programs(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     ("mode", "status", "cause", "words"),
     [
         ("quick", TaskStatus.SEALED, None, ""),
-        ("fail", TaskStatus.FAILED, Cause.APPLICATION, "exit code #: boom at step #"),
+        ("fail", TaskStatus.FAILED, Cause.APPLICATION, "exit code 1: boom at step #"),
         ("deaf", TaskStatus.FAILED, Cause.TIME, "over its time limit of 4 s"),
         ("loud", TaskStatus.SEALED, None, ""),
         ("daemon", TaskStatus.SEALED, None, ""),

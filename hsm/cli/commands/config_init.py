@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from hsm.cli import forms, options
 from hsm.cli.console import Console
+from hsm.cli.whole_file import whole_file
 from hsm.cli.workspace import Workspace
 from hsm.config import starter
 from hsm.core.errors import ConfigError, ExitCode, Problem
 from hsm.core.spec import Value
+
+T = TypeVar("T")
 
 
 @forms.command(
@@ -51,9 +55,8 @@ def command(
         message = f"{file} is there already"
         raise ConfigError([Problem(where="", message=message, hint="name another file, or add `--force`")])
     asks = console.is_interactive and not silent and not console.as_json
-    wish = _wish(file, name, program, swept, asks=asks)
-    text = starter.sweep_text(wish, file, space.project.root)
-    _check(text, file, space)
+    wish = _wish(file, space, name, program, swept, asks=asks)
+    text = _check(wish, file, space)
     written = _write(file, text, space, force=force)
     if console.as_json:
         console.envelope("config.init", {"file": file, "written": written})
@@ -67,43 +70,58 @@ def command(
 
 
 def _wish(
-    file: Path, name: str | None, program: str | None, swept: Sequence[str], *, asks: bool
+    file: Path,
+    space: Workspace,
+    name: str | None,
+    program: str | None,
+    swept: Sequence[str],
+    *,
+    asks: bool,
 ) -> starter.Wish:
     """Return what is wanted: what was given, what is answered, else the defaults."""
+    ask = _asked if asks else _taken
+    wish = starter.Wish(name=name or "unnamed", parameters=starter.read_parameters(swept))
+
+    def checked(wish: starter.Wish) -> starter.Wish:
+        if asks:
+            _check(wish, file, space)
+        return wish
+
     if name is None:
-        name = _ask("name of the sweep", starter.default_name(file), asks=asks)
-    parameters = _parameters(swept, asks=asks)
-    if program is None:
-        program = _ask("command of every task", starter.default_command(parameters), asks=asks)
-    return starter.Wish(name=name, command=program, parameters=parameters)
+        default = starter.default_name(file)
+        wish = ask("name of the sweep", default, lambda said: checked(replace(wish, name=said)))
+    if not swept:
+        default = "; ".join(f"{key}={','.join(map(str, v))}" for key, v in wish.parameters.items())
+        wish = ask("parameters", default, lambda said: checked(replace(wish, parameters=_parameters(said))))
+    if program is not None:
+        return replace(wish, command=program)
+    return ask("command of every task", wish.line, lambda said: checked(replace(wish, command=said)))
 
 
-def _parameters(swept: Sequence[str], *, asks: bool) -> Mapping[str, Sequence[Value]]:
-    words = list(swept)
-    if asks and not swept:
-        shown = "; ".join(f"{key}={','.join(map(str, v))}" for key, v in starter.DEFAULT_PARAMETERS.items())
-        words = [word for word in _ask("parameters", shown, asks=True).split(";") if word.strip()]
-    if not words:
-        return starter.DEFAULT_PARAMETERS
-    problems: list[Problem] = []
-    read: dict[str, Sequence[Value]] = {}
-    for word in words:
+def _parameters(answer: str) -> Mapping[str, Sequence[Value]]:
+    return starter.read_parameters([word for word in answer.split(";") if word.strip()])
+
+
+def _taken(_what: str, default: str, read: Callable[[str], T]) -> T:
+    return read(default)
+
+
+def _asked(what: str, default: str, read: Callable[[str], T]) -> T:
+    """Ask until the answer can be read."""
+
+    def checked(answer: str) -> T:
         try:
-            key, values = starter.read_parameter(word)
-            read[key] = values
+            return read(answer)
         except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    return read
+            said = "; ".join(filter(None, [error.problems[0].message, error.problems[0].hint]))
+            raise click.BadParameter(said) from error
+
+    answered: T = click.prompt(what, default=default, err=True, value_proc=checked)
+    return answered
 
 
-def _ask(what: str, default: str, *, asks: bool) -> str:
-    return str(click.prompt(what, default=default, err=True)) if asks else default
-
-
-def _check(text: str, file: Path, space: Workspace) -> None:
-    """Read the file as `hsm sweep run` will, before it is written.
+def _check(wish: starter.Wish, file: Path, space: Workspace) -> str:
+    """Return the text of the file, read as `hsm sweep run` will before it is written.
 
     Raises:
         ConfigError: an answer cannot stand in a sweep file.
@@ -111,6 +129,7 @@ def _check(text: str, file: Path, space: Workspace) -> None:
     from hsm.api.preflight import missing_files
     from hsm.config import load_sweep
 
+    text = starter.sweep_text(wish, file, space.project.root)
     with tempfile.TemporaryDirectory(prefix="hsm-init-") as folder:
         draft = Path(folder) / file.name
         draft.write_text(text, encoding="utf-8")
@@ -124,6 +143,7 @@ def _check(text: str, file: Path, space: Workspace) -> None:
     problems = list(missing_files(spec.program, space.project.root))
     if problems:
         raise ConfigError(problems)
+    return text
 
 
 def _write(file: Path, text: str, space: Workspace, *, force: bool) -> list[Path]:
@@ -144,10 +164,5 @@ def _write(file: Path, text: str, space: Workspace, *, force: bool) -> list[Path
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ import click
 
 from hsm.cli import forms, options, tables
 from hsm.cli.console import Console, Tone
-from hsm.cli.workspace import Workspace
+from hsm.cli.workspace import Workspace, warn_of_misspelt
 from hsm.core.errors import ConfigError, ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def command(
 
     space = Workspace.here()
     environment = space.world.environment()
+    warn_of_misspelt(console, space)
     if file is None:
         _refuse(sources)
         _settings(console, list(Origins(space.project, environment).of_settings()), origin=origin)
@@ -85,10 +86,10 @@ def _write(console: Console, found: Sequence[Origin]) -> None:
     rows = [
         (
             item.path,
-            yaml_value(item.value),
             (item.layer.value, tones.get(item.layer, Tone.PLAIN)),
             item.where,
+            yaml_value(item.value),
         )
         for item in found
     ]
-    tables.write(console, ("key", "value", "layer", "where"), rows)
+    tables.write(console, ("key", "layer", "where", "value"), rows)

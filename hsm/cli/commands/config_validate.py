@@ -9,7 +9,7 @@ import click
 from hsm.cli import forms, options
 from hsm.cli.console import Console, Tone
 from hsm.cli.words import plural
-from hsm.cli.workspace import Workspace
+from hsm.cli.workspace import Workspace, warn_of_misspelt
 from hsm.core.errors import ConfigError, ExitCode, Problem
 from hsm.core.spec import SweepSpec
 from hsm.core.world import World
@@ -31,6 +31,7 @@ def command(console: Console, *, file: Path | None, overrides: tuple[str, ...]) 
     Without FILE, only these are.
     """
     space, spec = _read(file, overrides)
+    warn_of_misspelt(console, space)
     if file is None or spec is None:
         return _settings_are_fine(console, space)
     total = _count(space, spec)

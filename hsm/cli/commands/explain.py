@@ -9,20 +9,21 @@ from typing import Any
 
 import click
 
-from hsm.cli import forms, options, screen, words
+from hsm.cli import evidence, forms, options, screen, words
 from hsm.cli.commands.sweep_status import notice
 from hsm.cli.console import Console, Line, Tone, line
 from hsm.cli.telling import folded, story_line
 from hsm.cli.workspace import Look, Workspace, some_tasks
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.events import to_record
-from hsm.core.history import TaskHistory, read_history
+from hsm.core.history import TaskHistory, read_histories
 from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector, status_of
 from hsm.core.selectors import parse_selector
 from hsm.core.standing import Standing, standing, unplanned
 from hsm.wire.names import task_id
 
+TAIL_LINES = 3
 FEW = 20
 """So many tasks are explained at a time."""
 
@@ -48,7 +49,7 @@ def command(console: Console, *, tasks: str, reference: str, outputs: Path | Non
         raise SweepError(
             f"no task is meant by {tasks!r} at present", hint="`hsm sweep status --tasks` lists all"
         )
-    accounts = [Account(space, look, index) for index in chosen[:FEW]]
+    accounts = _accounts(space, look, chosen[:FEW])
     if console.as_json:
         console.envelope(
             "task.explanation",
@@ -63,6 +64,14 @@ def command(console: Console, *, tasks: str, reference: str, outputs: Path | Non
     if len(chosen) > FEW:
         console.say(f"and {words.plural(len(chosen) - FEW, 'more task')}: name fewer")
     return ExitCode.FINE
+
+
+def _accounts(space: Workspace, look: Look, chosen: Sequence[int]) -> list[Account]:
+    histories = read_histories(space.world.files, look.tree, chosen, look.spec.retry)
+    lacking = [task_id(index) for index in chosen if index not in histories]
+    if lacking:
+        raise SweepError(f"the ledger does not plan {lacking[0]} yet", hint="look again in a moment")
+    return [Account(space, look, histories[index]) for index in chosen]
 
 
 def _write(console: Console, accounts: Sequence[Account]) -> None:
@@ -92,13 +101,10 @@ def _unplanned(console: Console, space: Workspace, look: Look, index: int) -> Ex
 class Account:
     """What is to be told of one task."""
 
-    def __init__(self, space: Workspace, look: Look, index: int) -> None:
+    def __init__(self, space: Workspace, look: Look, history: TaskHistory) -> None:
         self._space = space
         self._look = look
-        history = read_history(space.world.files, look.tree, index, look.spec.retry)
-        if history is None:
-            raise SweepError(f"the ledger does not plan {task_id(index)} yet", hint="look again in a moment")
-        self._history: TaskHistory = history
+        self._history = history
         self._standing = standing(history.task, look.tracker, driven=look.is_driven)
 
     def lines(self) -> Iterator[Line]:
@@ -116,6 +122,8 @@ class Account:
         for attempt in task.attempts:
             where = f"{self._directory(task, attempt)}  {_evidence(attempt)}"
             yield _labelled("files", f"attempt {attempt.number}: {where}")
+            stream, rows = self._last_words(attempt)
+            yield from (_labelled("" if place else stream, row) for place, row in enumerate(rows))
 
     def record(self) -> dict[str, Any]:
         """Return it as data."""
@@ -135,11 +143,22 @@ class Account:
                     "exit": attempt.exit,
                     "manifest_sha256": attempt.manifest,
                     "path": self._directory(task, attempt),
+                    "tail": self._last_words(attempt)[1],
                 }
                 for attempt in task.attempts
             ],
             "events": [to_record(happening.event) for happening in self._history.happenings],
         }
+
+    def _last_words(self, attempt: Attempt) -> tuple[str, list[str]]:
+        """Return what an attempt that ended badly said last, and on which stream."""
+        if attempt.cause is None or attempt.state.is_live:
+            return "", []
+        tree, task = self._look.tree, self._history.task
+        directory = evidence.directory_of(tree, task.index, attempt.number, attempt.token)
+        if directory == tree.task(task.index) and attempt is not task.attempt:
+            return "", []
+        return evidence.last_words(directory, TAIL_LINES)
 
     def _directory(self, task: Task, attempt: Attempt) -> str:
         from hsm.cli.closing import near

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from hsm.cli import forms, options, tables
@@ -9,24 +11,24 @@ from hsm.cli.console import Console
 from hsm.core.errors import ConfigError, ExitCode, Problem
 
 
-@forms.command("help states", "help config", "help")
-@click.argument("topic", metavar="[TOPIC]", required=False)
+@forms.command("help states", "help sweep run", "help")
+@click.argument("words", nargs=-1, metavar="[TOPIC]...")
 @options.json_output
-@click.pass_obj
-def command(console: Console, *, topic: str | None) -> ExitCode:
-    """Explain a topic, or list the topics. `hsm COMMAND --help` explains a command."""
+@click.pass_context
+def command(ctx: click.Context, *, words: tuple[str, ...]) -> ExitCode:
+    """Explain a topic or a command, or list the topics."""
     from hsm.cli.topics import TOPICS
 
-    if topic is None:
+    console: Console = ctx.obj
+    topic = " ".join(words)
+    if not words:
         rows = [(f"hsm help {name}", page.summary) for name, page in TOPICS.items()]
         if console.as_json:
             console.envelope("help.topics", {name: page.summary for name, page in TOPICS.items()})
         else:
             tables.write(console, ("topic", "about"), rows)
         return ExitCode.FINE
-    if topic not in TOPICS:
-        raise _unknown(topic)
-    lines = list(TOPICS[topic].lines())
+    lines = list(TOPICS[topic].lines()) if topic in TOPICS else _help_of(ctx, words).splitlines()
     if console.as_json:
         console.envelope("help.topic", {"topic": topic, "lines": lines})
     else:
@@ -34,12 +36,27 @@ def command(console: Console, *, topic: str | None) -> ExitCode:
     return ExitCode.FINE
 
 
-def _unknown(topic: str) -> ConfigError:
-    from hsm.cli.main import COMMANDS_AND_GROUPS
+def _help_of(ctx: click.Context, words: Sequence[str]) -> str:
+    """Return what `--help` says of a command, which may be named without its group."""
+    from hsm.cli.main import SETTINGS, cli
+
+    path = cli.known_paths().get(words[0], words[0]).split() + list(words[1:])
+    found: click.Command | None = cli
+    inner = click.Context(cli, info_name="hsm", obj=ctx.obj, **SETTINGS)
+    for word in path:
+        found = found.get_command(inner, word) if isinstance(found, click.Group) else None
+        if found is None:
+            raise _unknown(words)
+        inner = click.Context(found, parent=inner, info_name=word)
+    return inner.get_help()
+
+
+def _unknown(words: Sequence[str]) -> ConfigError:
+    from hsm.cli.main import cli
     from hsm.cli.topics import names
     from hsm.config.words import did_you_mean, listed
 
-    hint = did_you_mean(topic, names()) or f"topics are {listed(names(), 'and')}"
-    if topic in COMMANDS_AND_GROUPS:
-        hint = f"for the command: `hsm {topic} --help`"
-    return ConfigError([Problem(where="", message=f"there is no topic {topic!a}", hint=hint)])
+    topic = " ".join(words)
+    known = [*names(), *cli.known_paths(), *cli.known_paths().values()]
+    hint = did_you_mean(topic, known) or f"topics are {listed(names(), 'and')}; commands: `hsm --help`"
+    return ConfigError([Problem(where="", message=f"there is no topic or command {topic!a}", hint=hint)])

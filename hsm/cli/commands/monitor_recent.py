@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hsm.cli import closing, forms, options, screen, words
+from hsm.cli.boundary import refusal
 from hsm.cli.console import Console, Tone, line
 from hsm.cli.known_sweeps import KnownSweep, KnownSweeps
 from hsm.cli.workspace import Look, Workspace, look_at
@@ -18,7 +19,7 @@ from hsm.core.tree import SweepTree
 
 
 @forms.command("monitor recent", "monitor recent --limit 3", "monitor recent --here")
-@click.option("--limit", type=click.IntRange(min=1), default=5, show_default=True, help="The newest so many.")
+@options.limit(5)
 @click.option("--here", is_flag=True, help="The sweeps of this project only.")
 @options.outputs
 @options.json_output
@@ -32,8 +33,7 @@ def command(console: Console, *, limit: int, here: bool, outputs: Path | None) -
     entries = _entries(space, here=here or outputs is not None)[-limit:][::-1]
     found = [(entry, _look(console, space, entry)) for entry in entries]
     if console.as_json:
-        records = [record for entry, look in found if (record := _record(entry, look))]
-        console.envelope("monitor.recent", {"sweeps": records})
+        console.envelope("monitor.recent", {"sweeps": [_record(entry, look) for entry, look in found]})
         return ExitCode.FINE
     if not found:
         console.say(f"there is no sweep in {closing.near(space.outputs)}, and none was run elsewhere")
@@ -54,31 +54,29 @@ def _entries(space: Workspace, *, here: bool) -> list[KnownSweep]:
     return sorted(found.values(), key=lambda entry: (entry.at, str(entry.root)))
 
 
-def _look(console: Console, space: Workspace, entry: KnownSweep) -> Look | None:
-    """Return a sweep; one that is damaged is named, and hides no other; one that is gone is none."""
+def _look(console: Console, space: Workspace, entry: KnownSweep) -> Look | str:
+    """Return a sweep, or a word on why it cannot be shown: one that is damaged hides no other."""
     if not entry.is_there:
-        return None
+        return "gone"
     try:
         return look_at(space.world, SweepTree(entry.root))
-    except (HsmError, OSError) as error:
-        hint = error.hint if isinstance(error, HsmError) else ""
-        console.warn(f"{entry.root.name}: {error}", hint)
-        return None
+    except HsmError as error:
+        console.warn(f"{entry.root.name}: {error.message}", error.hint)
+    except OSError as error:
+        console.warn(*refusal(error))
+    return "not readable"
 
 
-def _record(entry: KnownSweep, look: Look | None) -> Mapping[str, Any] | None:
-    if look is not None:
+def _record(entry: KnownSweep, look: Look | str) -> Mapping[str, Any]:
+    if isinstance(look, Look):
         return closing.standing_of(look)
-    if entry.is_there:
-        return None
-    return {"sweep_id": entry.root.name, "path": entry.root, "status": "gone", "used_at": moment(entry.at)}
+    return {"sweep_id": entry.root.name, "path": entry.root, "status": look, "used_at": moment(entry.at)}
 
 
-def _write(console: Console, space: Workspace, entry: KnownSweep, look: Look | None) -> None:
-    if look is None:
-        if not entry.is_there:
-            used = f"  was at {entry.root}, run {words.moment(entry.at)}"
-            console.data((entry.root.name, Tone.NAME), "  ", ("gone", Tone.WARN), (used, Tone.DIM))
+def _write(console: Console, space: Workspace, entry: KnownSweep, look: Look | str) -> None:
+    if isinstance(look, str):
+        used = f"  {'was ' if look == 'gone' else ''}at {entry.root}, run {words.moment(entry.at)}"
+        console.data((entry.root.name, Tone.NAME), "  ", (look, Tone.WARN), (used, Tone.DIM))
         return
     width, glyphs = console.data_width, console.data_glyphs
     scene = screen.Scene(tree=look.tree, progress=look.progress, best_params=closing.best_params(look))

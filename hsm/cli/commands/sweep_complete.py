@@ -30,6 +30,7 @@ MEANINGS = {
     "sweep complete last --dry-run",
     "sweep complete heat-20260102 --retry-failed --source local:8",
     "sweep complete last --retry 3,20-30",
+    "sweep complete last --abandon-source ssh:gpu1 --source local:8",
 )
 @options.some_sweep
 @options.sources
@@ -41,7 +42,20 @@ MEANINGS = {
     metavar="TASKS",
     help="Of those, try only these again: 3, 20-30, failed, ...",
 )
-@click.option("--takeover", is_flag=True, help="Go on although an engine on another host may be alive.")
+@click.option(
+    "--abandon-source",
+    "abandon",
+    multiple=True,
+    metavar="SOURCE",
+    help="Give up what was handed to this source, of which nothing can be learnt: run it elsewhere. "
+    "A result that turns up later still counts, if no other was sealed before.",
+)
+@click.option(
+    "--takeover",
+    is_flag=True,
+    help="Take the sweep from an engine on another host without watching its heartbeat for a minute. Should "
+    "it be alive, it is shut out; what it hands over at that moment may run too, and is never a result.",
+)
 @options.max_tasks
 @click.option("-n", "--dry-run", is_flag=True, help="Print the plan only.")
 @options.outputs
@@ -55,6 +69,7 @@ def command(
     sources: tuple[str, ...],
     retry_failed: bool,
     retry: tuple[str, ...],
+    abandon: tuple[str, ...],
     takeover: bool,
     max_tasks: int | None,
     dry_run: bool,
@@ -66,7 +81,7 @@ def command(
     """
     space = Workspace.here(outputs)
     look = study(space.world, space.find(reference))
-    if not takeover and not dry_run:
+    if not dry_run:
         refuse_if_driven(space, look)
     chosen = _to_retry(space, look, retry)
     plan = plan_completion(look.tracker, retry_failed=retry_failed, retry=chosen)
@@ -78,7 +93,8 @@ def command(
         return ExitCode.FINE
     if plan.is_empty:
         return _nothing(console, space, look)
-    wishes = Wishes(max_tasks=max_tasks, reopen=plan.fates[Fate.RERUN], takeover=takeover)
+    reopen = plan.fates[Fate.RERUN]
+    wishes = Wishes(max_tasks=max_tasks, reopen=reopen, takeover=takeover, abandon=abandon)
     return _complete(console, space, look, sources, wishes)
 
 
@@ -173,7 +189,7 @@ def _complete(
 
     tree, spec = look.tree, look.spec
     project = project_of(tree, space.project.root)
-    specs = sourcing.used_before(look.tracker, spec, space.project, names)
+    specs = sourcing.used_before(look.tracker, spec, space.project, names, abandoned=wishes.abandon)
     if not specs:
         raise sourcing.no_source(tree.config)
     built = sourcing.build(space.world, specs, project, spec)

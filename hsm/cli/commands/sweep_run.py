@@ -11,7 +11,7 @@ import click
 from hsm.api.sourcing import Sourcing
 from hsm.cli import forms, options
 from hsm.cli.console import Console, Tone, line
-from hsm.cli.workspace import Workspace
+from hsm.cli.workspace import Workspace, warn_of_misspelt
 from hsm.core.errors import ExitCode
 from hsm.core.model import Hunter
 from hsm.core.spec import SweepSpec
@@ -71,6 +71,7 @@ def command(
     The id of the sweep goes to stdout, everything else to stderr. Ctrl-C leaves; what runs goes on.
     """
     space = Workspace.here(outputs)
+    warn_of_misspelt(console, space)
     order = _order(space, file, overrides, sources, max_tasks)
     if count_only:
         return _count(console, order)

@@ -13,9 +13,13 @@ from hsm.core.errors import ExitCode
 from hsm.core.model import Task
 from hsm.core.projection import status_of
 from hsm.core.selectors import is_selector
+from hsm.core.standing import doubt_of
 from hsm.core.states import SweepStatus, TaskStatus
+from hsm.core.world import Identity
 
 SHOWN_METRICS = 4
+SILENT_S = 60.0
+"""An engine on another host that has told nothing for so long may be dead."""
 
 
 @forms.command(
@@ -77,11 +81,20 @@ def notice(space: Workspace, look: Look) -> str:
     """Return what the user should know beside the numbers."""
     if look.claim is not None:
         who = look.claim.who
-        is_here = space.world.is_alive(who) is not None
-        return "" if is_here else f"its engine is on {who.host}, pid {who.pid}, and cannot be seen from here"
+        return "" if space.world.is_alive(who) is not None else _far_away(space, look, who)
     if look.status is SweepStatus.PARTIAL:
         return f"no engine drives it; go on: {space.command('sweep complete ID', look.tree)}"
     return ""
+
+
+def _far_away(space: Workspace, look: Look, who: Identity) -> str:
+    """Return what is known of an engine that cannot be asked whether it lives."""
+    where = f"its engine is on {who.host}, pid {who.pid}"
+    age_s = look.progress.age_s
+    if age_s is None or age_s < SILENT_S:
+        return f"{where}, and cannot be seen from here"
+    again = space.command("sweep complete ID --takeover", look.tree)
+    return f"silent for {words.rough(age_s)}; {where}; if that is dead: {again}"
 
 
 def _engine(look: Look) -> dict[str, object]:
@@ -92,7 +105,8 @@ def _engine(look: Look) -> dict[str, object]:
 def _record(task: Task) -> dict[str, object]:
     import json
 
-    return {**status_of(task), "params": json.loads(task.params_json)}
+    state = task.attempt and str(task.attempt.state)
+    return {**status_of(task), "attempt_state": state, "params": json.loads(task.params_json)}
 
 
 def task_cells(look: Look, task: Task, *, now: float | None = None) -> list[str | Span]:
@@ -110,7 +124,7 @@ def task_cells(look: Look, task: Task, *, now: float | None = None) -> list[str 
     return [
         task.task_id,
         screen.task_word(task.status),
-        str(len(task.attempts)),
+        str(len(task.attempts)) if task.attempts or not task.status.is_final else "",
         attempt.source if attempt else "",
         words.duration(wall) if wall is not None else "",
         (_result(look, task), Tone.DIM),
@@ -125,7 +139,8 @@ def _result(look: Look, task: Task) -> str:
     own = ", ".join(
         f"{key} = {_text(value)}" for key, value in params.items() if key not in look.spec.parameters
     )
-    return f"{task.reason or _numbers(look, task)}  {own}".strip()
+    doubt = doubt_of(task, look.tracker)
+    return f"{doubt or task.reason or _numbers(look, task)}  {own}".strip()
 
 
 def _numbers(look: Look, task: Task) -> str:

@@ -6,18 +6,18 @@ import argparse
 import os
 import socket
 import sys
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
-from hsm.compute.agent.service import LINGER_S, Agent, Leave, Paths
+from hsm.compute.agent.service import LINGER_S, Agent, Elsewhere, Leave, Paths
 from hsm.wire.runtime import socket_path
 
 ALREADY_RUNNING = 75
 
 
-def main() -> int:
-    """Run an agent until it has nothing left to do; 75 when another one runs already."""
+def main() -> "Union[int, str]":
+    """Run an agent until nothing is left to do; 75 when one runs already, words when one may elsewhere."""
     parser = argparse.ArgumentParser(prog="hsm-agent")
     parser.add_argument("sweep")
     parser.add_argument("home")
@@ -39,7 +39,10 @@ def main() -> int:
         return ALREADY_RUNNING
     server, address = _serve(host, paths) if arguments.poll is None else (None, "")
     leave = Leave(arguments.poll, arguments.linger)
-    agent = Agent(paths, host, leave, bell=Bell(server), address=address)
+    try:
+        agent = Agent(paths, host, leave, bell=Bell(server), address=address)
+    except Elsewhere as error:
+        return str(error)  # into the source's log
     if arguments.ready is not None:
         os.close(arguments.ready)
     agent.run()

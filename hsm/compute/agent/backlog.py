@@ -22,8 +22,8 @@ from hsm.wire.messages import (
 class Backlog:
     """Attempts that wait, in the order in which they came, and what is known of the others.
 
-    `unfinished` holds the attempts that a predecessor began and never ended. A message of an epoch older
-    than the newest one is ignored: its manager has been superseded.
+    `unfinished` holds the attempts that a predecessor began and never ended. Which of a superseded manager's
+    messages count, the inbox has decided; none of them greets or closes after a newer one has greeted.
     """
 
     def __init__(self) -> None:
@@ -48,18 +48,38 @@ class Backlog:
 
     def hear(self, epoch: int, message: Message) -> None:
         """Take in one message of the manager that holds this epoch."""
-        if self.hello is not None and epoch < self.hello.epoch:
+        is_old = self.hello is not None and epoch < self.hello.epoch
+        if isinstance(message, (Hello, Close)) and is_old:
             return
         if isinstance(message, Hello):
             self.hello, self.closed = message, False
+            self._forget_what_is_not_wanted(message)
         elif isinstance(message, Run):
-            if message.token not in self._known:
+            is_wanted = not is_old or self._is_wanted(message.token)
+            if is_wanted and message.token not in self._known:
                 self._known.add(message.token)
                 self.waiting[message.token] = message
         elif isinstance(message, (Cancel, Recall)):
             self._withdraw(message)
         elif isinstance(message, Close):
             self.closed = True
+
+    def _is_wanted(self, token: str) -> bool:
+        adopted = self.hello.adopted if self.hello is not None else None
+        return adopted is None or token in adopted
+
+    def _forget_what_is_not_wanted(self, hello: Hello) -> None:
+        """Drop what waits and what a new manager does not count on; it may order it anew."""
+        for token in [token for token in self.waiting if not self._is_wanted(token)]:
+            del self.waiting[token]
+            self._known.discard(token)
+
+    def give_up(self, token: str) -> bool:
+        """Forget an attempt that a predecessor began, unless somebody counts on it; tell whether it was."""
+        if self._is_wanted(token):
+            return False
+        del self.unfinished[token]
+        return True
 
     def _withdraw(self, message: Message) -> None:
         for token in message.tokens:  # type: ignore[union-attr]

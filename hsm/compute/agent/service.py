@@ -1,6 +1,6 @@
 """The agent's loop: read the inbox, keep the slots full, enforce limits, write records, tell who listens.
 
-    inbox/<epoch>.log ──> Backlog ──> Slots (launch, limits, end) ──> Records ──> records/<incarnation>.log
+    inbox/*.log ─> Inbox ─> Backlog ──> Slots (launch, limits, end) ──> Records ──> records/<incarnation>.log
     manager ── any byte: "look at the inbox" ──> Bell ──> any byte: "look at the records" ──> manager
 
 Records are handed to the kernel at the end of each turn and made durable by a thread while the next attempts
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional
 
 from hsm._version import __version__
 from hsm.compute.agent.backlog import Backlog
@@ -20,8 +20,9 @@ from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.slots import Slots
+from hsm.wire.inbox import Inbox
 from hsm.wire.log import LogReader, LogWriter
-from hsm.wire.messages import Message, Opened, Withdrawn, from_record, to_record
+from hsm.wire.messages import Message, Opened, Started, Withdrawn, from_record, to_record
 
 LINGER_S = 5.0
 
@@ -34,7 +35,7 @@ class Paths(NamedTuple):
 
     @property
     def inbox(self) -> str:
-        """Directory of the manager's logs, one per epoch."""
+        """Directory of the managers' logs, one per session."""
         return os.path.join(self.home, "inbox")
 
     @property
@@ -50,6 +51,15 @@ class Leave(NamedTuple):
     linger_s: float = LINGER_S
 
 
+class Elsewhere(Exception):
+    """Attempts of this source may still run on another host, so that no agent may take their place here."""
+
+    def __init__(self, host: str, count: int) -> None:
+        super().__init__(
+            f"{count} attempts may still run on host {host}: go on there, or give them up by --abandon-source"
+        )
+
+
 class Agent:
     """One incarnation of the agent of one source of one sweep."""
 
@@ -60,14 +70,21 @@ class Agent:
         self._leave = leave
         self._bell = bell
         self._backlog = Backlog()
-        self._inbox: List[Tuple[int, LogReader]] = []
+        self._inbox = Inbox(host.files, paths.inbox)
         self._stopping = False
         self._idle_since: Optional[float] = None
+        self._hosts: Dict[str, str] = {}
+        self._last_host = host.name()
         self._next_look = 0.0
         self._address = address
         self._incarnation = self._replay()
+        for said in self._inbox.read():
+            self._backlog.hear(said.epoch, from_record(said.record))
+        self._check_hosts()
         self._records = Records(host, self._begin_log, bell.wake)
         self._slots = Slots(host, paths.sweep, self._records, bell.wake)
+        if self._backlog.hello is not None:
+            self._slots.offer_gpus(self._backlog.hello.gpus)
 
     def _begin_log(self) -> LogWriter:
         """Begin a log of records, under the next number."""
@@ -130,8 +147,27 @@ class Agent:
         for name in self._files.list(self._paths.records):
             last = int(name.partition(".")[0])
             for record in LogReader(self._files, os.path.join(self._paths.records, name)).records():
-                self._backlog.replay(from_record(record))
+                message = from_record(record)
+                if isinstance(message, Opened):
+                    self._last_host = message.host
+                elif isinstance(message, Started):
+                    self._hosts[message.token] = self._last_host
+                self._backlog.replay(message)
         return last
+
+    def _check_hosts(self) -> None:
+        """Make sure that nothing which somebody counts on may run where we cannot see it.
+
+        Raises:
+            Elsewhere: an agent on another host may still have it.
+        """
+        here = self._host.name()
+        there = {token for token in self._backlog.unfinished if self._hosts[token] != here}
+        held = [token for token in there if not self._backlog.give_up(token)]
+        if held:
+            raise Elsewhere(self._hosts[held[0]], len(held))
+        if self._last_host != here and self._backlog.waiting:
+            raise Elsewhere(self._last_host, len(self._backlog.waiting))
 
     def _bury_predecessors(self) -> None:
         """Kill what a dead agent left running, checking that it is what it was, and record it as lost."""
@@ -150,15 +186,8 @@ class Agent:
             return
         self._bell.rang = False
         self._next_look = now + (self._leave.poll_s or 0.0)
-        known = {epoch for epoch, _ in self._inbox}
-        for name in self._files.list(self._paths.inbox):
-            epoch = int(name.partition(".")[0])
-            if epoch not in known:
-                self._inbox.append((epoch, LogReader(self._files, os.path.join(self._paths.inbox, name))))
-        for epoch, reader in self._inbox:
-            for record in reader.records():
-                if record.get("t") != "inbox":
-                    self._hear(epoch, from_record(record))
+        for said in self._inbox.read():
+            self._hear(said.epoch, from_record(said.record))
 
     def _hear(self, epoch: int, message: Message) -> None:
         before = self._backlog.hello

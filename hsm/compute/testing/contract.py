@@ -15,6 +15,7 @@ from hsm.compute.testing.cases.artifacts import ArtifactCases
 from hsm.compute.testing.cases.endings import EndingCases
 from hsm.compute.testing.cases.handover import HandoverCases
 from hsm.compute.testing.cases.observing import ObservingCases
+from hsm.compute.testing.cases.resolution import ResolutionCases
 from hsm.compute.testing.cases.surroundings import SurroundingsCases
 from hsm.compute.testing.cases.survival import SurvivalCases
 from hsm.compute.testing.cases.withdrawal import WithdrawalCases
@@ -29,6 +30,7 @@ class SourceContract(
     ArtifactCases,
     WithdrawalCases,
     SurvivalCases,
+    ResolutionCases,
     ObservingCases,
 ):
     """Everything that a compute source promises."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -67,14 +67,14 @@ class FileAgentSource(ComputeSource):
             self._world.files.make_directories(f"{home}/{part}")
         carrier = _WatchedFiles(self._world, home, context.epoch, POLL_S)
         try:
-            await carrier.send([self._hello(context)])
+            await carrier.send([self._hello(context, carrier.prev)])
             session = _FileSession(self, carrier, context)
             await session.replace_agent()
             yield session
         finally:
             await carrier.close()
 
-    def _hello(self, context: SweepContext) -> Hello:
+    def _hello(self, context: SweepContext, prev: Mapping[str, int]) -> Hello:
         return Hello(
             epoch=context.epoch,
             sweep_id=context.sweep_id,
@@ -84,6 +84,8 @@ class FileAgentSource(ComputeSource):
             gpus=[],
             grace_s=context.grace_s,
             program=dict(context.program),
+            prev=dict(prev),
+            adopted=None if context.adopted is None else list(context.adopted),
         )
 
     @property
@@ -97,8 +99,10 @@ class FileAgentSource(ComputeSource):
         Raises:
             SourceError: it cannot be started.
         """
-        if is_running(self._world, home_of(context.sweep_dir, self.name)):
+        home = home_of(context.sweep_dir, self.name)
+        if is_running(self._world, home):
             return
+        before = newest_agent(self._world, home)
         ready, keep = os.pipe()
         try:
             self._spawn(context, keep)
@@ -111,6 +115,8 @@ class FileAgentSource(ComputeSource):
             await self._world.blocking(os.read, ready, 1)  # ends when the agent closes its end
         finally:
             os.close(ready)
+        if newest_agent(self._world, home) == before and not is_running(self._world, home):
+            raise SourceError(self.name, "its agent does not answer", transient=True)
 
     def _spawn(self, context: SweepContext, keep: int) -> None:
         log = context.sweep_dir / "logs" / "sources" / f"{self.name}.log"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hsm.compute.refusal import refusal
 from hsm.compute.testing.ability import Ability
+from hsm.compute.testing.trouble import Trouble
 from hsm.core.errors import SourceError
 from hsm.core.model import Exit
 from hsm.core.source import (
@@ -92,8 +93,12 @@ class MemoryMachine:
         slots: int = 2,
         behave: Callable[[AttemptOrder], Act] = succeed,
         files: bool = False,
+        settle_s: float = 0.0,
+        missing_s: float = 600.0,
     ) -> None:
-        self.capabilities = Capabilities(slots=slots)
+        self.capabilities = Capabilities(slots=slots, settle_s=settle_s, missing_s=missing_s)
+        self.trouble = Trouble()
+        self.cancelled: list[str] = []
         self.log: list[Observation] = []
         self.epoch = 0
         self._world = world
@@ -125,6 +130,7 @@ class MemoryMachine:
 
     def cancel(self, tokens: Sequence[str]) -> dict[str, CancelOutcome]:
         """End attempts, begun or not; none of them begins because another one has made room."""
+        self.cancelled += tokens
         outcomes = {token: self._cancel(token) for token in tokens}
         self._fill()
         return outcomes
@@ -172,6 +178,20 @@ class MemoryMachine:
             self._see(token, AttemptState.LOST, "its agent died", cause=Cause.LOST)
         self._fill()
 
+    def miss(self, token: str) -> None:
+        """Behave as if a listing had come in that lacks an attempt, which lives on."""
+        self._see(token, AttemptState.MISSING)
+        self._fill()
+
+    def show(self, token: str) -> None:
+        """Behave as if a listing had come in that has an attempt, which runs."""
+        self._see(token, AttemptState.RUNNING)
+        self._fill()
+
+    def wake(self) -> None:
+        """Let everybody who listens look, and meet the trouble there is."""
+        self._fill()
+
     # Attempts
 
     def _fill(self) -> None:
@@ -201,6 +221,7 @@ class MemoryMachine:
             at=at,
             exit=exit_,
             manifest=self._leave(order, act, exit_) if self._files else NO_FILES,
+            agent="memory",
             cause=act.cause or (Cause.APPLICATION if failed else None),
             reason=act.reason or (exit_.words if failed else ""),
             started_at=started_at,
@@ -266,7 +287,8 @@ class MemorySource(ComputeSource):
     @asynccontextmanager
     async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
         """Reach the machine; older managers are shut out from now on."""
-        if context.epoch <= self._machine.epoch:
+        self._machine.trouble.check(self.name)
+        if context.epoch < self._machine.epoch:
             raise SourceError(self.name, f"epoch {context.epoch} has been superseded")
         self._machine.epoch = context.epoch
         async with self._machine.listening() as changed:
@@ -295,18 +317,20 @@ class _MemorySession(SourceSession):
         self._changed = changed
 
     def _check_epoch(self) -> None:
+        self._machine.trouble.check(self._name)
         if self._epoch != self._machine.epoch:
             raise SourceError(self._name, f"epoch {self._epoch} has been superseded")
 
     async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
         self._check_epoch()
-        return self._machine.submit(orders)
+        return self._machine.trouble.submit(self._name, lambda: self._machine.submit(orders))
 
     async def observations(self, cursor: str = "") -> AsyncIterator[Observations]:
         at = int(cursor or 0)
         log = self._machine.log
         while True:
             self._changed.clear()
+            self._machine.trouble.check(self._name)
             if at < len(log):
                 seen = tuple(log[at:])
                 at += len(seen)
@@ -314,8 +338,12 @@ class _MemorySession(SourceSession):
             else:
                 await self._changed.wait()
 
-    async def find(self, tokens: Iterable[str]) -> Mapping[str, str]:
-        return {token: token for token in tokens if self._machine.is_known(token)}
+    async def find(self, tokens: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        trouble = self._machine.trouble
+        trouble.check(self._name)
+        found = {token: trouble.refs(token, is_known=self._machine.is_known(token)) for token in tokens}
+        trouble.asked()
+        return {token: refs for token, refs in found.items() if refs}
 
     async def cancel(self, refs: Sequence[str]) -> Mapping[str, CancelOutcome]:
         self._check_epoch()
@@ -326,6 +354,7 @@ class _MemorySession(SourceSession):
         self._machine.recall(refs)
 
     async def fetch(self, ref: str, dest: Path) -> CollectionResult:
+        self._machine.trouble.check(self._name)
         left = self._machine.left(ref)
         if left is None:
             return CollectionResult(directory=dest, files=0, bytes=0)

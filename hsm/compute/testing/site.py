@@ -102,10 +102,14 @@ class Site:
 
     # Managers
 
-    async def open(self, cursor: str | None = None) -> SourceSession:
-        """Begin a manager with the next epoch, which reads observations from a cursor (default: the last)."""
-        self._epoch += 1
-        self.source = self._make_source(self.world, self.root, self._setting.slots)
+    async def open(self, cursor: str | None = None, *, is_again: bool = False) -> SourceSession:
+        """Begin a manager with the next epoch, which reads observations from a cursor (default: the last).
+
+        With `is_again` it is the manager that was there before, whose session had ended.
+        """
+        self._epoch += not is_again
+        if not is_again:
+            self.source = self._make_source(self.world, self.root, self._setting.slots)
         self.session = await self._stack.enter_async_context(self.source.session(self._context()))
         start = cursor if cursor is not None else (self.cursors[-1] if self.cursors else "")
         batches = self.session.observations(start)
@@ -123,6 +127,7 @@ class Site:
             variables=self._setting.variables,
             grace_s=self._setting.grace_s,
             program={"digest": "contract"},
+            adopted=[order.token for order in self.orders if order.token not in self.endings],
         )
 
     async def drop(self) -> None:
@@ -249,7 +254,7 @@ class Site:
             gate.open()
         open_orders = [order for order in self.orders if order.token not in self.endings]
         known = await self.session.find([order.token for order in open_orders])
-        await self.session.cancel(list(known.values()))
+        await self.session.cancel([ref for refs in known.values() for ref in refs])
         await self.ended(order for order in open_orders if order.token in known)
         await self.session.release()
         pid = self.agent_pid

@@ -3,11 +3,14 @@
 import io
 import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import pytest
 
-from hsm.cli import boundary
+from hsm.cli import boundary, entry
 from hsm.cli.console import Console
 from hsm.cli.main import main
 from hsm.core.errors import (
@@ -153,6 +156,37 @@ def test_the_operating_system_is_quoted(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == f"error: {tmp_path}/x: No such file or directory\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "said", "hint"),
+    [
+        (PermissionError(13, "Permission denied", "/a b/.out.csv.part"), "/a b/out.csv: ", "ls -ld '/a b'"),
+        (PermissionError(13, "Permission denied", "/x/.new.yaml.123.part"), "/x/new.yaml: ", "who may"),
+        (FileNotFoundError(2, "No such file", "/no/such/x.part"), "/no/such/x: ", "mkdir -p /no/such"),
+        (OSError(28, "No space left on device", "stdout"), "stdout: No space", "free space"),
+        (OSError(28, "No space left on device"), "No space", "free space"),
+        (OSError(24, "Too many open files", 7), "Too many", "ulimit -n"),
+        (OSError("odd"), "odd", ""),
+    ],
+)
+def test_what_is_refused_is_named_as_the_user_knows_it(error: OSError, said: str, hint: str) -> None:
+    """Not as the draft beside it; and with what can be done."""
+    message, fix = boundary.refusal(error)
+    assert message.startswith(said)
+    assert (hint in fix) if hint else not fix
+
+
+def test_an_error_is_told_although_stdout_is_full() -> None:
+    """The envelope cannot be written; the words are."""
+
+    class Full(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    err = io.StringIO()
+    boundary.machine(Console(Full(), err, {}, as_json=True), OSError(28, "No space left on device", "stdout"))
+    assert err.getvalue() == "error: stdout: No space left on device\n\nhint: free space there\n"
+
+
 def test_no_sweep_is_an_input_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,3 +221,28 @@ def test_an_unknown_command_like_no_other_is_answered_by_the_help(capsys: pytest
     """Nothing is guessed from nothing."""
     assert main(["sweep", "qqq"]) == ExitCode.USAGE
     assert "hint: `hsm sweep --help` shows how it is used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["hsm.cli.main", "hsm.cli.commands.sweep_list"])
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(
+    where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A quick Ctrl-C is as good as a late one, also where Python wraps it up in another error."""
+
+    def pressed(*_args: object) -> int:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    def pressed_early() -> int:
+        raise KeyboardInterrupt
+
+    stand_in = SimpleNamespace(main=pressed_early)
+    if where == "hsm.cli.main":
+        monkeypatch.setitem(sys.modules, where, cast("ModuleType", stand_in))
+    else:
+        monkeypatch.setattr("hsm.cli.lazy.import_module", pressed)
+    monkeypatch.setattr(sys, "argv", ["hsm", "sweep", "list"])
+    try:
+        code = entry.main()
+    except SystemExit as error:
+        code = cast("int", error.code)
+    assert (code, capsys.readouterr().err) == (130, "interrupted\n")

@@ -61,3 +61,12 @@ def test_a_picture_that_is_too_high_is_cut() -> None:
     canvas, err = _canvas()
     canvas.paint([line(str(number)) for number in range(999)])
     assert f"\x1b[{canvas.size[1] + 1};1H" not in _written(err)
+
+
+def test_the_last_sign_of_a_full_line_stays() -> None:
+    """Nothing is erased behind it: with line wrap off the cursor stands on that sign."""
+    canvas, err = _canvas()
+    columns = canvas.size[0]
+    canvas.paint([line("x" * columns), line("x" * (columns - 1)), line("\u4e16" * (columns // 2))])
+    rows = _written(err).split(";1H")[1:4]
+    assert ["\x1b[K" in row for row in rows] == [False, True, False]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hsm.cli.console import ASCII, Console, Glyphs, Line, Tone, text_of
+from hsm.cli.console import ASCII, Console, Glyphs, Line, Tone, line, text_of
 from hsm.cli.dashboard import Stage, TaskPage, allot, picture
 from hsm.cli.tables import width_of
 from hsm.cli.view import Ask, Facts, Order, Page, View
@@ -43,7 +43,7 @@ def test_a_small_terminal_shows_everything_once() -> None:
         "~36 s (25 to 52 s) left  1 min 12 s so far  news 1 s old  engine here:7",
         "█" * 32 + "░" * 18 + "  22/40  55 %",
         "✓ 20 sealed  ✗ 2 failed  4 running  generation 2 of 3",
-        "local     4 slots  4 running  6 queued  30/min  2 failed",
+        "local     open  4 slots  4 running  6 queued  30/min  2 failed  heard 2 s ago",
         "best      score = 0.93  task_0017  k: 0.2",
         "          ▁▁▁▁▃▃▃▃▃▃▃▃▃▃▃▃██████████  from 0.1 (task_0001) in 2 improvements",
         "failures  2 × time  over 10 s  task_0003, task_0009",
@@ -185,3 +185,19 @@ def test_lines_are_shared_out_by_need() -> None:
     assert allot(4, wanted) == {"a": 2, "b": 2, "c": 0}
     assert allot(2, wanted) == {"a": 2, "b": 0, "c": 0}
     assert allot(-3, wanted) == {"a": 0, "b": 0, "c": 0}
+
+
+def test_what_is_long_is_folded_where_it_can_be_read() -> None:
+    """Story, logs, help and notices are not cut at the edge as long as there is room below."""
+    long = " ".join(f"word{number}" for number in range(20))
+    page = TaskPage(head=[line("task")], story=[line("12:00:00  ", long)], log=[line("err ", f"  {long}")])
+    assert "word19" in "".join(_rows(replace(STAGE, view=View(page=Page.TASK), page=page)))
+    rows = _rows(replace(STAGE, view=View(page=Page.LOG), page=page))
+    assert "word19" in "".join(rows)
+    assert rows[1].startswith("err   word0")
+    assert rows[2].startswith("    word")
+    help_ = replace(STAGE, view=View(page=Page.HELP), facts=replace(STAGE.facts, no_cancel=long))
+    assert "word19" in "".join(_rows(help_))
+    noticed = replace(STAGE, scene=replace(STAGE.scene, notice=long))
+    assert "word19" in "".join(_rows(noticed)[-3:-1])
+    assert "word19" not in "".join(_rows(noticed, width=40)), "two lines of it at most"

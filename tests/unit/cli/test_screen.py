@@ -14,7 +14,16 @@ from hsm.core.tallies import Best
 from hsm.core.tree import SweepTree
 
 LANE = LaneProgress(
-    name="local", is_open=True, reason="", slots=4, running=4, queued=6, finished=20, failed=2, rate_hz=0.5
+    name="local",
+    is_open=True,
+    reason="",
+    slots=4,
+    running=4,
+    queued=6,
+    finished=20,
+    failed=2,
+    rate_hz=0.5,
+    heard_s=2.0,
 )
 PROGRESS = Progress(
     status=SweepStatus.RUNNING,
@@ -60,7 +69,7 @@ def test_one_glance_tells_everything() -> None:
         "heat-20260102-030405-abcd  running  1 min 12 s  ~36 s (25 to 52 s) left",
         "█" * 39 + "░" * 21 + "  22/40  55 %",
         "✓ 20 sealed  ✗ 2 failed  4 running  generation 2 of 3",
-        "local     4 slots  4 running  6 queued  30/min  2 failed",
+        "local     open  4 slots  4 running  6 queued  30/min  2 failed  heard 2 s ago",
         "best      score = 0.93  task_0017  k: 0.2",
         "failures  2 × time  over 10 s  task_0003, task_0009",
         "now       12:00:00 task_0022 sealed",
@@ -95,7 +104,9 @@ def test_old_news_is_called_old() -> None:
 def test_a_failed_source_says_why() -> None:
     """A lane that is gone shows its reason instead of its load."""
     gone = replace(LANE, is_open=False, reason="no route to host")
-    assert "local     no route to host" in _texts(replace(SCENE, progress=replace(PROGRESS, lanes=(gone,))))
+    assert "local     failed  no route to host" in _texts(
+        replace(SCENE, progress=replace(PROGRESS, lanes=(gone,)))
+    )
 
 
 def test_a_lane_without_an_engine_tells_what_was_known_last() -> None:
@@ -105,8 +116,10 @@ def test_a_lane_without_an_engine_tells_what_was_known_last() -> None:
     assert row in _texts(replace(SCENE, progress=left))
 
 
-def test_a_silent_source_says_for_how_long() -> None:
-    """The age of the last news of each source is told as soon as it is old."""
+def test_a_source_says_when_it_was_heard_last() -> None:
+    """The age of its last news is told, or that there were none yet."""
+    never = replace(PROGRESS, lanes=(replace(LANE, heard_s=None),))
+    assert _texts(replace(SCENE, progress=never))[3].endswith("  not heard yet")
     silent = replace(PROGRESS, lanes=(replace(LANE, heard_s=40.0),))
     assert _texts(replace(SCENE, progress=silent))[3].endswith("  heard 40 s ago")
 

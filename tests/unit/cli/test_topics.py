@@ -59,8 +59,29 @@ def test_the_page_on_configuration_has_every_setting(capsys: pytest.CaptureFixtu
     assert all(f"  {key} " in out and f"HSM_{key.upper()}" in out for key in KEYS)
 
 
-@pytest.mark.parametrize(("word", "hint"), [("exit-code", "`exit-codes`"), ("sweep", "`hsm sweep --help`")])
-def test_an_unknown_topic_gets_a_hint(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The topic that was meant, or the help of the command of that name."""
-    assert main(["help", word]) == 2
+@pytest.mark.parametrize("words", [["sweep"], ["monitor", "watch"], ["watch"], ["results"], ["sweep", "run"]])
+def test_a_command_is_explained_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As its `--help` does; the group may be left out."""
+    assert main(["help", *words]) == 0
+    said = capsys.readouterr().out
+    path = ["monitor", "watch"] if words == ["watch"] else words
+    assert main([*path, "--help"]) == 0
+    assert said == capsys.readouterr().out
+    assert "\nExamples:\n  hsm " in said
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["exit-code"], "`exit-codes`"),
+        (["sweep", "runn"], "`sweep run`"),
+        (["sweep", "run", "x"], "`sweep run`"),
+        (["zzzz"], "topics are states"),
+    ],
+)
+def test_an_unknown_topic_gets_a_hint(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The topic or the command that was meant, else what there is."""
+    assert main(["help", *words]) == 2
     assert hint in capsys.readouterr().err

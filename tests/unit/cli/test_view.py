@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsm.cli.allowed import group_note
 from hsm.cli.keys import KeyDecoder
 from hsm.cli.view import Ask, Facts, Order, Page, View, Wish, press, selected_of
+from hsm.core.monitor import Failures
 
 FACTS = Facts(rows=(5, 3, 8), groups=("3,9", "5"), open_tasks=(5, 8), failed=2, has_score=True, page_rows=2)
 KEYS = [
@@ -83,6 +85,17 @@ def test_a_group_of_failures_opens_as_its_tasks() -> None:
     view, _ = _after("f", "down", "enter")
     assert (view.page, view.filter) == (Page.OVERVIEW, "5")
     assert _after("esc", view=view)[0].filter == ""
+
+
+def test_a_group_that_is_not_whole_says_so() -> None:
+    """Only its first tasks are remembered; what is shown is not taken for all."""
+    group = Failures(cause="time", signature="late", count=101, tasks=tuple(range(1, 101)), remedy="")
+    note = group_note(group)
+    assert note.startswith("the first 100 tasks")
+    assert not group_note(replace(group, count=100))
+    facts = replace(FACTS, group_notes=(note, ""))
+    assert press(View(page=Page.FAILURES), "enter", facts)[0].message == note
+    assert not press(View(page=Page.FAILURES, group=1), "enter", facts)[0].message
 
 
 def test_a_filter_is_typed_and_can_be_given_up() -> None:

@@ -30,14 +30,16 @@ def test_durations_have_at_most_two_units(seconds: float | None, text: str) -> N
     ("low", "likely", "high", "text"),
     [
         (540, 720, 960, "~12 min (9 to 16 min)"),
-        (40, 60, 120, "~60 s (40 s to 2 min)"),
+        (40, 60, 120, "~1.0 min (0.7 to 2.0 min)"),
         (0.1, 0.2, 0.4, "~1 s"),
-        (172.0, 180.0, 188.0, "~3 min (2 min 52 s to 3 min 8 s)"),
+        (172.0, 180.0, 188.0, "~3.0 min (2.9 to 3.1 min)"),
+        (2.1, 2.2, 2.3, "~2 s"),
+        (30 * 3600, 40 * 3600, 50 * 3600, "~1.7 d (1.2 to 2.1 d)"),
         (7200, 14400, 28800, "~4.0 h (2.0 to 8.0 h)"),
     ],
 )
 def test_an_eta_is_told_with_its_range(low: float, likely: float, high: float, text: str) -> None:
-    """The range is always there, its unit said once where it is the same."""
+    """All of it in one unit, with a range where there is one."""
     eta = Eta(low_s=low, likely_s=likely, high_s=high, endings=5, remaining=5)
     assert words.eta(eta) == text
 

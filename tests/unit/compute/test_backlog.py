@@ -122,14 +122,40 @@ def test_managers_that_follow_one_another_are_one(epochs: list[list[Run]], steps
     assert life.backlog.closed
 
 
-def test_a_superseded_manager_is_not_heard() -> None:
-    """What a manager says after a newer one has come is ignored."""
+def test_a_superseded_manager_neither_greets_nor_closes() -> None:
+    """Its orders count as far as the inbox lets them through; who is the manager, the newest one says."""
     backlog = Backlog()
     order = Run("a" * 32, 1, 1, "d", ["true"], "{}", 0, "c", "k", None, None, 0)
-    backlog.hear(2, hello(2))
-    backlog.hear(1, order)
-    backlog.hear(1, Close())
-    assert (list(backlog.waiting), backlog.closed) == ([], False)
+    for epoch, message in ((2, hello(2)), (1, hello(1)), (1, order), (1, Close())):
+        backlog.hear(epoch, message)
+    assert backlog.hello == hello(2)
+    assert (list(backlog.waiting), backlog.closed) == (["a" * 32], False)
+
+
+def test_only_what_a_new_manager_counts_on_is_still_wanted() -> None:
+    """What waits and is not named is dropped, as is what comes in late; it may be ordered anew."""
+    orders = [Run(f"{n:032x}", n, 1, "d", ["true"], "{}", 0, "c", "k", None, None, 0) for n in range(4)]
+    names = [order.token for order in orders]
+    backlog = Backlog()
+    for message in (hello(1), orders[0], orders[1]):
+        backlog.hear(1, message)
+    backlog.hear(2, hello(2)._replace(adopted=[names[1], names[2]]))
+    assert list(backlog.waiting) == [names[1]]
+    backlog.hear(1, orders[2])
+    backlog.hear(1, orders[3])
+    assert list(backlog.waiting) == names[1:3]
+    backlog.hear(2, orders[0])
+    assert set(backlog.waiting) == set(names[:3])
+
+
+def test_what_ran_elsewhere_is_forgotten_when_nobody_counts_on_it() -> None:
+    """Of what a predecessor began: kept while it is wanted, and nothing is said of it otherwise."""
+    backlog = Backlog()
+    for token in ("a" * 32, "b" * 32):
+        backlog.replay(Started(token, 1, "1", 0.0))
+    backlog.hear(2, hello(2)._replace(adopted=["a" * 32]))
+    assert [backlog.give_up(token) for token in ("a" * 32, "b" * 32)] == [False, True]
+    assert list(backlog.unfinished) == ["a" * 32]
 
 
 def test_a_new_manager_reopens_what_was_closed() -> None:

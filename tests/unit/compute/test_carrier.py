@@ -101,11 +101,12 @@ async def test_everything_that_was_ever_sent_is_found(world: World, home: Path) 
     sent = []
     for epoch in (1, 2):
         carrier = FileCarrier(world, home, epoch, poll_s=0.01)
-        await carrier.send([Hello(epoch, "s", 1, "/", {}, [], 1.0, {}), Cancel([str(epoch)])])
+        hello = Hello(epoch, "s", 1, "/", {}, [], 1.0, {}, carrier.prev)
+        await carrier.send([hello, Cancel([str(epoch)])])
         sent = await carrier.sent()
         await carrier.close()
     kinds = [record["t"] for record in sent]
-    assert kinds == ["inbox", "hello", "cancel"] * 2
+    assert kinds == ["hello", "cancel"] * 2
     assert [record["tokens"] for record in sent if record["t"] == "cancel"] == [["1"], ["2"]]
 
 

@@ -120,7 +120,7 @@ async def test_a_superseded_manager_is_shut_out(world: World, tmp_path: Path) ->
         await new.submit([order()])
         assert await old.find([order().token])
     with pytest.raises(SourceError, match="superseded"):
-        async with source.session(context(tmp_path, 2)):
+        async with source.session(context(tmp_path, 1)):
             pass
 
 

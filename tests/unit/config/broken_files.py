@@ -92,6 +92,35 @@ BROKEN = [
         "`retry.nodes`",
         "did you mean `node`?",
     ),
+    Broken(
+        "a limit that is not there cannot grow",
+        swept("retry: {memory: {times: 2, grow: 2.0}}\n"),
+        ":6:9",
+        "`retry.memory` has nothing to grow",
+        "set `resources.memory`",
+    ),
+    Broken(
+        "growth that is none",
+        swept("retry: {time: {times: 2, grow: 1}}\ntimeout: 5m\n"),
+        ":6:32",
+        "expected a number above 1",
+        "twice as much is 2",
+    ),
+    Broken(
+        "growth up to less",
+        swept("retry: {time: {times: 2, up_to: 1m}}\ntimeout: 5m\n"),
+        ":6:33",
+        "`retry.time.up_to` is less than what a first attempt is given",
+        "",
+    ),
+    Broken(
+        "a rule of growth without times",
+        swept("retry: {time: {grow: 3}}\ntimeout: 5m\n"),
+        ":6:9",
+        "`retry.time.times` is missing",
+        "times: 2",
+    ),
+    Broken("growth of another cause", swept("retry: {node: {times: 2}}\n"), ":6:15", "`retry.node`", ""),
     Broken("negative retry", swept("retry: {node: -1}\n"), ":6:15", "`retry.node` is -1", ""),
     Broken(
         "source misspelt",
@@ -312,6 +341,20 @@ BROKEN = [
     Broken("direction override shown", "name: a\u202eb\n", ":1:7", "a\\u202eb", ""),
     Broken(
         "call in braces", gridded("{k: range(0, 1)}"), ":5:13", '"range(0"; expected a list', "quote the call"
+    ),
+    Broken(
+        "call in braces, a number behind it",
+        gridded("{k: range(0, 1, 0.25), n: [1]}"),
+        ":5:22",
+        "the key is an integer",
+        "quote the call before it",
+    ),
+    Broken(
+        "call of another library",
+        swept("  paired: [{g: {m: 'linspace(0, 1, 5)'}}]\n"),
+        ":6:20",
+        '"linspace(0, 1, 5)"; expected a list',
+        "there is no linspace(); there are range(",
     ),
     Broken(
         "name around a name", gridded("{k.a: [1], k: [1]}"), ":5:20", "`k` clashes with `k.a`", "remove one"

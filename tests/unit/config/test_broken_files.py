@@ -25,6 +25,10 @@ def problems_in(text: str | bytes, folder: Path) -> tuple[Problem, ...]:
     return problems_of(path)
 
 
+def _place(problem: Problem) -> list[int]:
+    return [int(number) for number in problem.where.rsplit(":", 2)[1:]]
+
+
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.label)
 def test_a_broken_file_is_told_with_place_value_and_fix(broken: Broken, tmp_path: Path) -> None:
     """Each broken file gets a problem at the right place, naming the value and the fix."""
@@ -33,6 +37,8 @@ def test_a_broken_file_is_told_with_place_value_and_fix(broken: Broken, tmp_path
     here = [problem for problem in found if problem.where == where and broken.message in problem.message]
     assert here, "\n".join(map(str, found))
     assert broken.hint in here[0].hint, here[0].hint
+    assert all(problem.hint for problem in found), "each with a fix"
+    assert [_place(problem) for problem in found] == sorted(map(_place, found)), "in the order of the file"
     assert all(problem.message.isprintable() and problem.hint.isprintable() for problem in found)
 
 
@@ -41,6 +47,12 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     tail = "timeout: 5\nresources: {cpus: x}\nretry: {nod: 1}\nsources: [x]\nmetadatta: {}\n"
     found = problems_in(swept(tail), tmp_path)
     assert {problem.where.split(":", 1)[1] for problem in found} == {"6:10", "7:19", "8:9", "9:11", "10:1"}
+
+
+def test_a_faulty_parameter_is_still_a_parameter(tmp_path: Path) -> None:
+    """The placeholder that asks for it is not called wrong as well."""
+    (problem,) = problems_in("program: {command: [a, '{k}']}\nsweep: {grid: {k: 3}}\nname: x\n", tmp_path)
+    assert problem.message == "`sweep.grid.k` is 3; expected a list"
 
 
 def test_a_section_that_is_no_map_is_told_once(tmp_path: Path) -> None:

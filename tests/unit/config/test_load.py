@@ -18,7 +18,7 @@ from hsm.config import config_digest, count, dump_document, find_project, load_f
 from hsm.config.reader import parse
 from hsm.config.scalars import DoubtfulScalar, resolve
 from hsm.core.errors import ConfigError
-from hsm.core.spec import Axis, Choices, Direction, FloatRange, IntRange, SweepSpec
+from hsm.core.spec import Axis, Choices, Direction, FloatRange, Growth, IntRange, SweepSpec
 from hsm.core.states import Cause
 from hsm.wire.canonical import canonical_json
 
@@ -37,7 +37,7 @@ parameters: {opt: {lr: 0.5}, text: "a, 'b' \\u2028 ${oc.env:HOME} {{x}}\\n"}
 resources: {cpus: 2, memory: 1GiB, gpus: 1, walltime: 00:30:00}
 timeout: 1h30m
 grace: 1.5s
-retry: {node: 7}
+retry: {node: 7, memory: {times: 3, grow: 1.5, up_to: 16GiB}, time: {times: 1}}
 max_failure_rate: 1
 sources: [local:4, "ssh:me@gpu1.example:8", "slurm:hpc", "ssh:[::1]"]
 metadata: {description: "\u00e9", tags: [demo], n: 1e16}
@@ -87,7 +87,8 @@ def test_a_full_sweep_file_is_read_as_meant(tmp_path: Path) -> None:
     assert spec.parameters["text"] == "a, 'b' \u2028 ${oc.env:HOME} {{x}}\n"
     assert (spec.resources.memory_bytes, spec.resources.walltime_s) == (1 << 30, 1800.0)
     assert spec.timeout_s == 1800.0, "the smaller of timeout and walltime holds"
-    assert (spec.retry[Cause.NODE], spec.retry[Cause.PREEMPTED]) == (7, 5)
+    assert (spec.retry[Cause.NODE], spec.retry[Cause.PREEMPTED], spec.retry[Cause.MEMORY]) == (7, 5, 3)
+    assert spec.growth == {Cause.MEMORY: Growth(factor=1.5, up_to=16 << 30), Cause.TIME: Growth(factor=2.0)}
     assert [(s.kind, s.target, s.slots) for s in spec.sources] == [
         ("local", "", 4),
         ("ssh", "me@gpu1.example", 8),

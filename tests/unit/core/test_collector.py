@@ -79,7 +79,7 @@ def test_a_failure_keeps_the_agents_words(tmp_path: Path) -> None:
     directory = left(tmp_path / "a", stderr__log=b"Traceback\n  line\nValueError: bad k=17 at 0x7f3a\n\n")
     failure = failure_of(seal(directory, cause=Cause.APPLICATION, reason="exit code 1"))
     assert (failure.cause, failure.reason) == (Cause.APPLICATION, "exit code 1")
-    assert failure.signature == "exit code #: ValueError: bad k=# at #"
+    assert failure.signature == "exit code 1: ValueError: bad k=# at #"
 
 
 def test_an_attempt_without_a_report_failed(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_like_failures_have_one_signature(tmp_path: Path) -> None:
         )
         for number, line in enumerate(lines)
     }
-    assert found == {"exit code #: step #: rho=# at #"}
+    assert found == {"exit code 1: step #: rho=# at #"}
 
 
 def test_only_a_programs_own_failure_is_told_by_its_last_words(tmp_path: Path) -> None:

@@ -85,14 +85,23 @@ async def test_the_socket_is_private_and_goes_with_the_engine(tree: SweepTree) -
     assert address not in set(await asyncio.to_thread(lambda: list(address.parent.iterdir())))
 
 
-async def test_an_engine_that_is_not_there_is_an_error(tree: SweepTree) -> None:
-    """One that says that the request has not been taken."""
-    with pytest.raises(LedgerError, match="does not answer"):
-        await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
+async def test_an_engine_that_is_not_there_has_not_been_asked(tree: SweepTree) -> None:
+    """Who asks is told so, and can look who is there now."""
+    assert not await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
 
 
-async def test_an_engine_that_leaves_without_an_answer_has_not_acknowledged(tree: SweepTree) -> None:
-    """Who asked gets an error, not silence."""
+async def test_an_engine_that_leaves_says_that_it_did_not_hear(tree: SweepTree) -> None:
+    """What it has not taken in when it leaves is answered all the same: it has not been done."""
+    engine = Engine()
+    async with asyncio.timeout(5):
+        async with control.listening(WORLD, tree, engine.post):
+            asking = asyncio.create_task(control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), []))
+            await engine.arrived.wait()
+        assert not await asking
+
+
+async def test_an_engine_that_dies_without_an_answer_has_not_acknowledged(tree: SweepTree) -> None:
+    """Nothing is said, so nothing is done."""
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
@@ -100,8 +109,14 @@ async def test_an_engine_that_leaves_without_an_answer_has_not_acknowledged(tree
 
     server = await asyncio.start_unix_server(hang_up, path=control.address_of(WORLD, tree))
     try:
-        with pytest.raises(LedgerError, match="went away"):
-            await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
+        assert not await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), [])
     finally:
         server.close()
         await asyncio.to_thread(Path(control.address_of(WORLD, tree)).unlink)
+
+
+async def test_a_refusal_is_an_error(tree: SweepTree) -> None:
+    """With what the engine said."""
+    async with control.listening(WORLD, tree, Engine().post):
+        with pytest.raises(LedgerError, match="not a request"):
+            await control.ask_to_cancel(WORLD, control.address_of(WORLD, tree), ["x"])  # type: ignore[list-item]

@@ -25,6 +25,8 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     | st.dictionaries(texts, st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=3),
     "notes": st.lists(texts, max_size=3).map(tuple),
     "tasks": st.lists(st.integers(1, 99), max_size=3).map(tuple),
+    "tokens": st.lists(texts, max_size=3).map(tuple),
+    "others": st.lists(texts, max_size=3).map(tuple),
     "status": st.sampled_from(SweepStatus),
     "hindrance": st.sampled_from(Hindrance),
     "manifest": st.none() | texts,
@@ -33,6 +35,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(0, 10**9),
     float: times,
     str: texts,
+    bool: st.booleans(),
     Cause: st.sampled_from(Cause),
     Cause | None: st.none() | st.sampled_from(Cause),
 }

@@ -9,9 +9,9 @@ from hsm.core import events as ev
 from hsm.core.errors import LedgerCorrupt
 from hsm.core.events import GenerationPlanned
 from hsm.core.failures import read_failures
-from hsm.core.history import about, read_history
+from hsm.core.history import about, read_histories, read_history
 from hsm.core.model import Proposal
-from hsm.core.plan import read_plan, read_task, write_plan
+from hsm.core.plan import read_plan, read_tasks, write_plan
 from hsm.core.standing import standing, unplanned
 from hsm.core.states import TaskStatus
 from hsm.core.storage import create_tree
@@ -55,6 +55,11 @@ async def test_a_task_read_alone_is_the_task_of_the_whole_fold(tree: SweepTree, 
         assert history is not None
         assert history.task == task
         assert all(told(happening.event, happening.task) for happening in history.happenings)
+    every = [task.index for task in tracker.tasks]
+    together = read_histories(Files(), tree, [*every, len(every) + 1], SPEC.retry)
+    assert {index: history.task for index, history in together.items()} == dict(
+        zip(every, tracker.tasks, strict=True)
+    )
     assert read_history(Files(), tree, len(tracker.tasks) + 1, SPEC.retry) is None
 
 
@@ -107,11 +112,13 @@ def test_one_task_of_a_plan_is_that_of_the_whole_plan(tree: SweepTree) -> None:
     name, count = write_plan(Files(), tree.plans, [Proposal(params={"k": k}) for k in range(5)], "p")
     event = GenerationPlanned(generation=2, plan=name, first=11, count=count, at=1.0)
     tasks = list(read_plan(Files(), tree.plans, name, generation=2, first=11))
-    assert [read_task(Files(), tree.plans, event, index) for index in range(11, 16)] == tasks
+    assert list(read_tasks(Files(), tree.plans, event, range(9, 99)).values()) == tasks
+    assert read_tasks(Files(), tree.plans, event, (13,)) == {13: tasks[2]}
+    assert read_tasks(Files(), tree.plans, event, (10, 16)) == {}
     path = tree.plans / f"{name}.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"k":3', b'"k":4'))
     with pytest.raises(LedgerCorrupt, match="not what its name says"):
-        read_task(Files(), tree.plans, event, 11)
+        read_tasks(Files(), tree.plans, event, (11,))
 
 
 def test_a_task_that_may_come_is_told_from_one_that_never_will(tree: SweepTree) -> None:

@@ -558,7 +558,7 @@ async def test_an_engine_that_saw_an_older_state_is_refused(tree: SweepTree) -> 
     assert list(reader.events()) == []
     await write(tree, [[1]], world)
     with pytest.raises(EngineRunning, match="just now"):
-        Ledger.open(hasty, tree, reader, socket="", released=0, takeover=False)
+        Ledger.open(hasty, tree, reader, socket="", released=0)
     hasty.die()
     await write(tree, [[2]])
     assert events_of(tree) == [cursor(1), cursor(2)]
@@ -622,7 +622,7 @@ def test_an_epoch_is_claimed_once(tree: SweepTree) -> None:
 
     second.files.publish = publish  # type: ignore[method-assign]
     with pytest.raises(EngineRunning, match="at this very moment"):
-        Ledger.open(second, tree, reader, socket="", released=0, takeover=False)
+        Ledger.open(second, tree, reader, socket="", released=0)
     claim = last_claim(Files(), tree)
     assert claim is not None
     assert claim.who == first.identity()
@@ -724,7 +724,7 @@ async def test_a_tree_that_was_copied_while_it_was_driven_is_not_driven(
     """Its engine listens for the original; what runs is not adopted twice. A tree that was moved can be."""
     world = Process()
     reader = LedgerReader(world.files, tree)
-    ledger = Ledger.open(world, tree, reader, socket="of the original", released=0, takeover=False)
+    ledger = Ledger.open(world, tree, reader, socket="of the original", released=0)
     await ledger.commit([cursor(1)])
     copy = SweepTree(tmp_path / "copies" / tree.sweep_id)
     shutil.copytree(tree.root, copy.root)
@@ -737,7 +737,7 @@ async def test_a_tree_that_was_copied_while_it_was_driven_is_not_driven(
         other = Process()
         again = LedgerReader(other.files, copy)
         list(again.events())
-        return Ledger.open(other, copy, again, socket="of the copy", released=0, takeover=takeover)
+        return Ledger.open(other, copy, again, socket="of the copy", released=0, dead=1 if takeover else 0)
 
     with pytest.raises(SweepError, match="was copied or moved while an engine") as refused:
         take(takeover=False)

@@ -13,41 +13,31 @@ from hsm.compute.testing.memory import MemoryMachine, MemorySource
 from hsm.core.inputs import Input
 from hsm.core.lane import RATE_WINDOW, Lane
 from hsm.core.mailbox import Mailbox
-from hsm.core.source import SweepContext
-from hsm.core.spec import Resources
 from hsm.core.window import BUSY_EVENTS, BUSY_WINDOW_S, WINDOW_S, Window
 from hsm.core.world import World
+from tests.unit.core.worlds import new_tree, tenure_of
 
 
-async def lane(tmp_path: Path) -> Lane:
+def lane(tmp_path: Path) -> Lane:
     """Return the lane of a source that does nothing."""
-    context = SweepContext(
-        sweep_id="s",
-        sweep_dir=tmp_path,
-        project=tmp_path,
-        epoch=1,
-        resources=Resources(),
-        variables={},
-        grace_s=1.0,
-        program={},
+    world, tree = World(), new_tree(tmp_path)
+    return Lane(
+        world, MemorySource(MemoryMachine(world, slots=2)), tenure_of(world, tree), Mailbox[Input]().put
     )
-    source = MemorySource(MemoryMachine(World(), slots=2))
-    async with source.session(context) as session:
-        return Lane(source, session, Mailbox[Input]().put)
 
 
-async def test_the_rate_counts_from_when_a_source_got_its_first_attempts(tmp_path: Path) -> None:
+def test_the_rate_counts_from_when_a_source_got_its_first_attempts(tmp_path: Path) -> None:
     """Not from when it was opened, and one report of many endings is no rate without end."""
-    one = await lane(tmp_path)
+    one = lane(tmp_path)
     assert one.view(0, 50.0).rate_hz == 0.0
     assert one.view(0, 100.0).rate_hz == 0.0
     one.ended(3, 100.5)
     assert one.view(5, 100.5).rate_hz == pytest.approx(6.0)
 
 
-async def test_the_rate_is_that_of_the_latest_reports(tmp_path: Path) -> None:
+def test_the_rate_is_that_of_the_latest_reports(tmp_path: Path) -> None:
     """A source that has become faster is known as fast after a window of reports."""
-    one = await lane(tmp_path)
+    one = lane(tmp_path)
     one.view(0, 0.0)
     for second in range(1, 10):
         one.ended(1, float(second))

@@ -14,6 +14,7 @@ from hsm.core.plan import Plan, load_plan, write_plan
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
+from hsm.core.resolver import Resolver
 from hsm.core.spec import FloatRange, GridSpec, HuntSpec, Objective, ProgramSpec, SweepSpec
 from hsm.core.states import Cause
 from hsm.core.summary import tracker_of
@@ -22,6 +23,7 @@ from hsm.core.tree import SweepTree
 from hsm.core.turn import Turn
 from hsm.core.world import World
 from hsm.wire.files import Files
+from tests.unit.core.worlds import tenure_of
 
 HUNT = HuntSpec(
     hunter="random",
@@ -83,8 +85,8 @@ def test_a_generation_that_comes_after_a_cancel_is_not_taken(tree: SweepTree, sp
     """The user was told that everything ends, so nothing may begin that was only being thought of."""
     tracker, world = tracker_of(Files(), tree, spec), World()
     planner = Planner(world, tree, Never(), "p", spec)
-    homing = Homing(world, Projector(world.files, tree), {}, lambda _: None)
-    reactions = Reactions(world, {}, planner, homing)
+    homing = Homing(world, Projector(world.files, tree), {}, tenure_of(world, tree), lambda _: None)
+    reactions = Reactions(world, {}, planner, homing, Resolver(world, {}))
     turn = Turn(tracker)
     planner.is_asking = True
     reactions.react(CancelAsked([]), turn)

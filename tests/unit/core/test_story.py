@@ -64,7 +64,6 @@ def test_every_event_of_a_story_is_told_in_one_line(tmp_path: Path) -> None:
         ev.AttemptIntended,
         ev.AttemptSubmitted,
         ev.AttemptStarted,
-        ev.AttemptMissed,
         ev.AttemptExited,
         ev.AttemptVoided,
     }

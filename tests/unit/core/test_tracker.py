@@ -17,7 +17,7 @@ from hsm.core.plan import write_plan
 from hsm.core.segments import Mark
 from hsm.core.snapshots import freeze, save
 from hsm.core.spec import Direction, SweepSpec
-from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
+from hsm.core.states import PRESUMED, AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.core.summary import glance, replay, tracker_of
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -53,7 +53,12 @@ def view(tracker: SweepTracker) -> dict[str, Any]:
         "flags": (tracker.hunt_ended, tracker.stopped, tracker.cancelled, tracker.epoch, tracker.retries),
         "times": (tracker.first_at, tracker.last_at),
         "who": (tracker.created, tracker.engine, tracker.last, tracker.released),
-        "tokens": [bool(tracker.by_token(task.attempts[-1].token)) for task in tracker.live()],
+        "tokens": [
+            attempt.token
+            for task in tracker.tasks
+            for attempt in task.attempts
+            if tracker.by_token(attempt.token)
+        ],
     }
 
 
@@ -68,20 +73,21 @@ def recount(tracker: SweepTracker) -> None:
             range(generation.first, generation.first + generation.count)
         )
         assert generation.open == sum(not task.status.is_final for task in members)
-    latest = [task.attempt for task in tasks if task.attempt]
+    every = [attempt for task in tasks for attempt in task.attempts]
     for name, source in tracker.sources.items():
-        states = [attempt.state for attempt in latest if attempt.source == name]
+        states = [attempt.state for attempt in every if attempt.source == name]
         assert source.running == states.count(AttemptState.RUNNING)
         assert source.in_flight == sum(state.is_live and state is not AttemptState.EXITED for state in states)
         assert source.finished == states.count(AttemptState.SEALED)
-    live = [task for task in tasks if task.attempt and task.attempt.state.is_live]
+    live = [task for task in tasks if task.live_attempts]
     assert tracker.live() == live
     waiting = [task for task in tasks if task.status is TaskStatus.RECEIVED]
     assert tracker.ready(len(tasks)) == waiting
     assert tracker.ready(1) == waiting[:1]
-    for task in live:
-        assert task.attempt is not None
-        assert tracker.by_token(task.attempt.token) == (task, task.attempt.number)
+    for task in tasks:
+        for attempt in task.attempts:
+            known = attempt.state.is_live or attempt.state in PRESUMED
+            assert tracker.by_token(attempt.token) == ((task, attempt.number) if known else None)
 
 
 def best_of(tracker: SweepTracker) -> float | None:

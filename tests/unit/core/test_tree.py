@@ -61,6 +61,14 @@ def test_what_names_none_is_said(sweeps: Sweeps, reference: str) -> None:
         sweeps.find(reference)
 
 
+@pytest.mark.parametrize(("reference", "meant"), [("haet", IDS[2]), ("zetta", IDS[0])])
+def test_what_is_misspelt_is_guessed(sweeps: Sweeps, reference: str, meant: str) -> None:
+    """The newest sweep that the word may have meant is named."""
+    with pytest.raises(SweepError) as refused:
+        sweeps.find(reference)
+    assert refused.value.hint == f"did you mean {meant}?"
+
+
 def test_what_names_several_is_said(sweeps: Sweeps) -> None:
     """With their ids."""
     with pytest.raises(SweepError, match="begins 2 sweeps") as refused:

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
+from hsm.core.epochs import Claim, Tenure, last_claim
 from hsm.core.job import SweepJob, Wishes
 from hsm.core.ledger import Ledger
 from hsm.core.model import History, Hunter, Proposal
@@ -102,8 +103,15 @@ def open_ledger(
 ) -> tuple[SweepTracker, Ledger]:
     """Take a sweep over as the engine does."""
     tracker, reader = replay(world.files, tree, spec or sweep_spec())
-    ledger = Ledger.open(world, tree, reader, socket="", released=tracker.released, takeover=takeover)
+    claim = last_claim(world.files, tree)
+    dead = claim.epoch if claim and takeover else 0
+    ledger = Ledger.open(world, tree, reader, socket="", released=tracker.released, dead=dead)
     return tracker, ledger
+
+
+def tenure_of(world: World, tree: SweepTree) -> Tenure:
+    """Return the tenure of an epoch that nobody else is after."""
+    return Tenure(world, tree, Claim(epoch=1, who=world.identity(), socket="", token=world.token()))
 
 
 def job_for(

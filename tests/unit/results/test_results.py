@@ -69,7 +69,7 @@ def test_an_unknown_column_gets_a_suggestion_and_the_list() -> None:
     """The error names the near one, and all that there are."""
     with pytest.raises(UnknownColumn, match="'pcz'") as caught:
         small().where("pcz > 1")
-    assert caught.value.hint.startswith("did you mean `pcs`?; there are meta.task, ")
+    assert caught.value.hint.startswith("did you mean `pcs`? There are meta.task, ")
 
 
 def test_a_short_name_that_may_mean_two_columns_is_refused() -> None:

@@ -8,13 +8,14 @@ from random import Random
 import pytest
 
 from hsm.core import events as ev
+from hsm.core.ledger_reader import LedgerReader
 from hsm.core.states import TaskStatus
 from hsm.core.tree import SweepTree
 from hsm.results.rows import row_of, rows
-from hsm.results.settled import Settled, _TaskFold
+from hsm.results.settled import Settled, _TaskFold, look_ahead
 from hsm.wire.files import Files
 from tests.unit.core.stories import Story
-from tests.unit.core.worlds import hunt_spec, new_tree, sweep_spec
+from tests.unit.core.worlds import Process, hunt_spec, new_tree, open_ledger, sweep_spec
 from tests.unit.results.written import ended, write
 
 SPEC = hunt_spec()
@@ -99,3 +100,34 @@ async def test_a_row_says_why_a_task_failed(tree: SweepTree) -> None:
     assert (row["meta.cause"], row["meta.exit_code"], row["meta.reason"]) == ("application", 1, "=bad")
     assert (row["meta.started_at"], row["meta.wall_s"]) == ("1970-01-01T00:00:02.000+00:00", 0.5)
     assert not [name for name in row if name.startswith("metric.")]
+
+
+async def test_a_failure_that_no_later_engine_reopened_holds_nothing_up(tree: SweepTree) -> None:
+    """The beginnings of all engines' parts tell who is tried again; only those are waited for."""
+    again = [ev.TasksReopened(tasks=(2,), at=10.0), *ended(2, 2, failed=False)]
+    first = [*ended(1, 1, failed=True), *ended(2, 1, failed=True)]
+    await write(tree, [first, again, [*ended(3, 1, failed=True)]])
+    ahead = look_ahead(Files(), tree)
+    assert (ahead.times, ahead.is_over) == ({2: 1}, True)
+    fold, told = _TaskFold(Files(), tree, SPEC, last_epoch=3, reopenings=ahead), []
+    for number, event in enumerate(LedgerReader(Files(), tree).events()):
+        fold.take(event)
+        told += [(settled.task.index, number) for settled in fold.due()]
+    kinds = [event.kind for event in LedgerReader(Files(), tree).events()]
+    places = dict(told)
+    assert list(places) == [1, 2, 3]
+    assert kinds[places[1]] == "attempt_failed"
+    assert places[1] < kinds.index("tasks_reopened") < places[2]
+    assert len(list(rows(Files(), tree, sweep_spec()))) == 3
+
+
+async def test_an_engine_that_has_not_begun_may_still_reopen(tree: SweepTree) -> None:
+    """What it will try again is not written yet."""
+    await write(tree, [ended(1, 1, failed=True)])
+    assert look_ahead(Files(), tree).is_over
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([ev.EngineStarted(epoch=2, host="here", pid=1, version="0", at=9.5)])
+    assert not look_ahead(Files(), tree).is_over
+    ledger.close()
+    world.close()
