@@ -58,7 +58,9 @@ def _append_to_old(begin: Any) -> Any:
         if not mark.segment:
             return begin(files, tree, epoch, number, mark=mark, again=again)
         path = str(tree.ledger / mark.segment)
-        log = LogWriter(files, path, files.open_append(path), mark.position)
+        fd = files.open_append(path)
+        files.truncate(fd, mark.position.offset)
+        log = LogWriter(files, path, fd, mark.position)
         log.write(list(again))
         return log
 
@@ -250,12 +252,13 @@ def set_order(tasks: Any) -> Any:
 
 def _act_first(commit: Any) -> Any:
     async def wrong(drive: Any, turn: Any) -> None:
-        drive._act(turn)  # noqa: SLF001
-        act, drive._act = drive._act, lambda _turn: None  # noqa: SLF001
+        deeds = drive._deeds  # noqa: SLF001
+        deeds.carry_out(turn)
+        deeds.carry_out = lambda _turn: None
         try:
             await commit(drive, turn)
         finally:
-            drive._act = act  # noqa: SLF001
+            del deeds.carry_out
 
     return wrong
 

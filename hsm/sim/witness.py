@@ -37,6 +37,7 @@ class Witness:
         self._stage = stage
         self._chance = Random(f"witness {stage.scenario.seed}")
         self.known_tasks = 0
+        self._epoch = 0
         self._intents: dict[tuple[int, int], str] = {}
         self._exited: set[str] = set()
         self._ranks: dict[int, tuple[int, int]] = {}
@@ -55,6 +56,8 @@ class Witness:
             process.check()
             self.acknowledged.extend(events)
             self.known_tasks = max(self.known_tasks, len(tracker.tasks))
+            # One that stood still may tell late of what its successor has long gone on from.
+            is_newest, self._epoch = tracker.epoch >= self._epoch, max(tracker.epoch, self._epoch)
             for event in events:
                 self._stage.trace.note("acknowledged", event)
                 if isinstance(event, ev.EngineStarted):
@@ -65,7 +68,7 @@ class Witness:
                     self._intents[event.task, event.attempt] = event.token
                 elif isinstance(event, ev.AttemptExited):
                     self._exited.add(self._intents[event.task, event.attempt])
-                if isinstance(event, ev.TaskEvent):
+                if isinstance(event, ev.TaskEvent) and is_newest:
                     self.accuse(invariants.ranks_never_fall(tracker.task(event.task), self._ranks))
 
         return listen
