@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -169,6 +169,9 @@ def accepted_bytes_never_change(facts: Facts, prefixes: dict[str, bytes]) -> lis
         if not whole.get(name, b"").startswith(before):
             wrongs.append(f"I13: accepted bytes of {name} have changed")
     newest = max(whole, default="")
+    committed = _committed(whole, newest)
+    if committed != len(facts.events):
+        wrongs.append(f"I13: {len(facts.events)} events were read, {committed} are committed")
     for name, data in whole.items():
         prev = _prev_of(data)
         if not prev.get("segment"):
@@ -179,6 +182,23 @@ def accepted_bytes_never_change(facts: Facts, prefixes: dict[str, bytes]) -> lis
         prefixes[prev["segment"]] = before[: prev["length"]]
     prefixes[newest] = whole.get(newest, b"")[: last_group(whole.get(newest, b""))]  # the last is in doubt
     return wrongs
+
+
+def _committed(whole: dict[str, bytes], name: str) -> int:
+    """Count the records of whole groups, going back from a segment; headers are none."""
+    count, limit = 0, len(whole.get(name, b""))
+    while name:
+        data = whole.get(name, b"")
+        at, pending = 0, 0
+        for end, is_commit in _frames(data[:limit]):
+            pending += not is_commit
+            if is_commit:
+                count, pending = count + pending, 0
+            at = end
+        prev = _prev_of(data) if at else {}
+        count -= bool(at)
+        name, limit = prev.get("segment", ""), prev.get("length", 0)
+    return count
 
 
 def _segments(facts: Facts) -> dict[str, bytes]:
@@ -192,15 +212,18 @@ def _segments(facts: Facts) -> dict[str, bytes]:
 
 def _group_ends(data: bytes) -> list[int]:
     """Return where the whole groups of a segment end. Its own reading of the format, on purpose."""
-    ends, at = [], 0
+    return [end for end, is_commit in _frames(data) if is_commit]
+
+
+def _frames(data: bytes) -> Iterator[tuple[int, bool]]:
+    """Yield where each whole frame ends, and whether it closes a group."""
+    at = 0
     while data[at : at + 3] == b"L1 " and len(data) >= at + 38:
         end = at + 38 + int(data[at + 20 : at + 28], 16) + 1
         if end > len(data):
-            break
-        if data[at + 38 :].startswith(b'{"t":"C",'):
-            ends.append(end)
+            return
+        yield end, data.startswith(b'{"t":"C",', at + 38)
         at = end
-    return ends
 
 
 def _prev_of(data: bytes) -> dict[str, Any]:

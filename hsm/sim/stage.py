@@ -173,6 +173,8 @@ class Stage:
     def _ended(self, run: Run) -> None:
         if not run.over.done():
             run.over.set_result(None)
+        if run.result is None and run.error is None:
+            self.witness.engine_killed()
 
     def thrown_out(self, winner: SimProcess, epoch: int) -> float | None:
         """Return how old the heartbeat is of a living engine that lost its sweep to one that did not ask.

@@ -93,8 +93,12 @@ class Witness:
 
     def defect(self, error: BaseException) -> None:
         """Note an exception that no user should ever see."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        self.accuse([f"DEFECT: {error!r} at {place.filename.rpartition('/hsm/')[2]}:{place.lineno}"])
+        places = [
+            f"{frame.filename.rpartition('/hsm/')[2]}:{frame.lineno}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if "/hsm/sim/" not in frame.filename
+        ]
+        self.accuse([f"DEFECT: {error!r} at {' '.join(places[-3:])}"])
 
     def engine_left(self, run: Run) -> None:
         """Look at an engine that let go in good order."""
@@ -108,6 +112,11 @@ class Witness:
             facts = self.facts(until=run.result.tracker.epoch)
             if facts is not None:
                 self.accuse(invariants.live_state_is_the_ledgers(run.result.tracker, facts))
+
+    def engine_killed(self) -> None:
+        """Look, now and then, at what an engine left that was killed."""
+        if self._chance.random() < LOOK_SHARE:
+            self.look_at_disk()
 
     def look_at_disk(self) -> None:
         """Hold the disk against what was acknowledged, as after a power cut."""
