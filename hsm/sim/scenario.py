@@ -35,6 +35,8 @@ MEMORY_BYTES = 64 << 20
 FAULTS = 30
 POPULATION = 8
 QUIET_SHARE = 0.02
+SIZES = (6, 12, 24, 50)
+"""So many tasks: the faults stand closer in a small sweep, and a large one has more to lose."""
 
 
 class FaultKind(StrEnum):
@@ -209,7 +211,12 @@ class Scenario:
 
 
 def draw(
-    seed: int, *, tasks: int = 50, faults: int = FAULTS, only: tuple[FaultKind, ...] = (), hunter: str = ""
+    seed: int,
+    *,
+    tasks: int | None = None,
+    faults: int = FAULTS,
+    only: tuple[FaultKind, ...] = (),
+    hunter: str = "",
 ) -> Scenario:
     """Return the scenario of a seed; with `only` no other kinds of fault, and of these all."""
     rng = Random(f"hsm.sim.v1 {seed}")
@@ -217,6 +224,7 @@ def draw(
     kinds = list(only) or kinds
     weights = [rng.random() for _ in kinds]
     slots = rng.choice((1, 2, 4, 4, 8))
+    tasks = tasks or rng.choice(SIZES)
     duration_s = rng.choice((0.02, 0.3, 1.0, 3.0))
     span = tasks * max(duration_s, 0.15) / slots
     count = 0 if not kinds or rng.random() < QUIET_SHARE else rng.randint(faults // 2, faults * 3 // 2)
@@ -232,7 +240,7 @@ def draw(
         faults=tuple(Fault(at, rng.choices(kinds, weights)[0], rng.getrandbits(32)) for at in moments),
         troubles=tuple((kind, rng.uniform(0.0, 0.15)) for kind in Trouble if rng.random() < 0.25),
         retries=rng.randint(0, 3),
-        segment_bytes=rng.choice((2_000, 10_000, 1 << 26)),
+        segment_bytes=rng.choice((2_000, 10_000, 10_000, 1 << 26)),
         batch=any(kind in BATCH for kind in kinds) and (bool(only) or rng.random() < 0.7),
         snapshot_records=rng.choice((40, 200, 1 << 20)),
     )
