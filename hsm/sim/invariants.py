@@ -168,7 +168,7 @@ def accepted_bytes_never_change(facts: Facts, prefixes: dict[str, bytes]) -> lis
     for name, before in prefixes.items():
         if not whole.get(name, b"").startswith(before):
             wrongs.append(f"I13: accepted bytes of {name} have changed")
-    newest = max(whole, default="")
+    newest = max((name for name, data in whole.items() if _group_ends(data)), default="")
     committed = _committed(whole, newest)
     if committed != len(facts.events):
         wrongs.append(f"I13: {len(facts.events)} events were read, {committed} are committed")
@@ -189,14 +189,13 @@ def _committed(whole: dict[str, bytes], name: str) -> int:
     count, limit = 0, len(whole.get(name, b""))
     while name:
         data = whole.get(name, b"")
-        at, pending = 0, 0
-        for end, is_commit in _frames(data[:limit]):
+        pending = 0
+        for _, is_commit in _frames(data[:limit]):
             pending += not is_commit
             if is_commit:
                 count, pending = count + pending, 0
-            at = end
-        prev = _prev_of(data) if at else {}
-        count -= bool(at)
+        count -= 1  # the header
+        prev = _prev_of(data)
         name, limit = prev.get("segment", ""), prev.get("length", 0)
     return count
 

@@ -168,6 +168,9 @@ async def _bring_to_end(stage: Stage) -> None:
 
 async def _wait_for_engines(stage: Stage) -> None:
     """Wait until no engine runs: one that takes very long is asked to leave, and must."""
+    asking = [answered for answered in stage.asking if not answered.done()]
+    if asking:  # who cancels a sweep that nobody drives is its engine for a while
+        await asyncio.wait(asking, timeout=PATIENCE_S)
     running = [run for run in stage.runs if run.process.alive]
     if not running:
         return
@@ -183,4 +186,5 @@ async def _wait_for_engines(stage: Stage) -> None:
 
 def _needs_takeover(stage: Stage, run: Run) -> bool:
     """Tell whether a sensible user would say --takeover now: the engine that bars the way is surely dead."""
-    return isinstance(run.error, EngineRunning) and stage.living(MANAGER) is None
+    is_nobody_there = stage.living(MANAGER) is None and all(answered.done() for answered in stage.asking)
+    return isinstance(run.error, EngineRunning) and is_nobody_there

@@ -82,6 +82,7 @@ class Stage:
         self.truth.on_began = self.witness.spawned
         self.tree = SweepTree(OUTPUTS / "none")
         self.runs: list[Run] = []
+        self.asking: list[asyncio.Future[None]] = []  # who asked from another terminal, until they have left
         self.agents: list[SimAgent] = []
         self.graveyard: list[SimProcess] = []
         self._prepare()
@@ -220,6 +221,9 @@ class Stage:
         process = self.home.add_process("cli")
         self.graveyard.append(process)
         world = self.world_of(self.home, process)
+        answered: asyncio.Future[None] = self.loop.create_future()
+        self.asking.append(answered)
+        process.ends.append(lambda: answered.done() or answered.set_result(None))
         asking = self.loop.spawn(process, self._cancel(world, tasks))
         asking.add_done_callback(lambda _: self.home.kill(process))
 

@@ -38,6 +38,7 @@ class Witness:
         self._chance = Random(f"witness {stage.scenario.seed}")
         self.known_tasks = 0
         self._epoch = 0
+        self._final: set[int] = set()
         self._intents: dict[tuple[int, int], str] = {}
         self._exited: set[str] = set()
         self._ranks: dict[int, tuple[int, int]] = {}
@@ -68,6 +69,9 @@ class Witness:
                     self._intents[event.task, event.attempt] = event.token
                 elif isinstance(event, ev.AttemptExited):
                     self._exited.add(self._intents[event.task, event.attempt])
+                if isinstance(event, ev.TaskEvent):
+                    is_final = tracker.task(event.task).status.is_final
+                    (self._final.add if is_final else self._final.discard)(event.task)
                 if isinstance(event, ev.TaskEvent) and is_newest:
                     self.accuse(invariants.ranks_never_fall(tracker.task(event.task), self._ranks))
 
@@ -82,7 +86,9 @@ class Witness:
 
     def cancelled(self, tasks: Sequence[int]) -> None:
         """Note that a cancel was acknowledged."""
-        self.cancels.append(tasks)
+        self.cancels.append(
+            [task for task in tasks if task not in self._final]
+        )  # of what is over, none is left
         self._stage.trace.note("cancel acknowledged", tasks)
 
     def agent_crashed(self, error: BaseException) -> None:

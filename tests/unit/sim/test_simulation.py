@@ -38,7 +38,7 @@ def test_a_failure_is_made_as_small_as_it_gets() -> None:
     def breaks(scenario: Scenario) -> bool:
         return guilty <= {fault.kind for fault in scenario.faults} and scenario.tasks >= 7
 
-    small = shrink(draw(6).with_faults(tuple(faults)), breaks)
+    small = shrink(draw(6, tasks=50).with_faults(tuple(faults)), breaks)
     assert len(small.faults) == 2
     assert small.tasks == 7
 
