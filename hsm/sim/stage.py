@@ -172,8 +172,7 @@ class Stage:
         self.kill(run.process)
 
     def _ended(self, run: Run) -> None:
-        if not run.over.done():
-            run.over.set_result(None)
+        _settle(run.over)
         if run.result is None and run.error is None:
             self.witness.engine_killed()
 
@@ -223,7 +222,7 @@ class Stage:
         world = self.world_of(self.home, process)
         answered: asyncio.Future[None] = self.loop.create_future()
         self.asking.append(answered)
-        process.ends.append(lambda: answered.done() or answered.set_result(None))
+        process.ends.append(lambda: _settle(answered))
         asking = self.loop.spawn(process, self._cancel(world, tasks))
         asking.add_done_callback(lambda _: self.home.kill(process))
 
@@ -270,3 +269,9 @@ class Stage:
         for process in self.graveyard:
             process.die()
             process.bury()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    """Say that something has come to its end, once."""
+    if not future.done():
+        future.set_result(None)

@@ -86,9 +86,9 @@ class Witness:
 
     def cancelled(self, tasks: Sequence[int]) -> None:
         """Note that a cancel was acknowledged."""
-        self.cancels.append(
-            [task for task in tasks if task not in self._final]
-        )  # of what is over, none is left
+        left = [task for task in tasks if task not in self._final]  # what is over needs no cancel
+        if left or not tasks:
+            self.cancels.append(left)
         self._stage.trace.note("cancel acknowledged", tasks)
 
     def agent_crashed(self, error: BaseException) -> None:
