@@ -109,16 +109,11 @@ def _ask_again(ask: Any) -> Any:
             if planner._asked_again != again:  # noqa: SLF001
                 planner._asked_again = again  # noqa: SLF001
                 planner.is_asking = True
-                request = _request(history_of(tracker, again), len(tracker.tasks) + 1)
-                planner._requests.put(request)  # noqa: SLF001
+                planner._requests.put(history_of(tracker, again))  # noqa: SLF001
                 return
         ask(planner, tracker)
 
     return wrong
-
-
-def _request(history: Any, first: int) -> Any:
-    return importlib.import_module("hsm.core.planner")._Request(history, first)  # noqa: SLF001
 
 
 def _in_completion_order(history: Any) -> Any:
