@@ -1,6 +1,6 @@
 # A thin door: every target is one or two plain lines that can be typed as they stand.
 
-.PHONY: help hunt test lint docs night bench clean-venv
+.PHONY: help hunt test lint docs night sim mutants bench clean-venv
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -24,6 +24,14 @@ docs: ## make the site of docs/ in docs/_build
 night: ## kill manager and agent at every act on the disk; takes about half an hour
 	sh tools/setup.sh dev
 	HSM_NIGHT=1 .venv/bin/python -m pytest tests/integration/test_kill_points.py
+
+sim: ## simulate N sweeps under faults (make sim N=100000); a failing seed is shown again by `replay SEED`
+	sh tools/setup.sh dev
+	.venv/bin/python -m hsm.sim run --seeds $(or $(N),2000) --first $(or $(FIRST),0) --jobs 2
+
+mutants: ## plant bugs and see that the simulation finds each of them
+	sh tools/setup.sh dev
+	.venv/bin/python -m hsm.sim mutants --jobs 2
 
 bench: ## measure the figures of docs/explanation/performance.md
 	sh tools/setup.sh dev
