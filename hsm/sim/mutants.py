@@ -135,7 +135,7 @@ MUTANTS: Mapping[str, Mutant] = {
         faults=(F.REUSE_PID,),
     ),
     "set iteration order": Mutant(
-        patches={"hsm.core.sweep_state:SweepState.ready": wrongs.by_hash},
+        patches={"hsm.core.sweep_state:SweepState.waiting": wrongs.by_hash},
         caught_by=("DETERMINISM",),
         tasks=50,
     ),

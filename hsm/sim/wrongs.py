@@ -249,19 +249,13 @@ def pack_unsynced(_: Any) -> Any:
     return wrong
 
 
-def by_hash(ready: Any) -> Any:
-    """By hash."""
+def by_hash(waiting: Any) -> Any:
+    """Take tasks in the order in which a set of their names yields them."""
 
     def wrong(state: Any, limit: int) -> Any:
-        return list({task.task_id: task for task in set_order(ready(state, limit))}.values())
+        return [int(name) for name in {str(index) for index in waiting(state, limit)}]
 
     return wrong
-
-
-def set_order(tasks: Any) -> Any:
-    """Return tasks in the order in which a set of their names yields them."""
-    by_name = {task.task_id: task for task in tasks}
-    return [by_name[name] for name in set(by_name)]
 
 
 def act_first(commit: Any) -> Any:
