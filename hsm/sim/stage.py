@@ -11,6 +11,7 @@ from random import Random
 from hsm.compute.local import LocalSource
 from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.errors import HsmError
+from hsm.core.events import EngineStopped
 from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.source import ComputeSource
 from hsm.core.spec import SourceSpec
@@ -188,6 +189,11 @@ class Stage:
         run.epoch = epoch
         if run.takes_over or not is_theirs or not isinstance(beat, Inode):
             return None
+        facts = self.witness.facts()
+        if facts and any(
+            isinstance(event, EngineStopped) and event.epoch == epoch - 1 for event in facts.events
+        ):
+            return None  # it had let go, and was only not gone yet
         return self.loop.time() - beat.modified_ns / 1e9
 
     def living(self, name: str) -> SimProcess | None:
