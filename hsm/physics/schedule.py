@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from hsm.physics.parameters import Params, largest_step
+from hsm.physics.parameters import Params
+from hsm.physics.stability import largest_step
 
 AUTO_SHARE = 2 / 3  # the automatic step, as a share of the largest one: 0.2 at μ = 1
 CHUNK_STEPS = 50  # a chunk is the unit of compilation, of blow-up checks and of the answer to a signal
@@ -36,7 +37,7 @@ def schedule(p: Params) -> Schedule:
     wanted_h = p.h if p.h is not None else AUTO_SHARE * largest_step(p)
     frames = _parts(p.T, p.save_every)
     steps = _parts(p.T / frames, wanted_h)
-    chunks = _parts(steps, max(1, min(CHUNK_STEPS, CHUNK_WORK // p.N**2)))
+    chunks = _parts(steps, max(1, min(CHUNK_STEPS, CHUNK_WORK // p.N**p.dim)))
     length = _parts(steps, chunks)
     return Schedule(
         frames=frames, chunks_per_frame=chunks, steps_per_chunk=length, h=p.T / (frames * chunks * length)

@@ -7,7 +7,7 @@ reason beside it: a run that ran out of resolution, died or blew up has no score
 from collections.abc import Sequence
 
 from hsm.physics.metrics import Diagnostics, defect_density
-from hsm.physics.outcome import Outcome
+from hsm.physics.outcome import Ending
 from hsm.physics.status import Status
 
 MEANINGFUL = {
@@ -17,20 +17,20 @@ MEANINGFUL = {
 }
 
 
-def scores(outcome: Outcome, seen: Sequence[Diagnostics], length: float) -> dict[str, object]:
+def scores(ending: Ending, seen: Sequence[Diagnostics], area: float) -> dict[str, object]:
     """Return the content of metrics.json.
 
     pcs, mean_rho, defect_count: of the final field. defect_density: per 10⁴ units of area, mean over the
-    frames of the second half. spectral_tail: the largest of all frames.
+    frames of the second half (`area`: of all plaquettes). spectral_tail: the largest of all frames.
     """
     last = seen[-1]
     measured = {
         "pcs": last.pcs,
         "mean_rho": last.mean_rho,
         "defect_count": last.defect_count,
-        "defect_density": defect_density(seen, length),
+        "defect_density": defect_density(seen, area),
         "spectral_tail": max(frame.spectral_tail for frame in seen),
     }
-    kept = MEANINGFUL.get(outcome.status, frozenset())
+    kept = MEANINGFUL.get(ending.status, frozenset())
     shown = {name: value if name in kept else None for name, value in measured.items()}
-    return {"status": outcome.status.value, "reason": outcome.reason, **shown}
+    return {"status": ending.status.value, "reason": ending.reason, **shown}

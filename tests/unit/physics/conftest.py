@@ -5,19 +5,20 @@ from collections.abc import Callable
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import jax
 import numpy as np
 import pytest
 
 from hsm.physics import backend
-from hsm.physics.equation import Sncgl
-from hsm.physics.etdrk4 import etdrk4
-from hsm.physics.grid import Complex2D, Grid
+from hsm.physics.etdrk4 import FlatRungeKutta, etdrk4
+from hsm.physics.exponential import State
+from hsm.physics.grid import ComplexField
 from hsm.physics.initial import initial_band
 from hsm.physics.parameters import Params, read_params
+from hsm.physics.rates import rates
 from hsm.physics.simulate import advance
 
 DOUBLE = np.dtype(np.float64)
-STRIDE = 10  # steps per call: one compilation serves every test of a grid size and set of terms
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,21 +27,18 @@ def _double_precision() -> None:
     backend.allow_double_precision()
 
 
-def solve(p: Params, h: float, steps: int, start: Complex2D | None = None) -> Complex2D:
-    """Return ψ(x) after `steps` steps, a multiple of STRIDE; `start` is a physical field."""
-    assert steps % STRIDE == 0
-    grid = Grid(points=p.N, length=p.L)
-    equation = Sncgl(params=p, grid=grid)
+def solve(p: Params, h: float, steps: int, start: ComplexField | None = None) -> ComplexField:
+    """Return ψ(x) after `steps` steps of ETDRK4; `start` is a physical field."""
+    grid = p.grid
     v = initial_band(p, grid) if start is None else grid.band(start)
-    stepper = etdrk4(equation.linear_symbol(), h, DOUBLE)
-    nonlinear = equation.nonlinear(DOUBLE)
-    for step in range(0, steps, STRIDE):
-        v, _ = advance(v, np.float64(step * h), stepper, nonlinear, steps=STRIDE)
-    return grid.field(np.asarray(v))
+    scheme = etdrk4(p.equation.linear_symbol(grid), grid.active(), h, DOUBLE)
+    stepper = FlatRungeKutta(scheme=scheme, rates=rates(p, DOUBLE))
+    state, _, _ = advance(stepper, State(v=jax.device_put(v)), np.int64(0), np.int64(steps))
+    return grid.field(np.asarray(state.v))
 
 
 @pytest.fixture(scope="session", name="solve")
-def _solve() -> Callable[..., Complex2D]:
+def _solve() -> Callable[..., ComplexField]:
     return solve
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm.physics.parameters import ParameterErrors, Params, SourceKind, largest_step, read_params
+from hsm.physics.parameters import ParameterErrors, Params, SourceKind, read_params
 from hsm.physics.schedule import schedule
+from hsm.physics.stability import largest_step
 
 
 def problems(**values: object) -> tuple[str, ...]:
@@ -18,9 +19,9 @@ def problems(**values: object) -> tuple[str, ...]:
 
 def test_every_problem_is_reported_at_once() -> None:
     """Unknown names, unfit values and broken rules between parameters come together."""
-    found = problems(kapa=1, d_chi="fast", N=130, sigma=40, dtype="f16", h=0.5)
-    assert [problem.split(":")[0] for problem in found] == ["kapa", "d_chi", "N", "dtype", "sigma", "h"]
-    assert found[1] == "d_chi: expected a number from -10 to 10, got 'fast'"
+    found = problems(kapa=1, init_k0="fast", N=130, sigma=40, dtype="f16", h=0.5)
+    assert [problem.split(":")[0] for problem in found] == ["kapa", "init_k0", "N", "dtype", "sigma", "h"]
+    assert found[1] == "init_k0: expected a number from 0.001 to 1000, got 'fast'"
     assert "a multiple of 4 from 16 to 4096" in found[2]
     assert "one of f32, f64" in found[3]
 
@@ -34,10 +35,10 @@ def test_unknown_parameter_names_the_one_that_was_meant(wrong: str, right: str) 
     assert problems(**{wrong: 64}) == (f"{wrong}: unknown parameter; did you mean {right}?",)
 
 
-def test_gravity_is_not_a_parameter() -> None:
-    """κ is unknown to the flat equation: it is refused, not ignored."""
-    (found,) = problems(kappa=0.1)
-    assert found.startswith("kappa: unknown parameter; known: mu, b, c")
+def test_gravity_is_refused_where_it_is_not_defined() -> None:
+    """Not in one dimension, not with a multistep integrator."""
+    assert problems(kappa=0.1, dim=1) == ("kappa: the metric is defined in 2 and 3 dimensions only",)
+    assert problems(kappa=0.1, integrator="etdab4")[0].startswith("integrator: etdab4 is for flat space")
 
 
 def test_step_that_is_too_large_names_the_largest() -> None:
@@ -66,7 +67,7 @@ def test_numbers_may_come_as_text_and_nested() -> None:
             "h": "auto",
         }
     )
-    assert (p.b, p.N, p.h, p.init_amp) == (0.001, 64, None, 0.1)
+    assert (p.flat()["b"], p.N, p.h, p.init_amp) == (0.001, 64, None, 0.1)
     assert p.source_kind is SourceKind.SITES
     assert p.source_positions == ((1.0, 2.0, 3.0),)
 
