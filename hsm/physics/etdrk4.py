@@ -109,4 +109,4 @@ class FlatRungeKutta:
 
     def step(self, state: State, t: Array) -> tuple[State, Toll]:
         v, _ = self.scheme.advance(state.v, t, lambda v, t, _stage, none: (self.rates(v, t), none), None)
-        return State(v=v), Toll.nothing()
+        return State(v=v, past=state.past), Toll.nothing()

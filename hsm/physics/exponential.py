@@ -43,12 +43,12 @@ def circle_mean(function: Callable[[ComplexField], ComplexField], z: ComplexFiel
 class State:
     """All that the next step depends on beside its number: the band v, and what a stepper remembers.
 
-    past, newest first: nothing (ETDRK4 in flat space), the last three N(v) (ETDAB4, shape (3, M, …)) or the
-    last metric fields (up to four, shape (n, N, …)).
+    past, newest first: nothing (ETDRK4 in flat space, shape (0,)), the last three N(v) (ETDAB4, shape (3, M,
+    …)) or the last metric fields (`gravity`, shape (n, N, …)).
     """
 
     v: Array
-    past: Array | None = None
+    past: Array
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["iterations", "failures", "steepest"], meta_fields=[])
@@ -57,7 +57,7 @@ class Toll:
     """What some steps cost and met.
 
     iterations: conjugate-gradient iterations; failures: elliptic solves that did not converge; steepest: the
-    largest Ω⁻² that acted (1 in flat space).
+    largest Ω⁻² that acted (0 in flat space).
     """
 
     iterations: Array

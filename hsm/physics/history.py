@@ -66,7 +66,7 @@ class HistoryFile:
         dataset = self._file[name]
         count = dataset.shape[0]
         dataset.resize(count + 1, axis=0)
-        dataset[count] = value
+        dataset[count] = np.nan if value is None else value
 
     def finish(self, last: Frame, ending: Ending) -> None:
         """Add the final field and the ending, close, sync and give the file its final name."""

@@ -9,6 +9,8 @@
 - defect_count: number of plaquettes around which the phase turns by ±2π. In two dimensions these are the
   vortices of either sign, which add up to zero; in three dimensions the plaquettes of all three orientations
   that a vortex line pierces; in one dimension there are none.
+- h_norm, h_norm_linf, h_norm_own: how far the metric is from satisfying its constraint (`hamiltonian`); None
+  in flat space.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,8 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hsm.physics.hamiltonian import Violation
 
 Field = NDArray[np.complexfloating]
 AREA_UNIT = 1e4  # defect densities are counted per this area, length²
@@ -32,10 +36,16 @@ class Diagnostics:
     pcs: float
     spectral_tail: float
     defect_count: int
+    h_norm: float | None = None
+    h_norm_linf: float | None = None
+    h_norm_own: float | None = None
 
 
-def diagnose(psi: Field, reach: int) -> Diagnostics:
-    """Measure one field on all its points; modes |m_i| < reach are active."""
+def diagnose(psi: Field, reach: int, violated: Violation | None = None) -> Diagnostics:
+    """Measure one field on all its points; modes |m_i| < reach are active.
+
+    `violated`: of the constraint by field and metric, None in flat space.
+    """
     psi = np.asarray(psi, np.complex128)
     rho = psi.real**2 + psi.imag**2
     return Diagnostics(
@@ -44,6 +54,9 @@ def diagnose(psi: Field, reach: int) -> Diagnostics:
         pcs=phase_coherence(psi),
         spectral_tail=spectral_tail(psi, reach),
         defect_count=defect_count(psi),
+        h_norm=None if violated is None else violated.l2,
+        h_norm_linf=None if violated is None else violated.linf,
+        h_norm_own=None if violated is None else violated.own,
     )
 
 

@@ -55,6 +55,12 @@ def underresolved(t: float, step: int, tail: float, limit: float) -> Ending:
     return Ending(status=Status.UNDERRESOLVED_SPACE, reason=reason, t=t, step=step)
 
 
+def violated(t: float, step: int, norm: float, limit: float) -> Ending:
+    """Return the ending of a run whose metric does not belong to its density."""
+    reason = f"h_norm was {norm:.3g} at t = {t:.6g}, above {limit:g}"
+    return Ending(status=Status.CONSTRAINT_VIOLATED, reason=reason, t=t, step=step)
+
+
 def dead(t: float, step: int, density: float, limit: float) -> Ending:
     """Return the ending of a run that decayed to nothing."""
     reason = f"the final mean density, {density:.3g}, is below {limit:g}"

@@ -1,18 +1,22 @@
 """Everything a run needs, computed in double precision on the host and rounded once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from hsm.physics.etdrk4 import FlatRungeKutta, etdrk4
+from hsm.physics import etdab4, gravity
+from hsm.physics.elliptic import constraint
+from hsm.physics.etdab4 import AdamsBashforthStarter, adams_bashforth
+from hsm.physics.etdrk4 import Etdrk4, FlatRungeKutta, etdrk4
 from hsm.physics.exponential import State, Stepper
+from hsm.physics.gravity import Curved, bending
 from hsm.physics.grid import ComplexField, Grid
 from hsm.physics.initial import initial_band
-from hsm.physics.parameters import Params, Precision
-from hsm.physics.rates import rates
+from hsm.physics.parameters import Integrator, MetricMode, Params, Precision
+from hsm.physics.rates import Rates, rates
 from hsm.physics.schedule import Schedule, schedule
 
 REAL: Mapping[Precision, np.dtype[np.floating]] = {
@@ -41,8 +45,8 @@ class Checkpoint:
 
     Bit for bit, under the same parameters and versions.
 
-    alpha: the share of the diffusion that is stepped implicitly (1 in flat space); arrays: `v` and, where the
-    stepper remembers something, `past`, in the precision of the run.
+    alpha: the share of the diffusion that is stepped implicitly (1 in flat space); arrays: `v` and `past`
+    (see `exponential.State`), in the precision of the run.
     """
 
     step: int
@@ -66,20 +70,65 @@ class Plan:
         """The real type of the precision of the run."""
         return REAL[self.params.dtype]
 
+    @property
+    def complex(self) -> np.dtype[np.complexfloating]:
+        """The complex type of the precision of the run."""
+        return np.dtype(np.result_type(self.real, np.complex64))
+
     def program(self, alpha: float) -> Program:
         """Build the steppers for a share alpha of the diffusion that is stepped implicitly."""
-        p, real = self.params, self.real
-        scheme = etdrk4(p.equation.linear_symbol(self.grid), self.grid.active(), self.schedule.h, real)
-        return Program(main=FlatRungeKutta(scheme=scheme, rates=rates(p, real)))
+        p, terms = self.params, rates(self.params, self.real)
+        if p.kappa:
+            return self._curved(alpha, terms)
+        scheme = self._scheme(alpha)
+        if p.integrator is Integrator.ETDRK4:
+            return Program(main=FlatRungeKutta(scheme=scheme, rates=terms))
+        h, symbol, active = self.schedule.h, self._symbol(alpha), self.grid.active()
+        return Program(
+            main=adams_bashforth(symbol, active, h, terms, self.real),
+            starter=AdamsBashforthStarter(scheme=scheme, rates=terms),
+            starting=etdab4.REMEMBERED,
+        )
+
+    def _curved(self, alpha: float, terms: Rates) -> Program:
+        p = self.params
+        main = Curved(
+            scheme=self._scheme(alpha),
+            rates=terms,
+            bending=bending(p, alpha, self.real),
+            constraint=constraint(p, self.grid, self.real),
+            power=jax.device_put(np.asarray(p.algebraic_power, self.real)),
+            mode=p.metric,
+        )
+        if p.metric is not MetricMode.EXTRAPOLATED:
+            return Program(main=main)
+        starter = replace(main, mode=MetricMode.STAGE)
+        return Program(main=main, starter=starter, starting=gravity.REMEMBERED[p.metric])
+
+    def _scheme(self, alpha: float) -> Etdrk4:
+        return etdrk4(self._symbol(alpha), self.grid.active(), self.schedule.h, self.real)
+
+    def _symbol(self, alpha: float) -> ComplexField:
+        equation, grid = self.params.equation, self.grid
+        symbol = equation.linear_symbol(grid)
+        return symbol if alpha == 1 else symbol + (1 - alpha) * equation.diffusion * grid.k_squared()
 
     def structure(self) -> str:
         """Return what distinguishes the compiled code of this run from that of another, beside shapes."""
         return str(jax.tree_util.tree_structure(self.program(self.first().alpha)))
 
     def first(self) -> Checkpoint:
-        """Return the state at t = 0."""
+        """Return the state at t = 0, with its metric, which says what share of the diffusion is implicit."""
+        v = self.start.astype(self.complex)
+        if not self.params.kappa:
+            count = etdab4.REMEMBERED if self.params.integrator is Integrator.ETDAB4 else 0
+            return Checkpoint(
+                step=0, alpha=1.0, arrays={"v": v, "past": np.zeros((count, *v.shape), v.dtype)}
+            )
+        x, toll = gravity.initial_metric(self.program(1.0).main, jax.device_put(v))
+        past = np.broadcast_to(np.asarray(x), (gravity.REMEMBERED[self.params.metric], *x.shape))
         return Checkpoint(
-            step=0, alpha=1.0, arrays={"v": self.start.astype(np.result_type(self.real, np.complex64))}
+            step=0, alpha=gravity.planned(float(toll.steepest)), arrays={"v": v, "past": past.copy()}
         )
 
 
@@ -101,10 +150,11 @@ def plan(p: Params) -> Plan:
 
 def loaded(checkpoint: Checkpoint) -> State:
     """Return a state on the device."""
-    return State(**{name: jax.device_put(array) for name, array in checkpoint.arrays.items()})
+    return State(v=jax.device_put(checkpoint.arrays["v"]), past=jax.device_put(checkpoint.arrays["past"]))
 
 
 def saved(state: State, step: int, alpha: float) -> Checkpoint:
     """Return a state as arrays of the host."""
-    past = {} if state.past is None else {"past": np.asarray(state.past)}
-    return Checkpoint(step=step, alpha=alpha, arrays={"v": np.asarray(state.v), **past})
+    return Checkpoint(
+        step=step, alpha=alpha, arrays={"v": np.asarray(state.v), "past": np.asarray(state.past)}
+    )

@@ -11,7 +11,10 @@ from hsm.physics.outcome import Ending
 from hsm.physics.status import Status
 
 MEANINGFUL = {
-    Status.OK: frozenset({"pcs", "mean_rho", "spectral_tail", "defect_count", "defect_density"}),
+    Status.OK: frozenset(
+        {"pcs", "mean_rho", "spectral_tail", "defect_count", "defect_density", "sdg_h_norm_l2"}
+    ),
+    Status.CONSTRAINT_VIOLATED: frozenset({"sdg_h_norm_l2"}),
     Status.UNDERRESOLVED_SPACE: frozenset({"spectral_tail"}),
     Status.DEAD: frozenset({"mean_rho"}),
 }
@@ -20,8 +23,9 @@ MEANINGFUL = {
 def scores(ending: Ending, seen: Sequence[Diagnostics], area: float) -> dict[str, object]:
     """Return the content of metrics.json.
 
-    pcs, mean_rho, defect_count: of the final field. defect_density: per 10⁴ units of area, mean over the
-    frames of the second half (`area`: of all plaquettes). spectral_tail: the largest of all frames.
+    pcs, mean_rho, defect_count, sdg_h_norm_l2 (null in flat space): of the final field. defect_density: per
+    10⁴ units of area (`area`: of all plaquettes), mean over the frames of the second half. spectral_tail: the
+    largest of all frames.
     """
     last = seen[-1]
     measured = {
@@ -29,6 +33,7 @@ def scores(ending: Ending, seen: Sequence[Diagnostics], area: float) -> dict[str
         "mean_rho": last.mean_rho,
         "defect_count": last.defect_count,
         "defect_density": defect_density(seen, area),
+        "sdg_h_norm_l2": last.h_norm,
         "spectral_tail": max(frame.spectral_tail for frame in seen),
     }
     kept = MEANINGFUL.get(ending.status, frozenset())

@@ -13,12 +13,17 @@ from jax import Array
 
 from hsm.physics import outcome
 from hsm.physics.exponential import State, Stepper, Toll
+from hsm.physics.gravity import Curved, due, observed, planned, untenable
+from hsm.physics.hamiltonian import violation
 from hsm.physics.metrics import Diagnostics, Field, diagnose
 from hsm.physics.outcome import Ending
+from hsm.physics.parameters import MetricMode
 from hsm.physics.plan import Checkpoint, Plan, Program, loaded, saved
 from hsm.physics.transforms import to_points
 
 DEAD_BELOW = 1e-6  # mean density
+VIOLATED_ABOVE = 1e-3  # h_norm
+SOLVED = frozenset({MetricMode.STAGE, MetricMode.EXTRAPOLATED})  # the others are comparisons: they run on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +115,16 @@ class _Run:
 
     def frame(self) -> Frame:
         """Return the frame of the state in hand."""
-        psi = self._plan.grid.field(np.asarray(self._state.v)).astype(
-            np.result_type(self._plan.real, np.complex64)
-        )
-        return Frame(
-            t=self._t, step=self._step, psi=psi, omega=None, figures=diagnose(psi, self._plan.grid.reach)
-        )
+        grid, main = self._plan.grid, self._program.main
+        psi = grid.field(np.asarray(self._state.v)).astype(self._plan.complex)
+        violated = omega = None
+        if isinstance(main, Curved):
+            x, _ = observed(main, self._state)
+            x = np.asarray(x).T  # see `transforms` for the order of its axes
+            omega = np.exp(x) if x.ndim == 2 else x**2
+            violated = violation(self._plan.params, psi, x)
+        figures = diagnose(psi, grid.reach, violated)
+        return Frame(t=self._t, step=self._step, psi=psi, omega=omega, figures=figures)
 
     def chunk(self) -> Segment:
         """Advance to the next end of a chunk; on failure stay at the last good step."""
@@ -127,11 +136,21 @@ class _Run:
             ahead, psi, toll = _advanced(stepper, self._state, self._step, count)
             if self._bad(psi, toll):
                 return self.segment(None, self._locate(stepper, count))
+            steepest = float(toll.steepest)
+            if untenable(steepest, self._alpha):
+                self._replan(steepest)
+                continue
             self._state, self._step = ahead, self._step + count
             iterations += int(toll.iterations)
+            if due(steepest, self._alpha):
+                self._replan(steepest)
         saves = self._step % cuts.steps_per_frame == 0
         frame = self.frame() if saves else None
         return self.segment(frame, self._verdict(frame), iterations)
+
+    def _replan(self, steepest: float) -> None:
+        self._alpha = planned(steepest)
+        self._program = self._plan.program(self._alpha)
 
     def _next(self, target: int) -> tuple[Stepper, int]:
         """Return what takes the next steps, and how many."""
@@ -162,7 +181,10 @@ class _Run:
         limit = self._plan.tail_limit
         if frame.figures.spectral_tail > limit:
             return outcome.underresolved(frame.t, frame.step, frame.figures.spectral_tail, limit)
-        if self._step < self._plan.schedule.steps:
+        last = self._step == self._plan.schedule.steps
+        if (last or self._plan.params.metric in SOLVED) and (frame.figures.h_norm or 0) > VIOLATED_ABOVE:
+            return outcome.violated(frame.t, frame.step, frame.figures.h_norm or 0, VIOLATED_ABOVE)
+        if not last:
             return None
         if frame.figures.mean_rho < DEAD_BELOW:
             return outcome.dead(frame.t, frame.step, frame.figures.mean_rho, DEAD_BELOW)

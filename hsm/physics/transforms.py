@@ -1,6 +1,10 @@
 """The transforms between the stored band and the points, as compiled code (see `grid` for the storage).
 
-Lines of the padded array that hold nothing are not transformed, one axis after the other.
+Each axis is transformed alone, so that lines of the padded array that hold nothing are left out: three
+quarters of the work of a full transform in two dimensions, 58 % in three. XLA transforms the last axis only;
+the axes are turned so that as little as possible moves, and a field on the points therefore has its axes in
+reverse order, (…, y, x). Nothing in the equation can tell, since the box is a cube and every filter depends
+on |k|².
 """
 
 import jax.numpy as jnp
@@ -8,13 +12,26 @@ from jax import Array
 
 
 def to_points(band: Array, points: int) -> Array:
-    """Evaluate a band (M, …) on all the points, shape (N, …); the result carries the gauge factor."""
-    return jnp.fft.ifftn(band, s=(points,) * band.ndim)
+    """Evaluate a band (M, …) on all the points (N, …), axes reversed; the result carries the gauge factor."""
+    field = jnp.fft.ifft(band, points)
+    if band.ndim > 1:
+        field = jnp.fft.ifft(jnp.moveaxis(field, -1, 0), points)
+    if band.ndim > 2:
+        field = jnp.fft.ifft(jnp.swapaxes(field, -1, -2), points)
+    return field
 
 
 def to_band(field: Array, modes: int) -> Array:
-    """Truncate a gauged field (N, …) to M modes per axis; lines with some m_i = −K are not zeroed."""
-    return jnp.fft.fftn(field)[(slice(modes),) * field.ndim]
+    """Truncate a gauged field (N, …), axes reversed, to M modes per axis.
+
+    Lines with some m_i = −K are not zeroed.
+    """
+    band = jnp.fft.fft(field)[..., :modes]
+    if field.ndim > 2:
+        band = jnp.fft.fft(jnp.swapaxes(band, -1, -2))[..., :modes]
+    if field.ndim > 1:
+        band = jnp.fft.fft(jnp.moveaxis(band, 0, -1))[..., :modes]
+    return band
 
 
 def filtered(field: Array, symbol: Array) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -33,7 +34,9 @@ def solve(p: Params, h: float, steps: int, start: ComplexField | None = None) ->
     v = initial_band(p, grid) if start is None else grid.band(start)
     scheme = etdrk4(p.equation.linear_symbol(grid), grid.active(), h, DOUBLE)
     stepper = FlatRungeKutta(scheme=scheme, rates=rates(p, DOUBLE))
-    state, _, _ = advance(stepper, State(v=jax.device_put(v)), np.int64(0), np.int64(steps))
+    state, _, _ = advance(
+        stepper, State(v=jax.device_put(v), past=jnp.zeros(0)), np.int64(0), np.int64(steps)
+    )
     return grid.field(np.asarray(state.v))
 
 
