@@ -17,15 +17,15 @@ Vozovoi, J. Comput. Phys. 147, 362 (1998).
 
 from dataclasses import dataclass
 from functools import partial
-from math import factorial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from hsm.physics.contour import adams_bashforth_weights
 from hsm.physics.etdrk4 import Etdrk4
-from hsm.physics.exponential import State, Toll, circle_mean
+from hsm.physics.exponential import State, Toll
 from hsm.physics.grid import ComplexField
 from hsm.physics.rates import Rates
 
@@ -87,19 +87,10 @@ def adams_bashforth(
 ) -> FlatAdamsBashforth:
     """Build the stepper for a linear symbol (1/time) and a step h (time), as `etdrk4` does."""
     z, kind = h * symbol, np.result_type(real, np.complex64)
-    p1, p2, p3, p4 = (circle_mean(partial(phi, order), z) for order in (1, 2, 3, 4))
-    g0, g1, g2, g3 = p1, p2, p2 / 2 + p3, p2 / 3 + p3 + p4
-    betas = np.stack([g0 + g1 + g2 + g3, -(g1 + 2 * g2 + 3 * g3), g2 + 3 * g3, -g3])
+    betas = adams_bashforth_weights(z)
     return FlatAdamsBashforth(
         whole=jax.device_put(np.exp(z).astype(kind)),
         betas=jax.device_put(np.where(active, h * betas, 0).astype(kind)),
         rates=rates,
         h=jax.device_put(np.float64(h)),
     )
-
-
-def phi(order: int, w: ComplexField) -> ComplexField:
-    """Return φ_k(w) = (e^w − Σ_{j<k} w^j/j!)/w^k, for |w| not small."""
-    series = sum(w**j / factorial(j) for j in range(order))
-    value: ComplexField = (np.exp(w) - series) / w**order
-    return value

@@ -10,7 +10,7 @@
     f2 = h ⟨(2 + w + e^w (w − 2))/w³⟩
     f3 = h ⟨(−4 − 3w − w² + e^w (4 − w))/w³⟩
 
-with z = hL and ⟨⟩ the contour mean of `exponential`.
+with z = hL and ⟨⟩ the contour mean of `contour`.
 
 References: S. M. Cox and P. C. Matthews, J. Comput. Phys. 176, 430 (2002); A.-K. Kassam and L. N. Trefethen,
 SIAM J. Sci. Comput. 26, 1214 (2005).
@@ -25,7 +25,8 @@ import jax
 import numpy as np
 from jax import Array
 
-from hsm.physics.exponential import State, Toll, circle_mean
+from hsm.physics.contour import circle_mean
+from hsm.physics.exponential import State, Toll
 from hsm.physics.grid import ComplexField
 from hsm.physics.rates import Rates
 

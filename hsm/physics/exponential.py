@@ -1,41 +1,12 @@
-"""What exponential integrators share: contour means, and the state that a step advances.
+"""What exponential integrators share: the state that a step advances, and what a step costs."""
 
-Coefficients of exponential integrators are entire functions of z = hL with a removable singularity at 0. They
-are evaluated as the mean over a circle around z, which is exact for such functions and avoids their
-cancellation near 0. L is complex here, so the circle must be full and the mean complex: the usual half circle
-with a real part is right for real L only, and silently lowers the order to one.
-
-Reference: A.-K. Kassam and L. N. Trefethen, SIAM J. Sci. Comput. 26, 1214 (2005).
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-
-from hsm.physics.grid import ComplexField
-
-CONTOUR_POINTS = 32
-
-
-def circle_mean(function: Callable[[ComplexField], ComplexField], z: ComplexField) -> ComplexField:
-    """Return the mean of an entire function over a full circle of 32 points around each z: its value at z.
-
-    The radius is 1, or 2 where 1/2 < |z| < 3/2: the circle then keeps a distance of at least 1/2 from w = 0,
-    where the quotients cancel (a unit circle around |z| = 1 would pass through it).
-    """
-    size = np.abs(z)
-    radius = np.where((size > 0.5) & (size < 1.5), 2.0, 1.0)
-    directions = np.exp(2j * np.pi * (np.arange(CONTOUR_POINTS) + 0.5) / CONTOUR_POINTS)
-    total = np.zeros_like(z)
-    for direction in directions:  # one by one: 32 copies of a large grid would not fit in memory
-        total += function(z + radius * direction)
-    return total / CONTOUR_POINTS
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["v", "past"], meta_fields=[])

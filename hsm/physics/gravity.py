@@ -3,8 +3,8 @@
     d = 2, Ω = e^x:    Δ_g ψ = Ω^{−2}∇²ψ
     d = 3, Ω = x²:     Δ_g ψ = Ω^{−2}(∇²ψ + ∇lnΩ·∇ψ) = x^{−5}[∇²(xψ) − ψ∇²x]
 
-αD∇² is stepped implicitly and D(Δ_g − α∇²) explicitly, which is stable while Ω^{−2} < 1.78 α: α is a little
-more than the largest Ω^{−2}, and is planned anew when that moves (`due`).
+αD∇² is stepped implicitly and D(Δ_g − α∇²) explicitly, which is stable while Ω^{−2} ≤ 1.6 α (`stability`): α
+is a little more than the largest Ω^{−2}, and is planned anew when that moves (`due`).
 
 When the metric is solved for:
 
@@ -200,12 +200,12 @@ def planned(steepest: float) -> float:
 
 def due(steepest: float, alpha: float) -> bool:
     """Say whether α should be planned anew; a steepest of 0 means that no metric was met."""
-    return steepest > 1.6 * alpha or 0 < steepest < 0.4 * alpha
+    return steepest > 1.4 * alpha or 0 < steepest < 0.4 * alpha
 
 
 def untenable(steepest: float, alpha: float) -> bool:
     """Say whether steps that were taken with α must be repeated with a larger one."""
-    return steepest > 1.75 * alpha
+    return steepest > 1.6 * alpha
 
 
 def _density(psi: Array) -> Array:

@@ -11,8 +11,8 @@ from importlib import metadata
 
 from hsm._version import __version__
 from hsm.physics.backend import cpu_model
+from hsm.physics.contour import CONTOUR_POINTS
 from hsm.physics.environment import Environment, available_cpus
-from hsm.physics.exponential import CONTOUR_POINTS
 from hsm.physics.outcome import Ending
 from hsm.physics.parameters import Params
 from hsm.physics.schedule import Schedule

@@ -8,16 +8,11 @@ import pytest
 
 from hsm.physics.etdrk4 import etdrk4
 from hsm.physics.parameters import Params
-from hsm.physics.sncgl import Sncgl
+from tests.unit.physics.solving import order, shown, sncgl
 
 Solve = Callable[..., np.ndarray]
 Make = Callable[..., Params]
 Figure = Callable[[str, str], None]
-
-
-def sncgl(p: Params) -> Sncgl:
-    assert isinstance(p.equation, Sncgl)
-    return p.equation
 
 
 H = 0.7
@@ -62,15 +57,6 @@ def test_coefficients_equal_the_phi_functions(z: complex) -> None:
     }
     for name, value in expected.items():
         assert complex(getattr(scheme, name)[0, 0]) == pytest.approx(value, rel=1e-12, abs=1e-13), name
-
-
-def shown(errors: list[float]) -> str:
-    return ", ".join(f"{error:.1e}" for error in errors)
-
-
-def order(steps: list[float], errors: list[float]) -> float:
-    """Return the slope of log error against log step (least squares)."""
-    return float(np.polyfit(np.log(steps), np.log(errors), 1)[0])
 
 
 def test_order_on_an_exact_plane_wave(solve: Solve, params: Make, figure: Figure) -> None:

@@ -11,18 +11,13 @@ from scipy.integrate import solve_ivp
 from hsm.physics.grid import Grid
 from hsm.physics.parameters import Params
 from hsm.physics.rates import rates
-from hsm.physics.sncgl import Sncgl
 from hsm.physics.source import profile
 from hsm.physics.transforms import to_band, to_points
+from tests.unit.physics.solving import sncgl
 
 Solve = Callable[..., np.ndarray]
 Make = Callable[..., Params]
 Figure = Callable[[str, str], None]
-
-
-def sncgl(p: Params) -> Sncgl:
-    assert isinstance(p.equation, Sncgl)
-    return p.equation
 
 
 @pytest.mark.parametrize("eta", [0, 0.5, 1])

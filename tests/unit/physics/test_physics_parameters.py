@@ -42,12 +42,14 @@ def test_gravity_is_refused_where_it_is_not_defined() -> None:
 
 
 def test_step_that_is_too_large_names_the_largest() -> None:
-    """The bound falls with |1+ic|, the gain and the source."""
-    assert "largest step for these parameters is 0.3" in problems(h=0.31)[0]
-    assert "is 0.1627" in problems(h=0.3, c=4)[0]
-    assert "is 0.15" in problems(h=0.3, mu=2)[0]
-    assert "is 0.09" in problems(h=0.3, init_amp=1)[0]
+    """The bound falls with |1+ic|, gain, a dense start, a source, a metric, and for the multistep scheme."""
+    assert problems(h=0.5)[0].endswith("is not stable; the largest step for these parameters is 0.3897")
+    assert "is 0.126" in problems(h=0.4, b=-4, c=4)[0]
+    assert "is 0.1948" in problems(h=0.3, mu=2)[0]
+    assert "is 0.1062" in problems(h=0.3, init_amp=1)[0]
     assert "is 0.05" in problems(h=0.3, source_kind="uniform", source_s0=1, source_omega=-20)[0]
+    assert "is 0.2755" in problems(h=0.3, kappa=0.1)[0]
+    assert "is 0.0861" in problems(h=0.3, integrator="etdab4")[0]
 
 
 @pytest.mark.parametrize("value", [True, None, "", "nan", "inf", [1], 1e400, "0x1"])
