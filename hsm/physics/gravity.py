@@ -123,12 +123,6 @@ class Curved:
         found = self.constraint.solve(density, guess)
         return found.x, self._toll(found.x, found.iterations, found.failed)
 
-    def observed(self, state: State) -> tuple[Array, Toll]:
-        """Return the metric field that acts on a state: with `frozen` that of the start of the last step."""
-        if self.mode is MetricMode.FROZEN:
-            return state.past[0], Toll.nothing()
-        return self.metric(_density(to_points(state.v, self.points)), state.past[0])
-
     def _guess(self, past: Array) -> Array:
         if self.mode is MetricMode.EXTRAPOLATED:
             return _combined(AHEAD, past)
@@ -163,17 +157,43 @@ class Curved:
         )
 
 
-@jax.jit
-def initial_metric(stepper: Curved, v: Array) -> tuple[Array, Toll]:
-    """Return the metric field of a band, from a cold start."""
-    density = _density(to_points(v, stepper.points))
-    return stepper.metric(density, stepper.constraint.cold(density))
+def initial_metric(stepper: Curved, v: Array) -> Array:
+    """Return the metric field of a band, from a cold start; one that cannot be found is found out by the run."""
+    return _of_band(stepper, v, _cold(stepper.constraint, _density_of_band(v, stepper.points)))
+
+
+def observed(stepper: Curved, state: State) -> Array:
+    """Return the metric field that acts on a state: with `frozen` that of the start of the last step."""
+    if stepper.mode is MetricMode.FROZEN:
+        return state.past[0]
+    return _of_band(stepper, state.v, state.past[0])
+
+
+def steepest(x: np.ndarray) -> float:
+    """Return the largest Ω^{−2} of a metric field."""
+    return float(np.exp(-2 * x.min()) if x.ndim == 2 else x.min() ** -4.0)
+
+
+def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
+    density = _density_of_band(v, stepper.points)
+    if stepper.mode is MetricMode.ALGEBRAIC:
+        return stepper.metric(density, guess)[0]
+    return _solved(stepper.constraint, density, guess)
 
 
 @jax.jit
-def observed(stepper: Curved, state: State) -> tuple[Array, Toll]:
-    """Return the metric field that acts on a state."""
-    return stepper.observed(state)
+def _solved(constraint: Constraint, density: Array, guess: Array) -> Array:
+    return constraint.solve(density, guess).x
+
+
+@jax.jit
+def _cold(constraint: Constraint, density: Array) -> Array:
+    return constraint.cold(density)
+
+
+@partial(jax.jit, static_argnames="points")
+def _density_of_band(v: Array, points: int) -> Array:
+    return _density(to_points(v, points))
 
 
 def bending(p: Params, alpha: float, real: np.dtype[np.floating]) -> Bending:

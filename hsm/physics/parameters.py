@@ -243,7 +243,7 @@ def _conflicts(p: Params) -> Iterator[tuple[tuple[str, ...], str]]:
 
     if p.save_every > p.T:
         yield ("save_every", "T"), f"save_every: {p.save_every:g} is longer than the run, T = {p.T:g}"
-    if p.source_width > p.L / 4:
+    if p.source_kind is SourceKind.SITES and p.source_width > p.L / 4:
         quarter = f"a quarter of the box, L/4 = {p.L / 4:g}"
         yield ("source_width", "L"), f"source_width: {p.source_width:g} is more than {quarter}"
     if p.source_positions and len(p.source_positions[0]) != p.dim + 1:

@@ -16,7 +16,7 @@ from hsm.physics.gravity import Curved, bending
 from hsm.physics.grid import ComplexField, Grid
 from hsm.physics.initial import initial_band
 from hsm.physics.parameters import Integrator, MetricMode, Params, Precision
-from hsm.physics.rates import Rates, rates
+from hsm.physics.rates import rates
 from hsm.physics.schedule import Schedule, schedule
 
 REAL: Mapping[Precision, np.dtype[np.floating]] = {
@@ -77,10 +77,10 @@ class Plan:
 
     def program(self, alpha: float) -> Program:
         """Build the steppers for a share alpha of the diffusion that is stepped implicitly."""
-        p, terms = self.params, rates(self.params, self.real)
+        p = self.params
         if p.kappa:
-            return self._curved(alpha, terms)
-        scheme = self._scheme(alpha)
+            return self._curved_program(alpha)
+        scheme, terms = self._scheme(alpha), rates(p, self.real)
         if p.integrator is Integrator.ETDRK4:
             return Program(main=FlatRungeKutta(scheme=scheme, rates=terms))
         h, symbol, active = self.schedule.h, self._symbol(alpha), self.grid.active()
@@ -90,20 +90,23 @@ class Plan:
             starting=etdab4.REMEMBERED,
         )
 
-    def _curved(self, alpha: float, terms: Rates) -> Program:
+    def _curved_program(self, alpha: float) -> Program:
+        main = self._curved(alpha)
+        if main.mode is not MetricMode.EXTRAPOLATED:
+            return Program(main=main)
+        starter = replace(main, mode=MetricMode.STAGE)
+        return Program(main=main, starter=starter, starting=gravity.REMEMBERED[main.mode])
+
+    def _curved(self, alpha: float) -> Curved:
         p = self.params
-        main = Curved(
+        return Curved(
             scheme=self._scheme(alpha),
-            rates=terms,
+            rates=rates(p, self.real),
             bending=bending(p, alpha, self.real),
             constraint=constraint(p, self.grid, self.real),
             power=jax.device_put(np.asarray(p.algebraic_power, self.real)),
             mode=p.metric,
         )
-        if p.metric is not MetricMode.EXTRAPOLATED:
-            return Program(main=main)
-        starter = replace(main, mode=MetricMode.STAGE)
-        return Program(main=main, starter=starter, starting=gravity.REMEMBERED[p.metric])
 
     def _scheme(self, alpha: float) -> Etdrk4:
         return etdrk4(self._symbol(alpha), self.grid.active(), self.schedule.h, self.real)
@@ -125,11 +128,9 @@ class Plan:
             return Checkpoint(
                 step=0, alpha=1.0, arrays={"v": v, "past": np.zeros((count, *v.shape), v.dtype)}
             )
-        x, toll = gravity.initial_metric(self.program(1.0).main, jax.device_put(v))
-        past = np.broadcast_to(np.asarray(x), (gravity.REMEMBERED[self.params.metric], *x.shape))
-        return Checkpoint(
-            step=0, alpha=gravity.planned(float(toll.steepest)), arrays={"v": v, "past": past.copy()}
-        )
+        x = np.asarray(gravity.initial_metric(self._curved(1.0), jax.device_put(v)))
+        past = np.repeat(x[None], gravity.REMEMBERED[self.params.metric], axis=0)
+        return Checkpoint(step=0, alpha=gravity.planned(gravity.steepest(x)), arrays={"v": v, "past": past})
 
 
 def plan(p: Params) -> Plan:

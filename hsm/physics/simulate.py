@@ -119,8 +119,7 @@ class _Run:
         psi = grid.field(np.asarray(self._state.v)).astype(self._plan.complex)
         violated = omega = None
         if isinstance(main, Curved):
-            x, _ = observed(main, self._state)
-            x = np.asarray(x).T  # see `transforms` for the order of its axes
+            x = np.asarray(observed(main, self._state)).T  # see `transforms` for the order of its axes
             omega = np.exp(x) if x.ndim == 2 else x**2
             violated = violation(self._plan.params, psi, x)
         figures = diagnose(psi, grid.reach, violated)

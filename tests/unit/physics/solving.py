@@ -26,6 +26,32 @@ def make(**given: object) -> Params:
     return read_params({"N": 32, "L": 16.0, "T": 10.0, "save_every": 1.0, "dtype": "f64", **given})
 
 
+GRIDS: dict[int, dict[str, object]] = {
+    1: {"N": 64, "L": 30.0},
+    2: {"N": 32, "L": 14.0},
+    3: {"N": 16, "L": 8.0},
+}
+
+
+def every_term(dimension: int, **given: object) -> Params:
+    """Return parameters with every term on: all that are made here share one compiled program.
+
+    The source is on but of no strength, unless one is given.
+    """
+    terms: dict[str, object] = {
+        "b": 1,
+        "c": -1.5,
+        "eta": 0.3,
+        "sigma": 1.0,
+        "chi": 0.4,
+        "d_chi": 2,
+        "ell": 1.3,
+    }
+    source: dict[str, object] = {"source_kind": "uniform", "source_s0": 0}
+    start: dict[str, object] = {"init_amp": 0.4, "metric_tol": 1e-11}
+    return make(**{"dim": dimension, **GRIDS[dimension], **terms, **source, **start, **given})
+
+
 def run(p: Params, h: float, steps: int, start: ComplexField | None = None) -> list[Segment]:
     """Take `steps` steps as one chunk; `start` is a physical field."""
     prepared = plan(p)
