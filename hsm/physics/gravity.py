@@ -158,7 +158,7 @@ class Curved:
 
 
 def initial_metric(stepper: Curved, v: Array) -> Array:
-    """Return the metric field of a band, from a cold start; one that cannot be found is found out by the run."""
+    """Return the metric field of a band, from a cold start; if there is none the first step will say so."""
     return _of_band(stepper, v, _cold(stepper.constraint, _density_of_band(v, stepper.points)))
 
 
@@ -178,7 +178,8 @@ def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
     density = _density_of_band(v, stepper.points)
     if stepper.mode is MetricMode.ALGEBRAIC:
         return stepper.metric(density, guess)[0]
-    return _solved(stepper.constraint, density, guess)
+    found: Array = _solved(stepper.constraint, density, guess)
+    return found
 
 
 @jax.jit
