@@ -118,7 +118,8 @@ CANDIDATES: Mapping[str, Callable[[Params, Field, float], tuple[Run, Callable[[A
 
 def fewest(name: str, p: Params, start: Field, exact: Field, tolerances: Sequence[float]) -> dict[float, int]:
     """Return the fewest steps of a ladder that reach each tolerance, as far as the step limit allows."""
-    least, found = 20.0, {}
+    found: dict[float, int] = {}
+    least = 20.0
     if name.startswith("ETD"):
         integrator = Integrator.ETDAB4 if name == "ETDAB4" else Integrator.ETDRK4
         least = T / largest_step(replace(p, integrator=integrator))

@@ -49,6 +49,7 @@ class Solution(NamedTuple):
 
 class _Newton(NamedTuple):
     x: Array
+    grown: Array  # e^x in two dimensions, x in three: what the terms are powers of
     laplacian: Array
     residual: Array
     size: Array  # rms of the residual
@@ -96,7 +97,7 @@ class Constraint:
             return (state.size > self.tolerance * scale) & (state.rounds < NEWTON_LIMIT)
 
         def improved(state: _Newton) -> _Newton:
-            slope = self._slope(state.x, rho, reference)
+            slope = self._slope(state.grown, rho, reference)
             goal = jnp.maximum(INNER * state.size, GRADIENT_SHARE * self.tolerance * scale)
             delta, residual, rounds = self._corrected(slope, state.residual, goal)
             share = self._cautious(state.x, delta)
@@ -130,20 +131,19 @@ class Constraint:
     def _state(
         self, x: Array, laplacian: Array, rho: Array, reference: Array, rounds: Array, iterations: Array
     ) -> _Newton:
-        residual = laplacian - self._force(x, rho, reference)
-        return _Newton(x, laplacian, residual, _rms(residual), rounds, iterations)
+        grown = jnp.exp(x) if self.dimension == 2 else x
+        residual = laplacian - self._force(grown, rho, reference)
+        return _Newton(x, grown, laplacian, residual, _rms(residual), rounds, iterations)
 
-    def _force(self, x: Array, rho: Array, reference: Array) -> Array:
+    def _force(self, e: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
-            e = jnp.exp(x)
             return self.kappa * (reference * e**2 - rho / e)
-        return self.kappa / 4 * (reference * x**5 - rho / x**3)
+        return self.kappa / 4 * (reference * e**5 - rho / e**3)
 
-    def _slope(self, x: Array, rho: Array, reference: Array) -> Array:
+    def _slope(self, e: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
-            e = jnp.exp(x)
             return self.kappa * (2 * reference * e**2 + rho / e)
-        return self.kappa / 4 * (5 * reference * x**4 + 3 * rho / x**4)
+        return self.kappa / 4 * (5 * reference * e**4 + 3 * rho / e**4)
 
     def _cautious(self, x: Array, delta: Array) -> Array:
         """Return the share of a correction that may be taken at once: all of it, unless it is huge."""

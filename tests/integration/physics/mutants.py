@@ -170,8 +170,8 @@ MUTANTS = (
     Mutant(
         "wrong scaling of the density",
         "elliptic",
-        "reference * x**5 - rho / x**3",
-        "reference * x**5 - rho / x**2",
+        "reference * e**5 - rho / e**3",
+        "reference * e**5 - rho / e**2",
         (METRIC + "[3]",),
     ),
     Mutant(
