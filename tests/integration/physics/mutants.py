@@ -64,8 +64,8 @@ MUTANTS = (
     Mutant(
         "real part of the contour mean",
         "contour",
-        "    return total / CONTOUR_POINTS",
-        "    return (total / CONTOUR_POINTS).real + 0j",
+        "(total / CONTOUR_POINTS)[place]",
+        "((total / CONTOUR_POINTS).real + 0j)[place]",
         (TURBULENCE,),
     ),
     Mutant("wrong stage", "etdrk4", "(2 * n_b - n_v)", "(2 * n_a - n_v)", (TURBULENCE,)),
