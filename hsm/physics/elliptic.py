@@ -34,7 +34,7 @@ from hsm.physics.transforms import filtered
 
 NEWTON_LIMIT = 20
 GRADIENT_LIMIT = 50
-INNER = 1e-2  # residual of a correction, as a share of that of the equation
+INNER = 1e-3  # residual of a correction, as a share of that of the equation
 GRADIENT_SHARE = 0.3  # of the outer tolerance, below which a correction need not go
 LARGEST_TURN = 1.0  # of x, absolute in two dimensions, relative to x in three
 
@@ -131,7 +131,7 @@ class Constraint:
     def _state(
         self, x: Array, laplacian: Array, rho: Array, reference: Array, rounds: Array, iterations: Array
     ) -> _Newton:
-        grown = jnp.exp(x) if self.dimension == 2 else x
+        grown = jax.lax.optimization_barrier(jnp.exp(x)) if self.dimension == 2 else x
         residual = laplacian - self._force(grown, rho, reference)
         return _Newton(x, grown, laplacian, residual, _rms(residual), rounds, iterations)
 

@@ -135,7 +135,7 @@ MUTANTS = (
         "frozen metric sold as extrapolated",
         "gravity",
         "return {1: half, 2: half, 3: ahead}",
-        "return dict.fromkeys((1, 2, 3), past[0])",
+        "return dict.fromkeys((1, 2, 3), self.shape(past[0]))",
         (MODES + "[2]",),
     ),
     Mutant(
@@ -148,18 +148,18 @@ MUTANTS = (
     Mutant(
         "wrong power of Omega, 2-D",
         "gravity",
-        "self.alpha - jnp.exp(-2 * x)",
-        "self.alpha - jnp.exp(-x)",
+        "factor = jnp.exp(-2 * x)",
+        "factor = jnp.exp(-x)",
         (MANUFACTURED + "[2]",),
     ),
     Mutant(
         "wrong power of Omega, 3-D",
         "gravity",
-        "self.alpha * flat - curved / x**5",
-        "self.alpha * flat - curved / x**4",
+        "self.alpha * flat - curved / shape.x**5",
+        "self.alpha * flat - curved / shape.x**4",
         (MANUFACTURED + "[3]",),
     ),
-    Mutant("connection term left out, 3-D", "gravity", " + laplacian * psi", "", (MANUFACTURED + "[3]",)),
+    Mutant("connection term left out, 3-D", "gravity", " + shape.factor * psi", "", (MANUFACTURED + "[3]",)),
     Mutant(
         "implicit share counted twice",
         "plan",

@@ -96,7 +96,7 @@ def test_mass_is_balanced(dimension: int, kappa: float, figure: Figure) -> None:
         first = loaded(prepared.first())
         x = observed(main, replace(first, v=v))
         gauged = jnp.asarray((psi * np.asarray(prepared.grid._gauge())).T)
-        change = main._change(v, gauged, jnp.asarray(0.0), x)
+        change = main.change(v, gauged, jnp.asarray(0.0), main.shape(x))
         field = np.asarray(x).T
         omega = np.exp(field) if dimension == 2 else field**2
     else:
