@@ -104,9 +104,9 @@ class Constraint:
             x = state.x + share * delta
             # (V − ∇²)δ = r − residual, so ∇²δ is known without a transform
             laplacian = state.laplacian + share * (slope * delta - state.residual + residual)
-            return self._state(x, laplacian, rho, reference, state.rounds + 1, state.iterations + rounds)
+            return self._state(x, laplacian, (rho, reference), (state.rounds + 1, state.iterations + rounds))
 
-        start = self._state(guess, self.laplacian(guess), rho, reference, jnp.int32(0), jnp.int32(0))
+        start = self._state(guess, self.laplacian(guess), (rho, reference), (jnp.int32(0), jnp.int32(0)))
         end = jax.lax.while_loop(going_on, improved, start)
         return Solution(end.x, end.iterations, ~(end.size <= self.tolerance * scale))
 
@@ -129,11 +129,11 @@ class Constraint:
         return jnp.mean(rho) if self.reference is None else self.reference
 
     def _state(
-        self, x: Array, laplacian: Array, rho: Array, reference: Array, rounds: Array, iterations: Array
+        self, x: Array, laplacian: Array, matter: tuple[Array, Array], spent: tuple[Array, Array]
     ) -> _Newton:
         grown = jax.lax.optimization_barrier(jnp.exp(x)) if self.dimension == 2 else x
-        residual = laplacian - self._force(grown, rho, reference)
-        return _Newton(x, grown, laplacian, residual, _rms(residual), rounds, iterations)
+        residual = laplacian - self._force(grown, *matter)
+        return _Newton(x, grown, laplacian, residual, _rms(residual), *spent)
 
     def _force(self, e: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
