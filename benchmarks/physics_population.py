@@ -86,7 +86,7 @@ def exponax_members(dimension: int, points: int, count: int, start: Field) -> di
     }
 
 
-def g2(dimension: int, points: int, count: int) -> None:
+def g2(dimension: int, points: int, count: int, turns: int) -> None:
     """Print the times of a population and how many times longer exponax takes."""
     start = developed(dimension, points)
     exact_run, field = own(parameters(dimension, points, "f64"), start, 640)
@@ -98,7 +98,7 @@ def g2(dimension: int, points: int, count: int) -> None:
         last = ready.grid.field(np.asarray(runs[integrator]()[-1]))  # the last member has b = 2
         error = np.linalg.norm(last - exact) / np.linalg.norm(exact)
         print(f"  {integrator}: relative error {error:.1e}", flush=True)
-    took = medians(runs, 5)
+    took = medians(runs, turns)
     best = min(took["ETDRK4"], took["ETDAB4"])
     for name, ms in took.items():
         print(f"  {count} at {points}^{dimension} f32: {name} {ms:.0f} ms, x{ms / best:.1f}", flush=True)
@@ -136,6 +136,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("which", nargs="*", default=["g2", "g4"])
     arguments.add_argument("--small", action="store_true", help="two dimensions only")
+    arguments.add_argument("--large", action="store_true", help="three dimensions only")
     chosen = arguments.parse_args()
     host_devices(2)
     backend.allow_double_precision()
@@ -143,9 +144,10 @@ def main() -> None:
         g4()
     if "g2" in chosen.which:
         print("g2: a population on two devices, T = 4")
-        g2(2, 128, 16)
+        if not chosen.large:
+            g2(2, 128, 16, 5)
         if not chosen.small:
-            g2(3, 64, 8)
+            g2(3, 64, 8, 3)
 
 
 if __name__ == "__main__":

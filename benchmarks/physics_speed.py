@@ -248,9 +248,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("which", nargs="*", default=["g1", "g3", "coupled"])
     arguments.add_argument("--small", action="store_true", help="two dimensions only")
+    arguments.add_argument("--large", action="store_true", help="three dimensions only")
     chosen = arguments.parse_args()
     backend.allow_double_precision()
-    flat = [(2, 128, "f32"), (2, 128, "f64")]
+    flat = [] if chosen.large else [(2, 128, "f32"), (2, 128, "f64")]
     deep = [] if chosen.small else [(3, 64, "f32")]
     if "g1" in chosen.which:
         g1([*flat, *deep])

@@ -111,3 +111,18 @@ def test_members_of_a_population_are_the_runs_that_they_are_alone() -> None:
     command = [sys.executable, "-c", POPULATION]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.splitlines() == ["2 True"] * 8
+
+
+@pytest.mark.parametrize("more", [{"integrator": "etdab4"}, {"kappa": 0.6, "h": 0.1}])
+def test_run_that_remembers_goes_on_bit_for_bit(more: dict[str, object]) -> None:
+    """What a multistep scheme and an extrapolated metric remember is part of the checkpoint, and so is α."""
+    p = read_params({"N": 32, "L": 16, "T": 6, "save_every": 1, "init_amp": 0.3, **more})
+    whole = list(segments(plan(p)))
+    for kept in (whole[1], whole[len(whole) // 2]):
+        rest = list(segments(plan(p), kept.checkpoint()))
+        assert rest[-1].step == whole[-1].step
+        one, other = (parts[-1].checkpoint() for parts in (whole, rest))
+        assert one.alpha == other.alpha
+        assert {name: array.tobytes() for name, array in one.arrays.items()} == {
+            name: array.tobytes() for name, array in other.arrays.items()
+        }
