@@ -1,6 +1,6 @@
 # A thin door: every target is one or two plain lines that can be typed as they stand.
 
-.PHONY: help hunt test lint docs night sim mutants bench clean-venv
+.PHONY: help hunt test lint docs night sim mutants physics-mutants bench clean-venv
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -35,7 +35,13 @@ mutants: ## plant bugs and see that the simulation finds each of them
 
 bench: ## measure the figures of docs/explanation/performance.md
 	sh tools/setup.sh dev
+	.venv/bin/python -m pip install --quiet 'pip>=25.1'
+	.venv/bin/python -m pip install --quiet --group bench
 	sh tools/bench.sh
+
+physics-mutants: ## plant numeric bugs in the solver and count how many its tests catch; a few minutes
+	sh tools/setup.sh dev
+	.venv/bin/python -m tests.integration.physics.mutants
 
 clean-venv: ## remove the virtual environment
 	rm -rf .venv

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-COMPILED_SOURCES = ("equation.py", "etdrk4.py", "grid.py", "simulate.py")
 STALE_S = 3600  # a private directory this old belongs to a process that was killed
 
 
@@ -123,7 +122,7 @@ def _key(program: Mapping[str, object]) -> str:
         "jax": [metadata.version("jax"), metadata.version("jaxlib")],
         "cpu": [platform.machine(), _cpu_features()],  # compiled code is for the processor it was compiled on
         "xla": [os.environ.get("XLA_FLAGS"), os.environ.get("JAX_PLATFORMS"), os.environ.get("NPROC")],
-        "source": [hashlib.sha256((here / name).read_bytes()).hexdigest() for name in COMPILED_SOURCES],
+        "source": [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(here.glob("*.py"))],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 

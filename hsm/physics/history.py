@@ -1,9 +1,9 @@
 """results/rho_history.h5: the density over time, the final field and the time series of one run.
 
-    /rho        (frames, N, N) float32, one frame per chunk, not compressed (turbulence does not shrink)
+    /rho        (frames, N, …) float32, one frame per chunk, not compressed (turbulence does not shrink)
     /t          (frames,)      float64, time of each frame
     /series/*   (frames,)      step and the figures of `metrics.Diagnostics`
-    /psi_final  (N, N)         complex64 or complex128, the last good field; attribute t
+    /psi_final  (N, …)         complex64 or complex128, the last good field; attribute t
     attributes  schema, params (canonical JSON), config_hash, seed, task_id, versions, status, reason
 
 The file grows under the name `rho_history.h5.part` in HDF5's single-writer, multiple-readers mode: open it
@@ -21,7 +21,7 @@ import numpy as np
 
 from hsm.physics.artifacts import part_of, publish
 from hsm.physics.metrics import Diagnostics
-from hsm.physics.outcome import Outcome
+from hsm.physics.outcome import Ending
 from hsm.physics.simulate import Frame
 
 SCHEMA = "hsm.physics.rho_history/1"
@@ -36,14 +36,12 @@ class HistoryFile:
     Locking is off: this process is the only writer, and locks would shut readers out (and fail on some NFS).
     """
 
-    def __init__(self, path: Path, points: int, identity: Mapping[str, str | int]) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], identity: Mapping[str, str | int]) -> None:
         self._path = path
         self._file = h5py.File(part_of(path), "w", libver=FORMAT, locking=False)
         self._file.attrs.update({"schema": SCHEMA, "status": RUNNING, "reason": "", **identity})
-        frame = (1, points, points)
-        self._file.create_dataset(
-            "rho", (0, *frame[1:]), np.float32, maxshape=(None, *frame[1:]), chunks=frame
-        )
+        frame = (1, *shape)
+        self._file.create_dataset("rho", (0, *shape), np.float32, maxshape=(None, *shape), chunks=frame)
         self._column("t", np.float64)
         self._column("series/t", np.float64)
         self._column("series/step", np.int64)
@@ -54,8 +52,9 @@ class HistoryFile:
     def _column(self, name: str, dtype: type[np.generic]) -> None:
         self._file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(SERIES_CHUNK,))
 
-    def append(self, frame: Frame, seen: Diagnostics) -> None:
+    def append(self, frame: Frame) -> None:
         """Add one frame and make it visible to readers."""
+        seen = frame.figures
         row: dict[str, object] = {figure.name: getattr(seen, figure.name) for figure in fields(seen)}
         for name, value in {"t": frame.t, "step": frame.step, **row}.items():
             self._add(f"series/{name}", value)
@@ -67,16 +66,16 @@ class HistoryFile:
         dataset = self._file[name]
         count = dataset.shape[0]
         dataset.resize(count + 1, axis=0)
-        dataset[count] = value
+        dataset[count] = np.nan if value is None else value
 
-    def finish(self, last: Frame, outcome: Outcome) -> None:
-        """Add the final field and the outcome, close, sync and give the file its final name."""
+    def finish(self, last: Frame, ending: Ending) -> None:
+        """Add the final field and the ending, close, sync and give the file its final name."""
         self._file.close()  # objects can only be added after the multiple-readers mode
         with h5py.File(part_of(self._path), "r+", libver=FORMAT, locking=False) as file:
             file.create_dataset("psi_final", data=last.psi)
             file["psi_final"].attrs["t"] = last.t
-            file.attrs["status"] = outcome.status.value
-            file.attrs["reason"] = outcome.reason or ""
+            file.attrs["status"] = ending.status.value
+            file.attrs["reason"] = ending.reason or ""
         publish(self._path)
 
     def __enter__(self) -> Self:

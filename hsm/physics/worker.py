@@ -8,11 +8,12 @@ deadline, 128 + n stopped by signal n. Nothing heavy is imported before the para
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 from hsm.physics.environment import given_parameters, read_environment
 from hsm.physics.interruption import Interruption
-from hsm.physics.parameters import ABOUT, RULES, ParameterErrors, Params, read_params
+from hsm.physics.models import model_names
+from hsm.physics.parameters import ParameterErrors, Params, parameter_table, read_params
+from hsm.physics.sncgl import Sncgl
 from hsm.physics.status import Status
 
 EXIT_UNWRITABLE = 1
@@ -68,15 +69,17 @@ def usage() -> str:
     lines = [
         "usage: python -m hsm.physics [KEY=VALUE ...]",
         "",
-        "Simulates the flat S-NCGL equation in two dimensions.",
+        "Simulates the S-NCGL equation, or another one by its name, in one, two or three dimensions.",
+        f"Equations: {', '.join(model_names())}",
         "",
     ]
-    plain = Params().canonical_json()
-    for field in fields(Params):
-        default = json.loads(plain)[field.name]
+    defaults = json.loads(Params().canonical_json())
+    for name, (rule, about) in parameter_table(Sncgl).items():
+        default = defaults[name]
+        word = getattr(rule, "word", "auto")
         lines += [
-            f"  {field.name} = {'auto' if default is None else default}",
-            f"      {ABOUT[field.name]}; {RULES[field.name].expected}",
+            f"  {name} = {word if default is None else default}",
+            f"      {about}; {rule.expected}",
         ]
     lines += [
         "",

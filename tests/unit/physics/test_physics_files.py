@@ -19,7 +19,7 @@ from hsm.physics.environment import read_environment
 from hsm.physics.history import HistoryFile
 from hsm.physics.interruption import Interruption
 from hsm.physics.metrics import diagnose
-from hsm.physics.outcome import Outcome
+from hsm.physics.outcome import Ending, completed
 from hsm.physics.parameters import Params
 from hsm.physics.picture import density_png, palette
 from hsm.physics.run import run
@@ -30,7 +30,8 @@ Make = Callable[..., Params]
 
 
 def frame(t: float, value: complex = 1.0) -> Frame:
-    return Frame(t=t, step=round(10 * t), psi=np.full((16, 16), value, np.complex64))
+    psi = np.full((16, 16), value, np.complex64)
+    return Frame(t=t, step=round(10 * t), psi=psi, omega=None, figures=diagnose(psi, 4))
 
 
 COUNT_FRAMES = """
@@ -44,9 +45,9 @@ with h5py.File(sys.argv[1], "r", swmr=True) as file:
 def test_growing_history_is_readable_by_another_process(tmp_path: Path) -> None:
     """While the writer holds it open, a reader sees every frame appended so far, under the part name only."""
     path = tmp_path / "rho_history.h5"
-    with HistoryFile(path, 16, {"params": "{}"}) as file:
+    with HistoryFile(path, (16, 16), {"params": "{}"}) as file:
         for t in (0.0, 1.0, 2.0):
-            file.append(frame(t, 1 + t), diagnose(frame(t).psi))
+            file.append(frame(t, 1 + t))
         seen = subprocess.run(
             [sys.executable, "-c", COUNT_FRAMES, str(path) + ".part"],
             capture_output=True,
@@ -56,7 +57,7 @@ def test_growing_history_is_readable_by_another_process(tmp_path: Path) -> None:
         )
         assert seen.stdout.split() == ["3", "3", "9.0", "running"]
         assert not path.exists()
-        file.finish(frame(2.0, 3), Outcome(status=Status.OK, reason=None))
+        file.finish(frame(2.0, 3), completed(2.0, 20))
     assert path.exists()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -64,8 +65,8 @@ def test_growing_history_is_readable_by_another_process(tmp_path: Path) -> None:
 def test_history_of_a_run_that_fails_never_gets_its_final_name(tmp_path: Path) -> None:
     """An exception leaves the part file, closed and readable."""
     path = tmp_path / "rho_history.h5"
-    with pytest.raises(RuntimeError, match="boom"), HistoryFile(path, 16, {}) as file:  # noqa: PT012
-        file.append(frame(0.0), diagnose(frame(0.0).psi))
+    with pytest.raises(RuntimeError, match="boom"), HistoryFile(path, (16, 16), {}) as file:  # noqa: PT012
+        file.append(frame(0.0))
         raise RuntimeError("boom")
     assert [left.name for left in tmp_path.iterdir()] == ["rho_history.h5.part"]
     with h5py.File(tmp_path / "rho_history.h5.part") as left:
@@ -84,7 +85,7 @@ def test_json_is_strict_and_replaced_whole(tmp_path: Path) -> None:
 
 def do_run(
     p: Params, folder: Path, monkeypatch: pytest.MonkeyPatch, interruption: Interruption | None = None
-) -> Outcome:
+) -> Ending:
     monkeypatch.chdir(folder)
     environ = {
         "HSM_CONFIG_HASH": "c0ffee",
@@ -99,7 +100,7 @@ def test_run_writes_every_file_with_its_identity(
 ) -> None:
     """History, metrics, picture and provenance of one run agree with each other and with the parameters."""
     p = params(T=4, dtype="f32", seed=2**64 - 1)
-    assert do_run(p, tmp_path, monkeypatch) == Outcome(status=Status.OK, reason=None)
+    assert do_run(p, tmp_path, monkeypatch) == completed(4.0, 20)
     metrics, told = (
         json.loads((tmp_path / name).read_text()) for name in ("metrics.json", "provenance.json")
     )
@@ -157,7 +158,7 @@ def test_blow_up_is_an_outcome_with_its_outputs(
         assert file.attrs["status"] == "blown_up"
         assert np.all(np.isfinite(file["rho"][:]))
         assert file["psi_final"].attrs["t"] == file["t"][-1]
-    assert json.loads((tmp_path / "provenance.json").read_text())["ending"]["blow_up_step"] > 1
+    assert json.loads((tmp_path / "provenance.json").read_text())["ending"]["bad_step"] > 1
 
 
 def test_run_stops_before_its_deadline(params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

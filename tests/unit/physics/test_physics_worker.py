@@ -75,15 +75,15 @@ def test_sigterm_ends_a_run_within_a_second_or_so_with_valid_files(tmp_path: Pat
 
 def test_bad_parameters_end_with_code_2_and_every_error(tmp_path: Path) -> None:
     """Nothing is written, and stderr names all problems at once."""
-    process = start(tmp_path, ["kappa=0.1", "N=17", "h=0.9", "loose"])
+    process = start(tmp_path, ["kapa=0.1", "N=17", "h=0.9", "loose"])
     _, err = process.communicate(timeout=50)
     assert process.returncode == 2
     assert "loose: expected key=value" in err
-    process = start(tmp_path, ["kappa=0.1", "N=17", "h=0.9"])
+    process = start(tmp_path, ["kapa=0.1", "N=17", "h=0.9"])
     _, err = process.communicate(timeout=50)
     assert process.returncode == 2
     assert err.startswith("error: 3 bad parameters\n")
-    assert all(part in err for part in ("kappa: unknown", "N: expected a multiple of 4", "largest step"))
+    assert all(part in err for part in ("kapa: unknown", "N: expected a multiple of 4", "largest step"))
     assert list(tmp_path.iterdir()) == []
 
 
