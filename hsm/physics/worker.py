@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 
-from hsm.physics.environment import given_parameters, read_environment
+from hsm.physics.environment import Environment, given_parameters, read_environment
 from hsm.physics.interruption import Interruption
 from hsm.physics.models import model_names
 from hsm.physics.parameters import ParameterErrors, Params, parameter_table, read_params
@@ -20,7 +20,10 @@ EXIT_UNWRITABLE = 1
 EXIT_BAD_PARAMETERS = 2
 EXIT_TIMEOUT = 124
 EXIT_SIGNAL = 128
-VARIABLES = "HSM_PARAMS HSM_RESULTS HSM_SEED HSM_CONFIG_HASH HSM_TASK_ID HSM_DEADLINE HSM_CPUS HSM_JAX_CACHE"
+VARIABLES = (
+    "HSM_PARAMS HSM_RESULTS HSM_SEED HSM_CONFIG_HASH HSM_TASK_ID HSM_ATTEMPT HSM_DEADLINE HSM_CHECKPOINT",
+    "HSM_CHECKPOINT_EVERY_S HSM_CPUS HSM_JAX_CACHE",
+)
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Interruption) -> int:
@@ -28,9 +31,13 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Int
     if arguments and arguments[0] in ("-h", "--help"):
         print(usage())
         return 0
+    if arguments and arguments[0] == "--schema":
+        from hsm.physics.provenance import schema
+
+        print(json.dumps(schema(), indent=2, ensure_ascii=False))
+        return 0
     try:
-        environment = read_environment(environ)
-        params = read_params(given_parameters(environment, arguments))
+        environment, params = _read(arguments, environ)
     except ParameterErrors as error:
         print(_complaint(error), file=sys.stderr)
         return EXIT_BAD_PARAMETERS
@@ -44,6 +51,20 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Int
         return EXIT_UNWRITABLE
     print(f"{outcome.status.value}: {outcome.reason}" if outcome.reason else outcome.status.value)
     return exit_code(outcome.status, interruption)
+
+
+def _read(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[Environment, Params]:
+    """Read variables, file and arguments; what is wrong in any of them is told together."""
+    environment, problems = read_environment(environ)
+    given, more = given_parameters(environment, arguments)
+    problems += more
+    try:
+        params = read_params(given)
+    except ParameterErrors as error:
+        raise ParameterErrors([*problems, *error.problems]) from error
+    if problems:
+        raise ParameterErrors(problems)
+    return environment, params
 
 
 def exit_code(status: Status, interruption: Interruption) -> int:
@@ -68,6 +89,7 @@ def usage() -> str:
     """Return the help text: every parameter with its default, range and meaning."""
     lines = [
         "usage: python -m hsm.physics [KEY=VALUE ...]",
+        "       python -m hsm.physics --schema          print the JSON schema of provenance.json",
         "",
         "Simulates the S-NCGL equation, or another one by its name, in one, two or three dimensions.",
         f"Equations: {', '.join(model_names())}",
@@ -83,6 +105,7 @@ def usage() -> str:
         ]
     lines += [
         "",
-        f"Environment: {VARIABLES}",
+        "Environment:",
+        *(f"  {line}" for line in VARIABLES),
     ]
     return "\n".join(lines)
