@@ -1,8 +1,8 @@
 """A framed plot as an indexed PNG on a transparent ground, drawn with Pillow.
 
 Labels are mid grey, to be read on light and on dark pages. Of the 256 colours the first 200 are the map's,
-then come black to white for marks on the field, an accent from clear to solid for curves, and the labels' grey
-from clear to solid.
+then come black to white for marks on the field, an accent from clear to solid for curves, and the grey of the
+labels, from clear to solid.
 """
 
 import io
@@ -113,7 +113,7 @@ class Canvas:
         draw = ImageDraw.Draw(fine)
         end = SIDE * FINE - 1
         places = [(x * end, (1 - y) * end) for x, y in points]
-        if joined:
+        if joined and len(places) > 1:
             draw.line(places, fill=255, width=2 * FINE, joint="curve")
         else:
             for x, y in places:
@@ -132,10 +132,8 @@ class Canvas:
     def png(self, palette: Colours, caption: str) -> bytes:
         """Return the file; `caption` is stored in it (PNG text `Description`), not drawn."""
         labels = np.asarray(self._labels).astype(int)
-        pixels = np.where(labels > 0, GREY + labels * (LEVELS - 1) // 255, self._pixels).astype(np.uint8)[
-            :, : self._width
-        ]
-        image = Image.fromarray(pixels).convert("L").copy()
+        pixels = np.where(labels > 0, GREY + labels * (LEVELS - 1) // 255, self._pixels)
+        image = Image.fromarray(pixels[:, : self._width].astype(np.uint8)).convert("L").copy()
         shades = np.repeat(np.linspace(0, 255, MARKS).astype(np.uint8)[:, None], 3, axis=1)
         plain = [np.tile(np.array(colour, np.uint8), (LEVELS, 1)) for colour in (ACCENT_COLOUR, GREY_COLOUR)]
         image.putpalette(np.vstack([palette, shades, *plain]).tobytes())

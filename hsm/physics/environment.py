@@ -16,8 +16,8 @@ CHECKPOINT_EVERY_S = "30"
 class Environment:
     """The HSM_* variables that concern this program.
 
-    deadline_s: seconds since 1970. checkpoint: a folder that all attempts of the task share, written to at
-    most every checkpoint_every_s.
+    deadline_s: seconds since 1970. checkpoint: a folder that all attempts of the task share, written to about
+    every checkpoint_every_s; 0: after every chunk.
     """
 
     params_file: Path | None

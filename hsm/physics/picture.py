@@ -20,9 +20,9 @@ PAD = 4  # points, more than the resampling looks at
 DECADES = 14  # the spectrum is drawn this far below its maximum
 
 
-def density_png(rho: Density, length: float, heading: str, caption: str) -> bytes:
-    """Draw a density, shape (N, N), x to the right and y upwards, on a scale from 0 to its maximum."""
-    top = float(rho.max()) or 1.0
+def density_png(rho: Density, length: float, heading: str, caption: str, top: float | None = None) -> bytes:
+    """Draw a density, shape (N, N), x to the right and y upwards, on a scale up to `top` or its maximum."""
+    top = top or float(rho.max()) or 1.0
     canvas = Canvas()
     canvas.field(np.clip(_enlarged(_wrapped(rho / top)), 0, 1))
     canvas.bar(linear("density", 0, top))
@@ -129,7 +129,7 @@ def _wrapped(values: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def _enlarged(wide: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Resample to SIDE pixels across the seams, the first point in the corner: its sample has its centre there."""
+    """Resample to SIDE pixels across the seams; the centre of the first sample is the corner, x = y = 0."""
     end = wide.shape[0] - PAD
     box = (PAD + 0.5, PAD - 0.5, end + 0.5, end - 0.5)
     return np.asarray(Image.fromarray(wide).resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box))

@@ -68,8 +68,9 @@ class Safety:
         self._saved_at, self._cost_s = time.monotonic(), 0.0
 
     def save_if_due(self, segment: Segment, recorder: Recorder) -> None:
-        """Save once in a while, the more seldom the more it costs."""
-        if time.monotonic() - self._saved_at >= max(self._every_s, self._cost_s / SHARE):
+        """Save once in a while, the more seldom the more it costs; with an interval of 0 each time."""
+        wait_s = max(self._every_s, self._cost_s / SHARE) if self._every_s else 0.0
+        if time.monotonic() - self._saved_at >= wait_s:
             self.save(segment, recorder)
 
     def save(self, segment: Segment, recorder: Recorder) -> bool:

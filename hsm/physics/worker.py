@@ -8,6 +8,7 @@ deadline, 128 + n stopped by signal n. Nothing heavy is imported before the para
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from hsm.physics.environment import Environment, given_parameters, read_environment
 from hsm.physics.interruption import Interruption
@@ -28,14 +29,37 @@ VARIABLES = (
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Interruption) -> int:
     """Run the program; return its exit code."""
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(usage())
-        return 0
-    if arguments and arguments[0] == "--schema":
-        from hsm.physics.provenance import schema
+    match list(arguments):
+        case ["-h" | "--help", *_]:
+            print(usage())
+            return 0
+        case ["--schema"]:
+            from hsm.physics.provenance import schema
 
-        print(json.dumps(schema(), indent=2, ensure_ascii=False))
-        return 0
+            print(json.dumps(schema(), indent=2, ensure_ascii=False))
+            return 0
+        case ["--movie", history, movie]:
+            return _movie(Path(history), Path(movie))
+        case _:
+            return _simulate(arguments, environ, interruption)
+
+
+def _movie(history: Path, movie: Path) -> int:
+    from hsm.physics.movie import NoMovie, make_movie
+
+    try:
+        count = make_movie(history, movie)
+    except NoMovie as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_PARAMETERS
+    except OSError as error:
+        print(f"error: no movie could be made: {error}", file=sys.stderr)
+        return EXIT_UNWRITABLE
+    print(f"{movie}: {count} frames")
+    return 0
+
+
+def _simulate(arguments: Sequence[str], environ: Mapping[str, str], interruption: Interruption) -> int:
     try:
         environment, params = _read(arguments, environ)
     except ParameterErrors as error:
@@ -89,7 +113,8 @@ def usage() -> str:
     """Return the help text: every parameter with its default, range and meaning."""
     lines = [
         "usage: python -m hsm.physics [KEY=VALUE ...]",
-        "       python -m hsm.physics --schema          print the JSON schema of provenance.json",
+        "       python -m hsm.physics --schema                   print the JSON schema of provenance.json",
+        "       python -m hsm.physics --movie HISTORY.h5 OUT     animated .webp, .png or .gif of a history",
         "",
         "Simulates the S-NCGL equation, or another one by its name, in one, two or three dimensions.",
         f"Equations: {', '.join(model_names())}",
