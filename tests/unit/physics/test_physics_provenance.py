@@ -2,26 +2,28 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
 
-from hsm.physics import outcome
+from hsm.physics import history, outcome
 from hsm.physics.environment import read_environment
 from hsm.physics.metrics import diagnose
 from hsm.physics.outcome import Ending
 from hsm.physics.parameters import Params
 from hsm.physics.plan import plan
-from hsm.physics.provenance import Attempt, Effort, Resumption, provenance, schema, validation_status
-from hsm.physics.record import Record, record
+from hsm.physics.provenance import SCHEMA, Attempt, Effort, Resumption, provenance, schema, validation_status
+from hsm.physics.record import COLUMNS, Record, record
 from hsm.physics.scores import metrics
 from hsm.physics.simulate import Frame
 from hsm.physics.status import Status
-from hsm.physics.worker import main
+from hsm.physics.worker import VARIABLES, main
 
 Make = Callable[..., Params]
+ROOT = Path(__file__).resolve().parents[3]
 EFFORT = Effort(wall_s=2.0, stepping_s=1.0, compile_s=None, cache_hit=True, earlier_s=0.0)
 ENDINGS = {
     Status.OK: outcome.completed(4.0, 20),
@@ -129,3 +131,12 @@ def test_free_energy_is_that_of_the_equation(params: Make) -> None:
     curved = params(kappa=0.1)
     assert seen(curved).free_energy is None
     assert metrics(curved, ENDINGS[Status.OK], [seen(curved).figures], seen(curved))["free_energy"] is None
+
+
+def test_reference_page_names_all_that_a_run_leaves(params: Make) -> None:
+    """Every series, metric and variable, and the schemas by their numbers."""
+    page = (ROOT / "docs" / "reference" / "physics-worker.md").read_text(encoding="utf-8")
+    p = params()
+    own = set(metrics(p, ENDINGS[Status.OK], [seen(p).figures], seen(p)))
+    names = {*COLUMNS, *own, *" ".join(VARIABLES).split(), SCHEMA, history.SCHEMA}
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
