@@ -1,6 +1,6 @@
 # A thin door: every target is one or two plain lines that can be typed as they stand.
 
-.PHONY: help hunt test lint docs night bench clean-venv
+.PHONY: help hunt test lint docs night bench physics-mutants clean-venv
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -28,6 +28,10 @@ night: ## kill manager and agent at every act on the disk; takes about half an h
 bench: ## measure the figures of docs/explanation/performance.md
 	sh tools/setup.sh dev
 	sh tools/bench.sh
+
+physics-mutants: ## plant numeric bugs in the solver and count how many its tests catch; a few minutes
+	sh tools/setup.sh dev
+	.venv/bin/python -m tests.integration.physics.mutants
 
 clean-venv: ## remove the virtual environment
 	rm -rf .venv

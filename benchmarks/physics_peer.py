@@ -26,7 +26,7 @@ from hsm.physics.contour import circle_mean
 HALF = 0.5  # of the modes: exact for a cubic term
 
 
-class Cubic(BaseNonlinearFun):
+class Cubic(BaseNonlinearFun):  # type: ignore[misc]
     """Two real channels: the cubic term, and b∇² that couples them."""
 
     b: float
@@ -42,10 +42,11 @@ class Cubic(BaseNonlinearFun):
         rho = u[0] ** 2 + u[1] ** 2
         cubic = self.fft(jnp.stack([-rho * (u[0] - self.c * u[1]), -rho * (u[1] + self.c * u[0])]))
         swapped = jnp.stack([-u_hat[1], u_hat[0]])
-        return cubic + self.b * self.laplacian * self.dealiasing_mask * swapped
+        change: Array = cubic + self.b * self.laplacian * self.dealiasing_mask * swapped
+        return change
 
 
-class Public(exponax.BaseStepper):
+class Public(exponax.BaseStepper):  # type: ignore[misc]
     """The public API: a subclass of exponax's stepper."""
 
     b: float
@@ -63,7 +64,7 @@ class Public(exponax.BaseStepper):
         return Cubic(self.num_spatial_dims, self.num_points, laplacian, self.b, self.c)
 
 
-class ComplexCubic(equinox.Module):
+class ComplexCubic(equinox.Module):  # type: ignore[misc]
     """One complex channel: the cubic term, dealiased as exponax does it."""
 
     mask: Array
@@ -83,7 +84,7 @@ def mended(dimension: int, length: float, points: int, h: float, b: float, c: fl
     mask = np.max(np.abs(mesh), axis=0) < points // 4
     operator = jnp.asarray(1 - (1 + 1j * b) * k2)[None]
     scheme = ETDRK4(h, operator, ComplexCubic(jnp.asarray(mask)[None], jnp.asarray(1 + 1j * c)))
-    z = h * np.asarray(operator)
+    z = np.asarray(h * operator, np.complex128)
     q = h * circle_mean(lambda w: (np.exp(w / 2) - 1) / w, z)
     f1 = h * circle_mean(lambda w: (-4 - w + np.exp(w) * (4 - 3 * w + w**2)) / w**3, z)
     f2 = h * circle_mean(lambda w: (2 + w + np.exp(w) * (w - 2)) / w**3, z)
@@ -104,7 +105,10 @@ def _laplacian(derivative_operator: Array) -> Array:
 
 def repeated(steps: int) -> Callable[[Any, Array], Array]:
     """Return a compiled function of (stepper, state)."""
-    return jax.jit(lambda stepper, u: exponax.repeat(stepper, steps)(u))  # type: ignore[no-any-return]
+    compiled: Callable[[Any, Array], Array] = equinox.filter_jit(
+        lambda stepper, u: exponax.repeat(stepper, steps)(u)
+    )
+    return compiled
 
 
 def repeated_complex(steps: int) -> Callable[[Any, Array], Array]:
@@ -113,7 +117,8 @@ def repeated_complex(steps: int) -> Callable[[Any, Array], Array]:
     def run(scheme: ETDRK4, u_hat: Array) -> Array:
         return jax.lax.scan(lambda u, _: (scheme.step_fourier(u), None), u_hat, None, length=steps)[0]
 
-    return jax.jit(run)
+    compiled: Callable[[Any, Array], Array] = equinox.filter_jit(run)
+    return compiled
 
 
 def single(tree: Any) -> Any:

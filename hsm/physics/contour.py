@@ -25,13 +25,13 @@ def circle_mean(function: Callable[[ComplexField], ComplexField], z: ComplexFiel
     The radius is 1, or 2 where 1/2 < |z| < 3/2: the circle then keeps a distance of at least 1/2 from w = 0,
     where the quotients cancel (a unit circle around |z| = 1 would pass through it).
     """
-    size = np.abs(z)
+    points, place = np.unique(z, return_inverse=True)  # k² takes few values: a tenth of the work, or less
+    size = np.abs(points)
     radius = np.where((size > 0.5) & (size < 1.5), 2.0, 1.0)
-    directions = np.exp(2j * np.pi * (np.arange(CONTOUR_POINTS) + 0.5) / CONTOUR_POINTS)
-    total = np.zeros_like(z)
-    for direction in directions:  # one by one: 32 copies of a large grid would not fit in memory
-        total += function(z + radius * direction)
-    return total / CONTOUR_POINTS
+    total = np.zeros_like(points)
+    for direction in np.exp(2j * np.pi * (np.arange(CONTOUR_POINTS) + 0.5) / CONTOUR_POINTS):
+        total += function(points + radius * direction)
+    return (total / CONTOUR_POINTS)[place].reshape(z.shape)
 
 
 def phi(order: int, w: ComplexField) -> ComplexField:

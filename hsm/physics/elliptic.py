@@ -34,7 +34,7 @@ from hsm.physics.transforms import filtered
 
 NEWTON_LIMIT = 20
 GRADIENT_LIMIT = 50
-INNER = 1e-2  # residual of a correction, as a share of that of the equation
+INNER = 1e-3  # residual of a correction, as a share of that of the equation
 GRADIENT_SHARE = 0.3  # of the outer tolerance, below which a correction need not go
 LARGEST_TURN = 1.0  # of x, absolute in two dimensions, relative to x in three
 
@@ -49,6 +49,7 @@ class Solution(NamedTuple):
 
 class _Newton(NamedTuple):
     x: Array
+    grown: Array  # e^x in two dimensions, x in three: what the terms are powers of
     laplacian: Array
     residual: Array
     size: Array  # rms of the residual
@@ -96,16 +97,16 @@ class Constraint:
             return (state.size > self.tolerance * scale) & (state.rounds < NEWTON_LIMIT)
 
         def improved(state: _Newton) -> _Newton:
-            slope = self._slope(state.x, rho, reference)
+            slope = self._slope(state.grown, rho, reference)
             goal = jnp.maximum(INNER * state.size, GRADIENT_SHARE * self.tolerance * scale)
             delta, residual, rounds = self._corrected(slope, state.residual, goal)
             share = self._cautious(state.x, delta)
             x = state.x + share * delta
             # (V − ∇²)δ = r − residual, so ∇²δ is known without a transform
             laplacian = state.laplacian + share * (slope * delta - state.residual + residual)
-            return self._state(x, laplacian, rho, reference, state.rounds + 1, state.iterations + rounds)
+            return self._state(x, laplacian, (rho, reference), (state.rounds + 1, state.iterations + rounds))
 
-        start = self._state(guess, self.laplacian(guess), rho, reference, jnp.int32(0), jnp.int32(0))
+        start = self._state(guess, self.laplacian(guess), (rho, reference), (jnp.int32(0), jnp.int32(0)))
         end = jax.lax.while_loop(going_on, improved, start)
         return Solution(end.x, end.iterations, ~(end.size <= self.tolerance * scale))
 
@@ -128,22 +129,21 @@ class Constraint:
         return jnp.mean(rho) if self.reference is None else self.reference
 
     def _state(
-        self, x: Array, laplacian: Array, rho: Array, reference: Array, rounds: Array, iterations: Array
+        self, x: Array, laplacian: Array, matter: tuple[Array, Array], spent: tuple[Array, Array]
     ) -> _Newton:
-        residual = laplacian - self._force(x, rho, reference)
-        return _Newton(x, laplacian, residual, _rms(residual), rounds, iterations)
+        grown = jax.lax.optimization_barrier(jnp.exp(x)) if self.dimension == 2 else x
+        residual = laplacian - self._force(grown, *matter)
+        return _Newton(x, grown, laplacian, residual, _rms(residual), *spent)
 
-    def _force(self, x: Array, rho: Array, reference: Array) -> Array:
+    def _force(self, e: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
-            e = jnp.exp(x)
             return self.kappa * (reference * e**2 - rho / e)
-        return self.kappa / 4 * (reference * x**5 - rho / x**3)
+        return self.kappa / 4 * (reference * e**5 - rho / e**3)
 
-    def _slope(self, x: Array, rho: Array, reference: Array) -> Array:
+    def _slope(self, e: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
-            e = jnp.exp(x)
             return self.kappa * (2 * reference * e**2 + rho / e)
-        return self.kappa / 4 * (5 * reference * x**4 + 3 * rho / x**4)
+        return self.kappa / 4 * (5 * reference * e**4 + 3 * rho / e**4)
 
     def _cautious(self, x: Array, delta: Array) -> Array:
         """Return the share of a correction that may be taken at once: all of it, unless it is huge."""

@@ -18,6 +18,7 @@ When the metric is solved for:
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,13 +59,20 @@ class Bending:
     k_squared: Array
     k_squared_gauged: Array | None
 
-    def __call__(self, v: Array, psi: Array, x: Array, laplacian: Array | None) -> Array:
-        """Return the change on the points; `laplacian` is ∇²x, needed in three dimensions."""
+    def __call__(self, v: Array, psi: Array, shape: "Shape") -> Array:
+        """Return the change on the points."""
         flat = to_points(self.k_squared * v, psi.shape[0])
-        if self.k_squared_gauged is None or laplacian is None:
-            return self.diffusion * ((self.alpha - jnp.exp(-2 * x)) * flat)
-        curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(x * psi)) + laplacian * psi
-        return self.diffusion * (self.alpha * flat - curved / x**5)
+        if self.k_squared_gauged is None:
+            return self.diffusion * ((self.alpha - shape.factor) * flat)
+        curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(shape.x * psi)) + shape.factor * psi
+        return self.diffusion * (self.alpha * flat - curved / shape.x**5)
+
+
+class Shape(NamedTuple):
+    """A metric as the diffusion needs it: x, and Ω^{−2} in two dimensions, ∇²x in three."""
+
+    x: Array
+    factor: Array
 
 
 @partial(
@@ -98,19 +106,18 @@ class Curved:
         psi = to_points(state.v, self.points)
         x, toll = self.metric(_density(psi), self._guess(state.past))
         past = jnp.concatenate([x[None], state.past[:-1]])
-        later = self._later(past)
+        first, later = self.shape(x), self._later(past)
 
         def evaluate(
             v: Array, t: Array, stage: int, memory: tuple[Array, Toll]
         ) -> tuple[Array, tuple[Array, Toll]]:
-            field = psi if stage == 0 else to_points(v, self.points)
-            known, toll = memory
-            if stage > 0 and later:
-                known = later[stage]
-            elif stage > 0:
-                known, more = self.metric(_density(field), known)
-                toll += more
-            return self._change(v, field, t, known), (known, toll)
+            if stage == 0:
+                return self.change(v, psi, t, first), memory
+            field, (known, toll) = to_points(v, self.points), memory
+            if later:
+                return self.change(v, field, t, later[stage]), memory
+            known, more = self.metric(_density(field), known)
+            return self.change(v, field, t, self.shape(known)), (known, toll + more)
 
         v, (_, toll) = self.scheme.advance(state.v, t, evaluate, (x, toll))
         return State(v=v, past=past), toll
@@ -128,18 +135,23 @@ class Curved:
             return _combined(AHEAD, past)
         return past[0]
 
-    def _later(self, past: Array) -> dict[int, Array]:
-        """Return the metric fields of the later stages, where they do not depend on these stages."""
+    def shape(self, x: Array) -> Shape:
+        """Return the metric of a field x; computed once, however often it is used."""
+        factor = jnp.exp(-2 * x) if x.ndim == 2 else self.constraint.laplacian(x)
+        return Shape(*jax.lax.optimization_barrier((x, factor)))
+
+    def _later(self, past: Array) -> dict[int, Shape]:
+        """Return the metrics of the later stages, where they do not depend on these stages."""
         if self.mode is MetricMode.FROZEN:
-            return dict.fromkeys((1, 2, 3), past[0])
+            return dict.fromkeys((1, 2, 3), self.shape(past[0]))
         if self.mode is MetricMode.EXTRAPOLATED:
-            half, ahead = _combined(HALF, past), _combined(AHEAD, past)
+            half, ahead = self.shape(_combined(HALF, past)), self.shape(_combined(AHEAD, past))
             return {1: half, 2: half, 3: ahead}
         return {}
 
-    def _change(self, v: Array, psi: Array, t: Array, x: Array) -> Array:
-        laplacian = None if x.ndim == 2 else self.constraint.laplacian(x)
-        change = self.rates.nonlinear(psi) + self.bending(v, psi, x, laplacian)
+    def change(self, v: Array, psi: Array, t: Array, shape: Shape) -> Array:
+        """Return N(v, t), the band of f(ψ) + D(Δ_g − α∇²)ψ + S."""
+        change = self.rates.nonlinear(psi) + self.bending(v, psi, shape)
         return self.rates.forced(to_band(change, v.shape[0]), t)
 
     def _algebraic(self, density: Array) -> Array:
@@ -158,7 +170,7 @@ class Curved:
 
 
 def initial_metric(stepper: Curved, v: Array) -> Array:
-    """Return the metric field of a band, from a cold start; one that cannot be found is found out by the run."""
+    """Return the metric field of a band, from a cold start; if there is none the first step will say so."""
     return _of_band(stepper, v, _cold(stepper.constraint, _density_of_band(v, stepper.points)))
 
 
@@ -178,7 +190,8 @@ def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
     density = _density_of_band(v, stepper.points)
     if stepper.mode is MetricMode.ALGEBRAIC:
         return stepper.metric(density, guess)[0]
-    return _solved(stepper.constraint, density, guess)
+    found: Array = _solved(stepper.constraint, density, guess)
+    return found
 
 
 @jax.jit

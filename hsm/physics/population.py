@@ -1,7 +1,7 @@
 """Many runs in one process: members of one shape, one compilation, every core.
 
 Members go one after the other on each device (`lax.map` inside `shard_map`), not side by side (`vmap`): on a
-processor a member's field then stays in its cache, and every member ends bit for bit as it would alone.
+processor a member's field then stays in its cache, and every member ends with the values that it has alone.
 Devices are the processor's cores, if the process asked for them before its first use of JAX (`host_devices`).
 
 Reference: measured against both arrangements in `benchmarks/physics_population.py`.
@@ -9,6 +9,7 @@ Reference: measured against both arrangements in `benchmarks/physics_population.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +20,26 @@ from jax.sharding import Mesh, PartitionSpec
 from hsm.physics.exponential import State, Stepper, Toll
 from hsm.physics.simulate import advance
 
+Tree = TypeVar("Tree")
+Advanced = tuple[State, Array, Toll]
+
 
 def host_devices(count: int) -> None:
     """Make the processor `count` devices; must be called before the first use of JAX."""
     jax.config.update("jax_num_cpu_devices", count)
 
 
-def stacked(members: Sequence[Stepper | State]) -> Stepper | State:
+def stacked(members: Sequence[Tree]) -> Tree:
     """Return members of one structure and shape as one, with a leading axis.
 
     The number of members must be a multiple of the number of devices.
     """
-    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *members)
+    whole: Tree = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *members)
+    return whole
 
 
 @jax.jit
-def advance_all(steppers: Stepper, states: State, step: Array, count: Array) -> tuple[State, Array, Toll]:
+def advance_all(steppers: Stepper, states: State, step: Array, count: Array) -> Advanced:
     """Advance every member as `simulate.advance` does; all arguments but the last two have a leading axis."""
     mesh = Mesh(np.array(jax.devices()), ("member",))
     spread, same = PartitionSpec("member"), PartitionSpec()
@@ -42,10 +47,13 @@ def advance_all(steppers: Stepper, states: State, step: Array, count: Array) -> 
     @partial(
         jax.shard_map, mesh=mesh, in_specs=(spread, spread, same, same), out_specs=spread, check_vma=False
     )
-    def shard(steppers: Stepper, states: State, step: Array, count: Array) -> tuple[State, Array, Toll]:
-        def member(pair: tuple[Stepper, State]) -> tuple[State, Array, Toll]:
-            return advance(*pair, step, count)
+    def shard(steppers: Stepper, states: State, step: Array, count: Array) -> Advanced:
+        def member(pair: tuple[Stepper, State]) -> Advanced:
+            end: Advanced = advance(*pair, step, count)
+            return end
 
-        return jax.lax.map(member, (steppers, states))
+        ends: Advanced = jax.lax.map(member, (steppers, states))
+        return ends
 
-    return shard(steppers, states, jnp.asarray(step), jnp.asarray(count))
+    ends: Advanced = shard(steppers, states, jnp.asarray(step), jnp.asarray(count))
+    return ends
