@@ -15,9 +15,10 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from hsm.physics.colours import Colours
 
-SIDE = 512  # pixels of the field
+SIDE = 400  # pixels of the field
 LEFT, TOP, BOTTOM = 62, 30, 50  # margins: labels of y, the heading, labels of x
 GAP, BAR, LABELS = 16, 18, 74  # to the right of the field: gap, colour bar, its labels
+RIGHT = 12  # of a plot without a colour bar
 WIDTH, HEIGHT = LEFT + SIDE + GAP + BAR + LABELS, TOP + SIDE + BOTTOM
 MAP, MARKS, LEVELS = 200, 8, 24
 MARK, ACCENT, GREY = MAP, MAP + MARKS, MAP + MARKS + LEVELS  # where their entries begin
@@ -50,13 +51,16 @@ def linear(label: str, low: float, high: float) -> Axis:
 
 
 class Canvas:
-    """The pixels of one picture; what is drawn later lies above."""
+    """The pixels of one picture; what is drawn later lies above.
 
-    def __init__(self) -> None:
+    Without a field and its colour bar the plot takes their room.
+    """
+
+    def __init__(self, *, wide: bool = False) -> None:
+        self._across = WIDTH - LEFT - RIGHT if wide else SIDE
         self._pixels = np.full((HEIGHT, WIDTH), GREY, np.uint8)
         self._labels = Image.new("L", (WIDTH, HEIGHT))
         self._draw = ImageDraw.Draw(self._labels)
-        self._width = LEFT + SIDE + GAP
 
     def field(self, shares: NDArray[np.floating]) -> None:
         """Fill the plot with the colours of a map at 0 … 1, shape (SIDE, SIDE): rows from the top."""
@@ -64,7 +68,7 @@ class Canvas:
 
     def bar(self, axis: Axis) -> None:
         """Draw the map itself beside the plot, and what its colours stand for."""
-        left, self._width = LEFT + SIDE + GAP, WIDTH
+        left = LEFT + SIDE + GAP
         self._pixels[TOP : TOP + SIDE, left : left + BAR] = _entries(np.linspace(1, 0, SIDE))[:, None]
         for value, text in axis.ticks:
             y = TOP + (SIDE - 1) * (1 - axis.share(value))
@@ -74,17 +78,17 @@ class Canvas:
 
     def frame(self, x: Axis, y: Axis, heading: str) -> None:
         """Draw the frame of the plot, its axes and, above it, a heading."""
-        right, bottom = LEFT + SIDE, TOP + SIDE
+        right, bottom = LEFT + self._across, TOP + SIDE
         self._draw.rectangle([LEFT - 1, TOP - 1, right, bottom], outline=255)
         for value, text in x.ticks:
-            place = LEFT + (SIDE - 1) * x.share(value)
+            place = LEFT + (self._across - 1) * x.share(value)
             self._draw.line([(place, bottom), (place, bottom + 4)], fill=255)
             self._text((place, bottom + 8), text, "mt")
         for value, text in y.ticks:
             place = TOP + (SIDE - 1) * (1 - y.share(value))
             self._draw.line([(LEFT - 5, place), (LEFT - 1, place)], fill=255)
             self._text((LEFT - 9, place), text, "rm")
-        self._text((LEFT + SIDE // 2, HEIGHT - 2), x.label, "ms")
+        self._text((LEFT + self._across // 2, HEIGHT - 6), x.label, "ms")
         self._upright((10, TOP + SIDE // 2), y.label)
         self._text((LEFT, TOP - 10), heading, "ls")
 
@@ -109,22 +113,22 @@ class Canvas:
 
     def curve(self, points: Sequence[tuple[float, float]], *, joined: bool) -> None:
         """Draw a curve, or dots, through shares of the plot's width and height."""
-        fine = Image.new("L", (SIDE * FINE, SIDE * FINE))
+        fine = Image.new("L", (self._across * FINE, SIDE * FINE))
         draw = ImageDraw.Draw(fine)
-        end = SIDE * FINE - 1
-        places = [(x * end, (1 - y) * end) for x, y in points]
+        right, top = self._across * FINE - 1, SIDE * FINE - 1
+        places = [(x * right, (1 - y) * top) for x, y in points]
         if joined and len(places) > 1:
             draw.line(places, fill=255, width=2 * FINE, joint="curve")
         else:
             for x, y in places:
                 draw.ellipse([x - 1.5 * FINE, y - 1.5 * FINE, x + 1.5 * FINE, y + 1.5 * FINE], fill=255)
-        strength = np.asarray(fine.resize((SIDE, SIDE), Image.Resampling.BOX)).astype(int)
-        plot = self._pixels[TOP : TOP + SIDE, LEFT : LEFT + SIDE]
+        strength = np.asarray(fine.resize((self._across, SIDE), Image.Resampling.BOX)).astype(int)
+        plot = self._pixels[TOP : TOP + SIDE, LEFT : LEFT + self._across]
         plot[strength > 0] = (ACCENT + strength * (LEVELS - 1) // 255)[strength > 0]
 
     def rule(self, x: float, text: str) -> None:
         """Draw a dashed upright line at a share of the plot's width, and what it means."""
-        place = LEFT + x * (SIDE - 1)
+        place = LEFT + x * (self._across - 1)
         for top in range(TOP, TOP + SIDE, 10):
             self._draw.line([(place, top), (place, top + 5)], fill=150)
         self._text((place - 6, TOP + 12), text, "rm")
@@ -133,7 +137,7 @@ class Canvas:
         """Return the file; `caption` is stored in it (PNG text `Description`), not drawn."""
         labels = np.asarray(self._labels).astype(int)
         pixels = np.where(labels > 0, GREY + labels * (LEVELS - 1) // 255, self._pixels)
-        image = Image.fromarray(pixels[:, : self._width].astype(np.uint8)).convert("L").copy()
+        image = Image.fromarray(pixels.astype(np.uint8)).convert("L").copy()
         shades = np.repeat(np.linspace(0, 255, MARKS).astype(np.uint8)[:, None], 3, axis=1)
         plain = [np.tile(np.array(colour, np.uint8), (LEVELS, 1)) for colour in (ACCENT_COLOUR, GREY_COLOUR)]
         image.putpalette(np.vstack([palette, shades, *plain]).tobytes())

@@ -67,7 +67,7 @@ def phase_png(psi: Field, length: float, heading: str, caption: str) -> bytes:
 
 def profile_png(psi: Field, length: float, heading: str, caption: str) -> bytes:
     """Draw the phase of a one-dimensional field over x."""
-    canvas = Canvas()
+    canvas = Canvas(wide=True)
     shares = np.angle(psi) / (2 * np.pi) + 0.5
     canvas.curve([(j / len(psi), float(share)) for j, share in enumerate(shares)], joined=False)
     halves = [(-1.0, "-1"), (-0.5, "-1/2"), (0.0, "0"), (0.5, "1/2"), (1.0, "1")]
@@ -89,7 +89,7 @@ def spectrum_png(psi: Field, grid: Grid, heading: str, caption: str) -> bytes:
     curve = [
         (x.share(np.log10(a)), y.share(np.log10(b))) for a, b in zip(k[shown], power[shown], strict=True)
     ]
-    canvas = Canvas()
+    canvas = Canvas(wide=True)
     canvas.curve(curve, joined=True)
     canvas.rule(x.share(np.log10(0.9 * unit * grid.reach)), "tail")
     canvas.frame(x, y, heading)
