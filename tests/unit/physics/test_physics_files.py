@@ -86,13 +86,18 @@ def test_json_is_strict_and_replaced_whole(tmp_path: Path) -> None:
 
 
 def do_run(
-    p: Params, folder: Path, monkeypatch: pytest.MonkeyPatch, interruption: Interruption | None = None
+    p: Params,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: Interruption | None = None,
+    **variables: str,
 ) -> Ending:
     monkeypatch.chdir(folder)
     environ = {
         "HSM_CONFIG_HASH": "c0ffee",
         "HSM_TASK_ID": "task_0007",
         "HSM_JAX_CACHE": str(folder / "cache"),
+        **variables,
     }
     return run(p, read_environment(environ)[0], environ, interruption or Interruption(lambda: 0.0))
 
@@ -239,3 +244,47 @@ def test_frames_can_be_read_back_while_the_history_grows(tmp_path: Path) -> None
             file.append(each)
         assert [one.packed() for one in file.records(1)] == [one.packed() for one in given[1:]]
         assert file.count == 3
+
+
+FILES = (
+    "metrics.json",
+    *(f"results/{name}" for name in ("rho_history.h5", "density.png", "phase.png", "spectrum.png")),
+)
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_run_that_is_stopped_anywhere_goes_on_to_the_same_files(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    """At t = 0, within a frame, at its end; the next attempt's files are those of a run left alone."""
+    p = replace(params(T=4, save_every=2, N=16, L=8), h=0.02)
+    for name in ("alone", "first", "second"):
+        (tmp_path / name).mkdir()
+    do_run(p, tmp_path / "alone", monkeypatch)
+    moments = iter([*([0.0] * asked), 1000.0])
+    interruption = Interruption(lambda: next(moments))
+    interruption.deadline_s = 500.0
+    kept_in = {"HSM_CHECKPOINT": str(tmp_path / "checkpoint")}
+    ending = do_run(p, tmp_path / "first", monkeypatch, interruption, **kept_in)
+    assert (ending.status, ending.step) == (Status.TIMEOUT, asked * 50)
+    assert ending.reason is not None
+    assert "a checkpoint was kept" in ending.reason
+    assert do_run(p, tmp_path / "second", monkeypatch, **kept_in).status is Status.OK
+    for name in FILES:
+        assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
+    told = json.loads((tmp_path / "second" / "provenance.json").read_text())
+    assert told["resumed"] == {"step": asked * 50, "t": asked * 1.0, "attempts": 1, "same_processor": True}
+    assert told["timing"]["earlier_attempts_s"] > 0
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_checkpoint_that_cannot_be_written_ends_no_run(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told, and the run goes on to its end."""
+    (tmp_path / "file").write_text("in the way")
+    variables = {"HSM_CHECKPOINT": str(tmp_path / "file" / "below"), "HSM_CHECKPOINT_EVERY_S": "0"}
+    assert do_run(params(T=2), tmp_path, monkeypatch, **variables).status is Status.OK
+    told = capsys.readouterr().err
+    assert "the checkpoint cannot be read" in told
+    assert "no checkpoint could be written" in told
