@@ -27,6 +27,8 @@ night: ## kill manager and agent at every act on the disk; takes about half an h
 
 bench: ## measure the figures of docs/explanation/performance.md
 	sh tools/setup.sh dev
+	.venv/bin/python -m pip install --quiet 'pip>=25.1'
+	.venv/bin/python -m pip install --quiet --group bench
 	sh tools/bench.sh
 
 physics-mutants: ## plant numeric bugs in the solver and count how many its tests catch; a few minutes

@@ -24,8 +24,8 @@ import exponax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _physics_peer import Public, single
 from jax.sharding import Mesh, PartitionSpec
-from physics_peer import Public, single
 from physics_speed import B, C, Field, Run, T, developed, medians, own, parameters, prepared
 
 from hsm.physics import backend

@@ -84,7 +84,7 @@ def own(p: Params, start: Field | None, steps: float) -> tuple[Run, Callable[[An
 
 def public(p: Params, start: Field, steps: float) -> tuple[Run, Callable[[Any], Field]]:
     """Return a run of exponax's public API."""
-    from physics_peer import Public, repeated, single
+    from _physics_peer import Public, repeated, single
 
     cast = single if p.dtype.value == "f32" else (lambda tree: tree)
     stepper = cast(Public(p.dim, p.L, p.N, T / round(steps), B, C))
@@ -94,8 +94,8 @@ def public(p: Params, start: Field, steps: float) -> tuple[Run, Callable[[Any], 
 
 def mended(p: Params, start: Field, steps: float) -> tuple[Run, Callable[[Any], Field]]:
     """Return a run of exponax with right coefficients."""
-    from physics_peer import mended as scheme
-    from physics_peer import repeated_complex, single
+    from _physics_peer import mended as scheme
+    from _physics_peer import repeated_complex, single
 
     cast = single if p.dtype.value == "f32" else (lambda tree: tree)
     stepper = cast(scheme(p.dim, p.L, p.N, T / round(steps), B, C))

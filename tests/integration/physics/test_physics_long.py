@@ -95,11 +95,13 @@ from hsm.physics.plan import loaded, plan
 from hsm.physics.simulate import advance
 for kappa in (0.0, 0.2):
     given = {"N": 32, "L": 16, "T": 4, "save_every": 1, "init_amp": 0.3, "kappa": kappa, "metric": "stage"}
-    plans = [plan(read_params({**given, "b": b, "seed": seed})) for seed, b in enumerate((0.0, 1.0, 2.0,
-    3.0))] starts = [ready.first() for ready in plans] steppers = [ready.program(start.alpha).main for ready,
-    start in zip(plans, starts)] states = [loaded(start) for start in starts] together, _, _ =
-    advance_all(stacked(steppers), stacked(states), np.int64(0), np.int64(30)) for index, (stepper, state) in
-    enumerate(zip(steppers, states)):
+    members = enumerate((0.0, 1.0, 2.0, 3.0))
+    plans = [plan(read_params({**given, "b": b, "seed": seed})) for seed, b in members]
+    starts = [ready.first() for ready in plans]
+    steppers = [ready.program(start.alpha).main for ready, start in zip(plans, starts)]
+    states = [loaded(start) for start in starts]
+    together, _, _ = advance_all(stacked(steppers), stacked(states), np.int64(0), np.int64(30))
+    for index, (stepper, state) in enumerate(zip(steppers, states)):
         alone, _, _ = advance(stepper, state, np.int64(0), np.int64(30))
         same = np.array_equal(np.asarray(alone.v), np.asarray(together.v[index]))
         print(len(together.v.sharding.device_set), same)

@@ -68,6 +68,7 @@ def test_uniform_field_relaxes_as_the_exact_solution(solve: Solve, params: Make,
         ({"b": 1, "c": -2, "eta": 0.4}, 2),
         ({"b": -3.5, "c": 0.7}, 1),
         ({"b": 0.5, "c": 0.5}, 1),
+        ({"b": 1.5, "c": -1.2, "eta": 1.0}, 2),
     ],
 )
 def test_small_perturbations_grow_at_the_linear_rate(
