@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -257,4 +258,7 @@ def test_a_sweep_whose_tasks_need_several_attempts_has_the_results_of_one_withou
         assert report["attempt"] > 1
         assert report["program"]["resumed"]["attempts"] == report["attempt"] - 1
         assert report["program"]["status"] == "ok"
+        told = (pieces / "stdout.log").read_text()
+        assert "going on from the checkpoint at t = " in told
+        assert re.search(r"t = [\d.]+ of 8000  \d+ %  [\d.e+]+ steps/s  .+ left", told)
     assert not list((found["pieces"] / ".hsm" / "checkpoints").iterdir())
