@@ -1,5 +1,6 @@
 """The files of a run: whole or absent, readable while growing, and what they say."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -62,6 +63,18 @@ def test_growing_history_is_readable_by_another_process(tmp_path: Path) -> None:
         file.finish(frame(2.0, 3), completed(2.0, 20))
     assert path.exists()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_locks_of_others_do_not_stop_the_writer(tmp_path: Path) -> None:
+    """Whoever locks the file, from its first byte to its last: it is written, and gets its name."""
+    path, part = tmp_path / "rho_history.h5", tmp_path / "rho_history.h5.part"
+    part.touch()
+    with part.open("rb") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        with HistoryFile(path, (16, 16), {}) as file:
+            file.append(kept(frame(0.0)))
+            file.finish(frame(0.0), completed(0.0, 0))
+    assert path.exists()
 
 
 def test_history_of_a_run_that_fails_never_gets_its_final_name(tmp_path: Path) -> None:

@@ -91,13 +91,14 @@ def test_picture_carries_its_caption() -> None:
 def test_defects_are_marked_by_charge_where_the_phase_turns() -> None:
     """A white disc for +1, a black square for −1, each in the plaquette that its vortex is in."""
     x, y = mesh()
-    psi = np.sin(x - 0.1) + 1j * np.sin(y - 0.1)  # vortices at x, y of 0.1 and π + 0.1
+    psi = np.sin(x - np.pi / 2 - 0.1) + 1j * np.sin(
+        y - 0.1
+    )  # vortices at x of ±π/2 + 0.1, y of 0.1 and π + 0.1
     content = phase_png(psi, 8.0, "phase", "")
-    pixels = np.asarray(opened(content).convert("RGBA").convert("RGB"), int)[
-        TOP : TOP + SIDE, LEFT : LEFT + SIDE
-    ]
-    half = SIDE // 2
-    marks = {(0, 0): 255, (half, half): 255, (0, half): 0, (half, 0): 0}
+    pixels = np.asarray(opened(content).convert("RGBA").convert("RGB"), int)
+    pixels = pixels[TOP : TOP + SIDE, LEFT : LEFT + SIDE]
+    quarter, half = SIDE // 4, SIDE // 2
+    marks = {(quarter, 0): 255, (quarter + half, half): 255, (quarter, half): 0, (quarter + half, 0): 0}
     for (right, up), tone in marks.items():
         column, row = right + CELL / 2, SIDE - 1 - up - CELL / 2
         assert tuple(pixels[round(row), round(column)]) == (tone,) * 3, (right, up)
