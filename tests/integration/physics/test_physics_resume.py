@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
 
 from hsm.physics.interruption import MARGIN_S
+from hsm.physics.provenance import schema
 from tests.integration.cli_project import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -176,6 +178,7 @@ def test_a_run_stopped_and_killed_again_and_again_ends_as_if_left_alone(
     attempt = one.start()
     code, out, err = attempt.end()
     assert (code, err) == (0, "")
+    jsonschema.Draft202012Validator(schema()).validate(attempt.told())
     resumed = attempt.told()["resumed"]
     assert isinstance(resumed, dict)
     assert (resumed["attempts"], resumed["same_processor"]) == (5, True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from hsm.physics.interruption import Interruption
 from hsm.physics.metrics import diagnose
 from hsm.physics.outcome import Ending, completed
 from hsm.physics.parameters import Params
+from hsm.physics.provenance import schema
 from hsm.physics.record import Record, record
 from hsm.physics.run import run
 from hsm.physics.simulate import Frame
@@ -149,6 +151,7 @@ def test_run_writes_every_file_with_its_identity(
         assert (own["seed"], own["precision"], own["N"]) == (str(2**64 - 1), "f32", 32)
         assert (own["L"], own["dimension"], own["dt"]) == (16.0, 2, told["solver"]["h"])
         assert own["version_jax"] == told["versions"]["jax"]
+    jsonschema.Draft202012Validator(schema()).validate(told)
     assert (told["config_hash"], told["task_id"], told["status"]) == ("c0ffee", "task_0007", "ok")
     assert told["solver"]["h"] == pytest.approx(0.2)
     assert told["timing"]["wall_s"] > told["timing"]["stepping_s"] > 0
