@@ -285,7 +285,7 @@ def test_run_that_is_stopped_anywhere_goes_on_to_the_same_files(
     assert (ending.status, ending.step) == (Status.TIMEOUT, asked * 50)
     assert ending.reason is not None
     assert "a checkpoint was kept" in ending.reason
-    assert do_run(p, tmp_path / "second", monkeypatch, **kept_in).status is Status.OK
+    assert do_run(p, tmp_path / "second", monkeypatch, None, **kept_in).status is Status.OK
     for name in FILES:
         assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
     told = json.loads((tmp_path / "second" / "provenance.json").read_text())
@@ -300,7 +300,7 @@ def test_checkpoint_that_cannot_be_written_ends_no_run(
     """It is told, and the run goes on to its end."""
     (tmp_path / "file").write_text("in the way")
     variables = {"HSM_CHECKPOINT": str(tmp_path / "file" / "below"), "HSM_CHECKPOINT_EVERY_S": "0"}
-    assert do_run(params(T=2), tmp_path, monkeypatch, **variables).status is Status.OK
+    assert do_run(params(T=2), tmp_path, monkeypatch, None, **variables).status is Status.OK
     told = capsys.readouterr().err
     assert "the checkpoint cannot be read" in told
     assert "no checkpoint could be written" in told
