@@ -60,6 +60,14 @@ class CubicQuintic(Equation):
     def rate(self, density: float) -> complex:
         return density * (self.a + density * (self.s + density * self.f))
 
+    def free_energy(self, psi: ComplexField, grid: Grid) -> float:
+        """Return ∫ D|∇ψ|² + ηρ − aρ²/2 − sρ³/3 − fρ⁴/4, which never rises (ω0 is the turn of a frame)."""
+        linear = self.D * grid.k_squared_full() + self.decay
+        rho = psi.real.astype(float) ** 2 + psi.imag.astype(float) ** 2
+        powers = rho**2 * (self.a / 2 + rho * (self.s / 3 + rho * self.f / 4))
+        mean = np.sum(linear * grid.spectrum(psi)) - np.mean(powers)
+        return float(mean) * grid.length**grid.dimension
+
     def wave_density(self, k_squared: float) -> float:
         """Return the largest root of aρ + sρ² + fρ³ = η + Dq², or 0 if there is none."""
         roots = np.roots([self.f, self.s, self.a, -self.decay - self.D * k_squared])

@@ -63,6 +63,13 @@ class Equation(ABC):
         """Return |ψ|² of the plane wave of a wave number, not positive where none exists; None: unknown."""
         return None
 
+    def free_energy(self, psi: ComplexField, grid: Grid) -> float | None:
+        """Return the functional that falls where the equation is a gradient flow, of a field on the points.
+
+        In flat space, without source, as an integral over the box; None: there is none.
+        """
+        return None
+
     def conflicts(self, length: float) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield (parameters involved, problem) for every broken rule between parameters."""
         yield from ()

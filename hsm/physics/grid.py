@@ -72,6 +72,16 @@ class Grid:
         half = (2 * np.pi * np.fft.rfftfreq(self.points, spacing)) ** 2
         return outer_sum([whole] * (self.dimension - 1) + [half])
 
+    def k_squared_full(self) -> RealField:
+        """Return |k|² in the layout of a complex transform of the points, shape (N, …), 1/length²."""
+        k = 2 * np.pi * np.fft.fftfreq(self.points, self.length / self.points)
+        return outer_sum([k**2] * self.dimension)
+
+    def spectrum(self, field: ComplexField | RealField) -> RealField:
+        """Return |f̂_k|² of a field on the points in that layout; its sum is the mean of |f|²."""
+        amplitudes = np.fft.fftn(np.asarray(field, np.complex128)) / field.size
+        return amplitudes.real**2 + amplitudes.imag**2
+
     def k_squared_gauged(self) -> RealField:
         """Return |k|² of each mode of a gauged field on all the points, shape (N, …), 1/length²."""
         m = (np.arange(self.points) - self.reach + self.points // 2) % self.points - self.points // 2

@@ -118,7 +118,8 @@ class Plan:
 
     def structure(self) -> str:
         """Return what distinguishes the compiled code of this run from that of another, beside shapes."""
-        return str(jax.tree_util.tree_structure(self.program(self.first().alpha)))
+        program = self.program(self.first().alpha)
+        return str(jax.tree_util.tree_structure((program.main, program.starter)))
 
     def first(self) -> Checkpoint:
         """Return the state at t = 0, with its metric, which says what share of the diffusion is implicit."""

@@ -79,6 +79,19 @@ class Sncgl(Equation):
         """Return F² = μ − q² + χ(Ĝ_ℓ(q) − 1)."""
         return self.mu - k_squared + self.chi * math.expm1(-(self.ell**2) * k_squared / 2)
 
+    def free_energy(self, psi: ComplexField, grid: Grid) -> float:
+        """Return ∫ |∇ψ|² − μρ + χ(ρ − ψ* G_ℓ∗ψ) + ½(1−η)ρ² + ½η ρ G_σ∗ρ.
+
+        It never rises where b = c and, if χ > 0, d_χ = c: the equation is then −(1+ic) times its gradient,
+        seen from a frame that turns.
+        """
+        k2 = grid.k_squared_full()
+        linear = k2 - self.mu - self.chi * np.expm1(-(self.ell**2) * k2 / 2)
+        saturation = (1 - self.eta) + self.eta * np.exp(-(self.sigma**2) * k2 / 2)
+        rho = psi.real.astype(float) ** 2 + psi.imag.astype(float) ** 2
+        mean = np.sum(linear * grid.spectrum(psi)) + np.sum(saturation * grid.spectrum(rho)) / 2
+        return float(mean) * grid.length**grid.dimension
+
     def conflicts(self, length: float) -> Iterator[tuple[tuple[str, ...], str]]:
         for name, reach in (("sigma", self.sigma), ("ell", self.ell)):
             if reach > length / 4:
