@@ -21,9 +21,10 @@ docs: ## make the site of docs/ in docs/_build
 	sh tools/setup.sh dev
 	sh tools/check.sh docs
 
-night: ## kill manager and agent at every act on the disk; takes about half an hour
+night: ## kill at every act on the disk, cut the power 200 times, and the rest of the faults; takes over an hour
 	sh tools/setup.sh dev
-	HSM_NIGHT=1 .venv/bin/python -m pytest tests/integration/test_kill_points.py
+	HSM_NIGHT=1 .venv/bin/python -m pytest tests/integration/test_kill_points.py tests/integration/test_power_cuts.py \
+		tests/integration/test_hard_limits.py tests/integration/test_bad_places.py tests/integration/test_faults.py
 
 sim: ## simulate N sweeps under faults (make sim N=100000); a failing seed is shown again by `replay SEED`
 	sh tools/setup.sh dev

@@ -61,14 +61,15 @@ install_hsm() {
     cp pyproject.toml ".venv/.installed-$kind"
 }
 
-# Pages are tested in a real browser, completion in real shells, the watch in tmux and over ssh. Without them
-# those tests skip and say so.
+# Pages are tested in a real browser, completion in real shells, the watch in tmux and over ssh, power cuts on
+# ext4 and XFS. Without them those tests skip and say so.
 install_packages() {
     missing=""
     for package in chromium zsh fish tmux; do
         [ -x "/usr/bin/$package" ] || missing="$missing $package"
     done
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
+    [ -x /usr/sbin/mkfs.xfs ] || missing="$missing xfsprogs"
     [ -x /usr/bin/ssh ] || missing="$missing openssh-client"
     if [ -z "$missing" ]; then return; fi
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -12,6 +12,7 @@ from hsm.compute.agent_session import AgentSession
 from hsm.compute.carrier import FileCarrier
 from hsm.compute.environment import Environment, prepare
 from hsm.core.errors import SourceError
+from hsm.core.limits import remedy
 from hsm.core.source import (
     Capabilities,
     Check,
@@ -110,6 +111,11 @@ def no_room(folder: Path, free: int | None) -> str:
     return f"only {free / 1e6:.1f} MB are free on the file system of {folder}: free some space there"
 
 
+def lacking(files: Files, folder: Path, error: OSError) -> str:
+    """Return what to do about an error that says what the machine lacks; empty where that is not known."""
+    return remedy(error) or no_room(folder, free_bytes(files, folder))
+
+
 def silence(files: Files, log: Path, heard: int, free: int | None) -> tuple[str, str]:
     """Return why an agent does not answer and what to do: its last words behind byte `heard` of its log."""
     words = last_words(files, log, heard)
@@ -159,7 +165,7 @@ class _LocalSession(AgentSession):
         try:
             session = cls(world, source, context, environment)
         except OSError as error:
-            hint = no_room(context.sweep_dir, free_bytes(world.files, context.sweep_dir))
+            hint = lacking(world.files, context.sweep_dir, error)
             raise SourceError(source.name, f"its inbox cannot be written: {error}", hint=hint) from error
         try:
             await session._greet()
@@ -235,7 +241,7 @@ class _LocalSession(AgentSession):
             )
         except OSError as error:
             os.close(ready)
-            hint = no_room(self._log.parent, free_bytes(self._world.files, self._context.sweep_dir))
+            hint = lacking(self._world.files, self._context.sweep_dir, error)
             raise SourceError(self._name, f"its agent cannot be started: {error}", hint=hint) from error
         finally:
             os.close(keep)

@@ -5,6 +5,7 @@ HsmError
     SelectorInvalid   words that name no tasks
   SweepError        no such sweep, or not in a fit state        exit 2
   SourceError       a compute source cannot be had or used      exit 3
+  HostLacking       this machine lacks what HSM needs         exit 3
   LedgerError       the ledger cannot be read or written        exit 3
     LedgerCorrupt, LedgerNewer, LedgerPruned, LedgerFull, EngineRunning, Fenced
   MachineError      a transition that the table forbids: a bug  exit 3
@@ -99,16 +100,28 @@ class SourceError(HsmError):
         self.source = source
 
 
+class HostLacking(HsmError):
+    """This machine lacks what HSM itself needs in order to run."""
+
+    code = "host.lacking"
+
+
 class LedgerError(HsmError):
     """The ledger cannot be read or written."""
 
     code = "ledger.failed"
 
 
+CORRUPT_HINT = "nothing has been changed; restore a copy, or see `hsm ledger verify ID`"
+
+
 class LedgerCorrupt(LedgerError):
     """Bytes in the middle of the ledger are damaged."""
 
     code = "ledger.corrupt"
+
+    def __init__(self, message: str, *, hint: str = "", transient: bool = False) -> None:
+        super().__init__(message, hint=hint or CORRUPT_HINT, transient=transient)
 
 
 class LedgerNewer(LedgerError):

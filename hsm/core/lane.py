@@ -23,6 +23,7 @@ from hsm.core.inputs import (
     NotHandedOver,
     Seen,
 )
+from hsm.core.limits import remedy
 from hsm.core.mailbox import Mailbox
 from hsm.core.source import AttemptOrder, ComputeSource, SourceSession, SweepContext
 from hsm.core.world import World
@@ -267,7 +268,9 @@ def _trouble(name: str, error: Exception) -> SourceError:
     told = lasting or [leaf for leaf in leaves if isinstance(leaf, SourceError)]
     if told:
         return told[0]
-    broken = SourceError(name, f"it broke: {type(leaves[0]).__name__}: {leaves[0]}", transient=True)
+    broken = SourceError(
+        name, f"it broke: {type(leaves[0]).__name__}: {leaves[0]}", hint=remedy(leaves[0]), transient=True
+    )
     broken.__cause__ = leaves[0]
     return broken
 

@@ -141,9 +141,10 @@ class LedgerReader:
         end = Mark(prev["segment"], Position(prev["length"], prev["seq"], bytes.fromhex(prev["chain"])))
         again = self._behind(end)
         if again is None:
-            raise self._corrupt(
-                self.mark.position.offset, f"{path.name} goes on from byte {end.position.offset}"
-            )
+            reason = f"{path.name} goes on from byte {end.position.offset}"
+            if not self._files.is_file(str(self._tree.ledger / end.segment)):
+                reason = f"{path.name} goes on from {end.segment}, which is missing"
+            raise self._corrupt(self.mark.position.offset, reason)
         self._again = deque(filter(self._wanted, again))
         self._name = name_of(path)
         self._reader = self._open(self._name, end.position._replace(offset=0))
@@ -178,7 +179,4 @@ class LedgerReader:
             raise self._corrupt(again.damage.offset, again.damage.reason)
 
     def _corrupt(self, offset: int, reason: str) -> LedgerCorrupt:
-        return LedgerCorrupt(
-            f"{self._tree.ledger / self._name}: damaged at byte {offset}: {reason}",
-            hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",
-        )
+        return LedgerCorrupt(f"{self._tree.ledger / self._name}: damaged at byte {offset}: {reason}")

@@ -176,9 +176,9 @@ class Projector:
                     self.write_status(task)
 
     def _is_written(self, path: Path) -> bool:
-        """Tell whether a file is there with content: a manager that is killed may leave it empty."""
+        """Tell whether a file is there to its end: a kill may leave it empty, a power cut full of zeros."""
         try:
-            return self._files.length(str(path)) > 0
+            return self._files.contents(str(path)).endswith(b"\n")
         except FileNotFoundError:
             return False
 

@@ -11,6 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from hsm.core.errors import HostLacking
+from hsm.core.limits import PROCESSES
+
 
 class Call:
     """One piece of work. `future` has its result; it may be cancelled, which the work does not notice."""
@@ -61,13 +64,22 @@ class Threads:
         self._idle = threading.Semaphore(0)
 
     def submit(self, function: Callable[[], Any]) -> Call:
-        """Have a function performed; the caller runs in an event loop."""
+        """Have a function performed; the caller runs in an event loop.
+
+        Raises:
+            HostLacking: no thread can be started.
+        """
         if len(self._threads) < self._count and not self._idle.acquire(blocking=False):
             thread = threading.Thread(
                 target=self._work, name=f"hsm-blocking-{len(self._threads)}", daemon=True
             )
-            self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                if not self._threads:  # with one at least, work waits its turn
+                    raise HostLacking("not even one thread can be started", hint=PROCESSES) from error
+            else:
+                self._threads.append(thread)
         call = Call(function)
         self._calls.put(call)
         return call

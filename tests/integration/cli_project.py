@@ -91,7 +91,7 @@ class Project:
         name = f"said-{len(list(self.root.glob('said-*.out')))}"
         with (self.root / f"{name}.out").open("wb") as out, (self.root / f"{name}.err").open("wb") as err:
             process = subprocess.Popen(
-                [str(self.hsm), *arguments],
+                [*self.prefix, str(self.hsm), *arguments],
                 cwd=self.root,
                 env=self._environment({}),
                 stdin=subprocess.DEVNULL,
@@ -155,9 +155,9 @@ class Running:
         return Answer(code=code, out=self.out.read_text(), err=self.said())
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def until(condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for: {what}"
         time.sleep(POLL_S)

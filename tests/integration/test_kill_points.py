@@ -5,147 +5,265 @@ Here about twenty of the points of each; `make night` takes them all.
 
 import json
 import os
-from collections import Counter
-from collections.abc import Mapping
+import re
+import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.cli_project import Answer, Project
+from tests.integration.cli_project import Project, until
+from tests.integration.point_project import (
+    IS_NIGHT,
+    SIDES,
+    SLOTS,
+    TASKS,
+    Death,
+    Undisturbed,
+    begin,
+    check_results,
+    deaths,
+    finish,
+    ran,
+    records,
+    tree_of,
+    undisturbed,
+    write_project,
+)
+from tests.integration.tally import FAULTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-TASKS = 6
-SLOTS = 2
 POINTS = 21
-SIDES = ("before", "within", "after")
-SWEEP = """\
-name: points
-program:
-  command: [sh, -c, 'echo $HSM_TASK_ID >> "$HSM_PROJECT/ran"; echo "out of {k}"; echo {k} > results/k']
-sweep: {grid: {k: [1, 2, 3, 4, 5, 6]}}
-"""
-IS_NIGHT = os.environ.get("HSM_NIGHT") == "1"
+DEEP = 5
 LAST_SHARE = 0.9
 """How many acts a run has differs a little; nearer to the end a process may be done before it is killed."""
 
 
-def project_in(folder: Path, hsm: Path, who: str, at: int, side: str) -> Project:
-    """Return a project in which that process is killed at that act."""
-    folder.mkdir()
-    (folder / "hsm.yaml").touch()
-    (folder / "points.yaml").write_text(SWEEP)
-    environment = {
-        "PYTHONPATH": str(Path(__file__).parent / "kill_points"),
-        "KILL_WHO": who,
-        "KILL_AT": str(at),
-        "KILL_SIDE": side,
-        "KILL_MARK": str(folder / "killed"),
-    }
-    return Project(root=folder, hsm=hsm, environment=environment)
-
-
-def run(project: Project) -> Answer:
-    """Run the sweep, whatever becomes of it."""
-    return project.run("sweep", "run", "points.yaml", "--source", f"local:{SLOTS}", "-q", code=None)
-
-
-def records(project: Project) -> list[Mapping[str, Any]]:
-    """Return what the ledger holds, in whatever segments; nothing when the sweep was never made."""
-    answer = project.run("ledger", "export", "last", code=None)
-    found = [json.loads(line) for line in answer.out.splitlines()] if answer.code == 0 else []
-    return [record for record in found if record["t"] != "header"]
-
-
-def finish(project: Project) -> None:
-    """Go on as a user would: complete the sweep, or begin again when it had not come to be."""
-    answer = project.run("sweep", "complete", "last", "-q", code=None)
-    if answer.code != 0:
-        assert answer.code in (2, 3), answer.err
-        assert "Traceback" not in answer.err
-        assert not (project.root / "ran").exists(), "what has run can be completed"
-        assert run(project).code == 0
-
-
-def check(project: Project, acknowledged: list[Mapping[str, Any]]) -> Counter[str]:
-    """Check that everything is there, once, and return how often each task was run."""
-    assert project.status()["counts"]["sealed"] == TASKS
-    assert records(project)[: len(acknowledged)] == acknowledged
-    verdict = project.run("ledger", "verify", "--json").data
-    assert verdict["is_sound"], verdict["faults"]
-    trees = [tree for tree in (project.root / "sweeps" / "outputs").iterdir() if (tree / "tasks").is_dir()]
-    tree = max(trees, key=lambda path: path.name)
-    for number in range(1, TASKS + 1):
-        task = tree / "tasks" / f"task_{number:04d}"
-        assert 'status: "sealed"' in (task / "status.yaml").read_text()
-        assert (task / "stdout.log").read_text() == f"out of {number}\n"
-        assert (task / "results" / "k").read_text() == f"{number}\n"
-        assert json.loads((task / "provenance.json").read_text())["exit"]["code"] == 0
-    assert not list((tree / ".hsm" / "work").iterdir())
-    return Counter((project.root / "ran").read_text().split())
+def project_in(folder: Path, hsm: Path, death: Death) -> Project:
+    """Return a project in which somebody dies so."""
+    write_project(folder)
+    return Project(root=folder, hsm=hsm, environment=death.environment(folder / "dead", "/sweeps/outputs"))
 
 
 @pytest.fixture(scope="module")
-def acts(tmp_path_factory: pytest.TempPathFactory, hsm_command: Path) -> Mapping[str, int]:
-    """Return how many acts each of them has when nobody kills it."""
-    counts = {}
-    for who in ("manager", "agent"):
-        project = project_in(tmp_path_factory.mktemp("acts") / who, hsm_command, who, 0, "before")
-        assert run(project).code == 0
-        counts[who] = int((project.root / "killed.acts").read_text())
-    return counts
+def whole(tmp_path_factory: pytest.TempPathFactory, hsm_command: Path) -> Undisturbed:
+    """Return what happens when nobody is killed."""
+    return undisturbed(tmp_path_factory.mktemp("whole"), hsm_command)
 
 
-def points(who: str, acts: Mapping[str, int], number: int) -> list[tuple[int, str]]:
+def points(acts: Sequence[str], number: int) -> list[tuple[int, str]]:
     """Return the points of one test: a single one of a spread, by night its share of all of them."""
-    last = int(acts[who] * LAST_SHARE)
+    last = int(len(acts) * LAST_SHARE)
     if IS_NIGHT:
         return [(at, side) for at in range(1 + number, last + 1, POINTS) for side in SIDES]
     return [(1 + number * (last - 1) // (POINTS - 1), SIDES[number % 3])]
 
 
-@pytest.mark.timeout(600)
+LEDGER = r"/\.hsm/ledger/\S+\.hsl"
+RECORDS = r"/\.hsm/agents/local/records/\S+\.log"
+DURABLE = [
+    ("a new sweep and its frozen configuration", "manager", r"fsync \S+/sweep_config\.yaml\.part", ""),
+    ("a plan", "manager", r"(fsync|fdatasync) \S+/\.hsm/plan/", ""),
+    ("an intent, before its source hears of it", "manager", "fdatasync .*" + LEDGER, "attempt_intended"),
+    ("what is handed over", "manager", r"fdatasync .*/inbox/", ""),
+    ("the claim of an attempt", "agent", r"mkdir .*/\.hsm/work/", ""),
+    ("an exit record", "agent", "fdatasync .*" + RECORDS, "ended"),
+    ("that an attempt has ended", "manager", "fdatasync .*" + LEDGER, "attempt_exited"),
+    ("artifacts, before their seal", "manager", "syncfs ", ""),
+    ("a seal", "manager", "fdatasync .*" + LEDGER, "attempt_sealed"),
+    ("the next generation", "manager", "fdatasync .*" + LEDGER, "generation_planned"),
+    ("the claim of an epoch", "manager", r"fsync .*/\.hsm/epochs", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("who", "pattern", "event"), [row[1:] for row in DURABLE], ids=[row[0] for row in DURABLE]
+)
+def test_every_point_of_durability_is_among_the_acts(
+    whole: Undisturbed, who: str, pattern: str, event: str
+) -> None:
+    """So that killing at every act kills on both sides of each: the act itself, and what it makes durable."""
+    acts = whole.acts[who]
+    found = [index for index, act in enumerate(acts) if re.match(pattern, act)]
+    assert found, "\n".join(acts)
+    if event:
+        assert any(event in acts[index - 1].split()[2:] for index in found), "\n".join(acts)
+
+
+def test_a_seal_is_written_only_after_its_artifacts_are_durable(whole: Undisturbed) -> None:
+    """Between what was committed before and the seal stands the sync of the whole file system."""
+    acts = whole.acts["manager"]
+    commits = [index for index, act in enumerate(acts) if re.match("write .*" + LEDGER, act)]
+    seals = [place for place, index in enumerate(commits) if "attempt_sealed" in acts[index].split()[2:]]
+    assert seals
+    for place in seals:
+        between = acts[commits[place - 1] : commits[place]]
+        assert any(act.startswith("syncfs ") for act in between), between
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", range(POINTS))
 def test_a_manager_killed_at_any_act_costs_nothing(
-    tmp_path: Path, hsm_command: Path, acts: Mapping[str, int], number: int
+    tmp_path: Path, hsm_command: Path, whole: Undisturbed, number: int
 ) -> None:
     """Whatever it was doing: `complete` ends the sweep, every record stays, every task was run once."""
-    for at, side in points("manager", acts, number):
-        project = project_in(tmp_path / f"{at}-{side}", hsm_command, "manager", at, side)
-        assert run(project).code == -9, f"act {at} {side}"
-        acknowledged = records(project)
+    for at, side in points(whole.acts["manager"], number):
+        death = Death(who="manager", at=(at,), side=side)
+        project = project_in(tmp_path / f"{at}-{side}", hsm_command, death)
+        assert begin(project).code == -9, death
+        FAULTS["managers killed at an act"] += 1
+        known = records(project)
         finish(project)
-        ran = check(project, acknowledged)
-        assert set(ran.values()) == {1}, f"act {at} {side}: {ran}"
+        check_results(project, whole.outputs, known)
+        assert set(ran(project).values()) == {1}, f"{death}: {ran(project)}"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", range(POINTS))
 def test_an_agent_killed_at_any_act_costs_what_it_ran(
-    tmp_path: Path, hsm_command: Path, acts: Mapping[str, int], number: int
+    tmp_path: Path, hsm_command: Path, whole: Undisturbed, number: int
 ) -> None:
     """The manager starts another. Only what it ran, or had seen end and not recorded yet, is run again.
 
     Of either there is one for each slot at most, and nothing is ever counted twice.
     """
-    for at, side in points("agent", acts, number):
-        project = project_in(tmp_path / f"{at}-{side}", hsm_command, "agent", at, side)
-        answer = run(project)
-        assert (project.root / "killed").exists(), f"act {at} {side}"
+    for at, side in points(whole.acts["agent"], number):
+        death = Death(who="agent", at=(at,), side=side)
+        project = project_in(tmp_path / f"{at}-{side}", hsm_command, death)
+        answer = begin(project)
+        assert deaths(project.root / "dead") == 1, death
+        FAULTS["agents killed at an act"] += 1
         if answer.code != 0:
             assert answer.code == 3, answer.err
             finish(project)
-        ran = check(project, [])
-        assert set(ran) == {f"task_{index:04d}" for index in range(1, TASKS + 1)}
-        assert ran.total() <= TASKS + 2 * SLOTS, f"act {at} {side}: {ran}"
+        check_results(project, whole.outputs, [])
+        assert ran(project).total() <= TASKS + 2 * SLOTS, f"{death}: {ran(project)}"
 
 
-def test_results_that_a_dead_engine_did_not_place_are_placed(tmp_path: Path, hsm_command: Path) -> None:
+def deep_points(acts: Sequence[str], number: int) -> list[tuple[int, int, int]]:
+    """Return points of a run, of the recovery after it, and of the recovery after that."""
+    last = int(len(acts) * LAST_SHARE)
+    spread = range(number, DEEP * 8, DEEP) if IS_NIGHT else [number]
+    return [(1 + 37 * step % last, 1 + 5 * step % 31, 1 + 11 * step % 29) for step in spread]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", range(DEEP))
+def test_recovery_may_be_killed_as_often_as_anything_else(
+    tmp_path: Path, hsm_command: Path, whole: Undisturbed, number: int
+) -> None:
+    """Killed in the run, in its recovery and in the recovery of that: in the end all is there, once."""
+    for at in deep_points(whole.acts["manager"], number):
+        death = Death(who="manager", at=at, side=SIDES[number % 3])
+        project = project_in(tmp_path / "-".join(map(str, at)), hsm_command, death)
+        begin(project)
+        known = records(project)
+        for _ in at[1:]:
+            answer = project.run("sweep", "complete", "last", "-q", code=None)
+            assert answer.code in (-9, 0, 2, 3), answer.err
+            held = records(project)
+            assert held[: len(known)] == known
+            known = held
+        FAULTS["managers killed within recovery"] += deaths(project.root / "dead") - 1
+        finish(project)
+        check_results(project, whole.outputs, known)
+        assert set(ran(project).values()) == {1}, f"{death}: {ran(project)}"
+
+
+WAITING = """\
+name: waiting
+program:
+  command: [sh, -c, 'echo $HSM_TASK_ID $HSM_ATTEMPT $$ >> "$HSM_PROJECT/begun.txt";
+    while [ -e "$HSM_PROJECT/hold" ]; do sleep 0.02; done; echo {k} > results/k']
+sweep: {grid: {k: [1, 2, 3, 4, 5, 6]}}
+max_failure_rate: 1.0
+sources: [local:3]
+"""
+
+
+def waiting_project(folder: Path, hsm: Path, environment: Mapping[str, str]) -> Project:
+    """Return a project whose programs run until they may end."""
+    folder.mkdir()
+    (folder / "hsm.yaml").touch()
+    (folder / "waiting.yaml").write_text(WAITING)
+    (folder / "hold").touch()
+    return Project(root=folder, hsm=hsm, environment=environment)
+
+
+def agent_of(project: Project) -> int:
+    """Return the pid of the agent that works for a sweep."""
+    tree = tree_of(project)
+    assert tree is not None
+    newest = max((tree / ".hsm" / "agents" / "local" / "records").iterdir())
+    found = re.search(rb'"pid":(\d+)', newest.read_bytes())
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.mark.parametrize("victims", ["program", "program agent", "program manager", "program agent manager"])
+def test_killed_programs_are_told_from_those_that_lost_their_agent(
+    tmp_path: Path, hsm_command: Path, victims: str
+) -> None:
+    """A program that is killed alone has failed, with its signal; nothing of it is ever sealed."""
+    project = waiting_project(tmp_path / "project", hsm_command, {})
+    running = project.start("sweep", "run", "waiting.yaml", "-q")
+    until(lambda: len(project.begun()) == 3, "three programs")
+    until(lambda: project.status()["counts"]["running"] == 3, "the ledger knows them")
+    if "agent" in victims:
+        os.kill(agent_of(project), signal.SIGKILL)
+    if "manager" in victims:
+        running.kill()
+    task, attempt, pid = project.begun()[1]
+    os.kill(int(pid), signal.SIGKILL)
+    FAULTS["programs killed"] += 1
+    (project.root / "hold").unlink()
+    if running.end().code == -9:
+        project.run("sweep", "complete", "last", "-q", code=None)
+    if project.status()["counts"]["failed"]:
+        project.run("sweep", "complete", "last", "-q", "--retry-failed")
+    assert project.status()["counts"]["sealed"] == 6
+    sealed = [record for record in records(project) if record["t"] == "attempt_sealed"]
+    assert sorted(record["task"] for record in sealed) == [1, 2, 3, 4, 5, 6]
+    number = int(task.removeprefix("task_"))
+    assert next(record["attempt"] for record in sealed if record["task"] == number) > int(attempt)
+
+
+CANCELS = range(1, 61) if IS_NIGHT else range(1, 61, 15)
+
+
+@pytest.mark.parametrize("at", CANCELS)
+def test_a_cancel_that_is_killed_leaves_nothing_half_ended(
+    tmp_path: Path, hsm_command: Path, at: int
+) -> None:
+    """Asked once more, everything is gone; whatever the first one recorded is still there."""
+    death = Death(who="manager", at=(at,), side=SIDES[at % 3])
+    environment = death.environment(tmp_path / "dead", "/sweeps/outputs")
+    project = waiting_project(tmp_path / "project", hsm_command, {**environment, "KILL_WHO": "nobody"})
+    running = project.start("sweep", "run", "waiting.yaml", "-q")
+    until(lambda: len(project.begun()) == 3, "three programs")
+    running.kill()
+    first = project.run("sweep", "cancel", "last", code=None, KILL_WHO="manager")
+    FAULTS["cancels killed"] += deaths(tmp_path / "dead")
+    known = records(project)
+    if first.code != 0:
+        assert first.code == -9, first.err
+        project.run("sweep", "cancel", "last")
+    assert records(project)[: len(known)] == known
+    assert project.status()["status"] == "cancelled"
+    for _, _, pid in project.begun():
+        assert not Path(f"/proc/{pid}").exists()
+    assert len(project.begun()) == 3, "nothing began"
+
+
+def test_results_that_a_dead_engine_did_not_place_are_placed(
+    tmp_path: Path, hsm_command: Path, whole: Undisturbed
+) -> None:
     """All tasks are sealed, so nothing is left to run; `complete` still brings the tree to that."""
-    project = project_in(tmp_path / "dead", hsm_command, "nobody", 0, "before")
-    assert run(project).code == 0
-    (tree,) = (project.root / "sweeps" / "outputs").iterdir()
+    project = project_in(tmp_path / "dead", hsm_command, Death(who="nobody", at=(0,), side="before"))
+    assert begin(project).code == 0
+    tree = tree_of(project)
+    assert tree is not None
     (segment,) = (tree / ".hsm" / "ledger").iterdir()
     data = segment.read_bytes()
     segment.write_bytes(data[: data.rindex(b"L1 ", 0, data.index(b"engine_stopped"))])
@@ -155,4 +273,5 @@ def test_results_that_a_dead_engine_did_not_place_are_placed(tmp_path: Path, hsm
     place.rename(tree / ".hsm" / "work" / f"task_0003.1-{token[:8]}")
     (tree / "tasks" / "task_0005" / "status.yaml").unlink()
     project.run("sweep", "complete", "last", "-q")
-    assert set(check(project, []).values()) == {1}
+    check_results(project, whole.outputs, [])
+    assert set(ran(project).values()) == {1}

@@ -150,7 +150,7 @@ def test_a_program_that_removed_its_directory_has_a_status_all_the_same(
 
 
 @pytest.mark.parametrize("cause", [None, Cause.APPLICATION, Cause.NODE])
-@pytest.mark.parametrize("done", ["nothing", "unlinked", "renamed", "empty", "all"])
+@pytest.mark.parametrize("done", ["nothing", "unlinked", "renamed", "empty", "zeros", "all"])
 def test_what_a_dead_engine_left_half_done_is_finished(
     tree: SweepTree, tracker: SweepTracker, projector: Projector, cause: Cause | None, done: str
 ) -> None:
@@ -165,13 +165,13 @@ def test_what_a_dead_engine_left_half_done_is_finished(
         tree.task(1).unlink()
     if done == "renamed":
         directory.rename(home)
-    if done in ("empty", "all"):
+    if done in ("empty", "zeros", "all"):
         projector.apply(orders)
-    if done == "empty" and cause is not Cause.NODE:
-        (home / "status.yaml").write_bytes(b"")
+    if done in ("empty", "zeros") and cause is not Cause.NODE:
+        (home / "status.yaml").write_bytes(b"" if done == "empty" else bytes(200))
     for _ in range(2):
         projector.tidy(tracker)
-        assert done != "empty" or cause is Cause.NODE or (home / "status.yaml").read_bytes()
+        assert cause is Cause.NODE or (home / "status.yaml").read_bytes().endswith(b"\n")
         assert (home / "stdout.log").read_text() == "attempt 1\n"
         assert list(tree.work.iterdir()) == []
     projector.rebuild(tracker)

@@ -1,0 +1,18 @@
+"""What a machine may lack other than space on a disk, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+
+FILES = "too many files are open here: raise the limit that `ulimit -n` shows"
+PROCESSES = "no more processes or threads may be started: end some, or raise the limit that `ulimit -u` shows"
+REMEDIES = {
+    errno.EMFILE: FILES,
+    errno.ENFILE: "too many files are open on this machine: end what has them open",
+    errno.EAGAIN: PROCESSES,
+}
+
+
+def remedy(error: BaseException) -> str:
+    """Return what to do about an error that says what is lacking; empty where it says something else."""
+    return REMEDIES.get(error.errno or 0, "") if isinstance(error, OSError) else ""

@@ -1,0 +1,13 @@
+"""What a run says at its end about the faults that were caused in it."""
+
+import pytest
+
+from tests.integration.tally import FAULTS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how many faults of each kind there were."""
+    if FAULTS:
+        terminalreporter.section("faults")
+        for what, count in sorted(FAULTS.items()):
+            terminalreporter.write_line(f"{count:6} {what}")
