@@ -135,7 +135,7 @@ def _impulse(p: Params) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.6])
-def test_free_energy_never_rises_without_dispersion(eta: float, figure: Figure) -> None:
+def test_free_energy_never_rises_with_a_non_local_share(eta: float, figure: Figure) -> None:
     """For b = c = 0 the flow descends ∫|∇ψ|² − ρ + ½ρ((1−η)ρ + ηG∗ρ), also with the non-local share."""
     p = make(b=0, c=0, eta=eta, sigma=1.5, init_amp=0.5)
     k2 = p.grid.k_squared_real()
