@@ -1,6 +1,6 @@
 # A thin door: every target is one or two plain lines that can be typed as they stand.
 
-.PHONY: help hunt test lint docs night bench clean-venv
+.PHONY: help hunt test lint docs night sim mutants physics-mutants bench clean-venv
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -26,9 +26,23 @@ night: ## kill at every act on the disk, cut the power 200 times, and the rest o
 	HSM_NIGHT=1 .venv/bin/python -m pytest -o faulthandler_timeout=0 tests/integration/test_kill_points.py tests/integration/test_power_cuts.py \
 		tests/integration/test_hard_limits.py tests/integration/test_bad_places.py tests/integration/test_faults.py
 
+sim: ## simulate N sweeps under faults (make sim N=100000); a failing seed is shown again by `replay SEED`
+	sh tools/setup.sh dev
+	.venv/bin/python -m hsm.sim run --seeds $(or $(N),2000) --first $(or $(FIRST),0) --jobs 2
+
+mutants: ## plant bugs and see that the simulation finds each of them
+	sh tools/setup.sh dev
+	.venv/bin/python -m hsm.sim mutants --jobs 2
+
 bench: ## measure the figures of docs/explanation/performance.md
 	sh tools/setup.sh dev
+	.venv/bin/python -m pip install --quiet 'pip>=25.1'
+	.venv/bin/python -m pip install --quiet --group bench
 	sh tools/bench.sh
+
+physics-mutants: ## plant numeric bugs in the solver and count how many its tests catch; a few minutes
+	sh tools/setup.sh dev
+	.venv/bin/python -m tests.integration.physics.mutants
 
 clean-venv: ## remove the virtual environment
 	rm -rf .venv

@@ -40,11 +40,9 @@ from hsm.core.spec import (
 )
 from hsm.hunt import build_hunter
 from hsm.physics import backend
-from hsm.physics.metrics import Diagnostics, diagnose
-from hsm.physics.outcome import judge
-from hsm.physics.parameters import Precision, read_params
-from hsm.physics.run import TAIL_LIMIT
-from hsm.physics.simulate import plan, simulate
+from hsm.physics.parameters import read_params
+from hsm.physics.plan import plan
+from hsm.physics.simulate import segments
 from hsm.physics.status import Status
 
 Function: TypeAlias = Callable[[Params], "float | None"]
@@ -143,12 +141,12 @@ def mean_density(rng: Random) -> Function:
     seed = rng.getrandbits(32)
 
     def simulated(params: Params) -> float | None:
-        seen: list[Diagnostics] = []
-        prepared = plan(read_params({**RUN, **params, "seed": seed}))
-        ending, _ = simulate(prepared, lambda frame: seen.append(diagnose(frame.psi)))
-        if judge(ending, seen, TAIL_LIMIT[Precision.F32]).status is not Status.OK:
+        run = list(segments(plan(read_params({**RUN, **params, "seed": seed}))))
+        ending = run[-1].ending
+        if ending is None or ending.status is not Status.OK:
             return None
-        return statistics.fmean(frame.mean_rho for frame in seen[len(seen) // 2 :])
+        densities = [segment.frame.figures.mean_rho for segment in run if segment.frame is not None]
+        return statistics.fmean(densities[len(densities) // 2 :])
 
     return simulated
 

@@ -39,7 +39,11 @@ if wants static; then
 fi
 if wants docs; then step "site" python -m sphinx -b html -W --keep-going -q docs docs/_build/html; fi
 if wants unit; then step "unit tests" python -m pytest tests/unit; fi
-if wants integration; then step "integration tests" python -m pytest tests/integration; fi
+if wants integration; then
+    step "integration tests" python -m pytest tests/integration
+    step "simulation" python -m hsm.sim run --seeds 2000 --jobs 2
+    step "planted bugs" python -m hsm.sim mutants --jobs 2
+fi
 
 if [ -n "$failed" ]; then
     printf '\nfailed: %s\n' "${failed#, }" >&2

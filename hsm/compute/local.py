@@ -167,8 +167,12 @@ class _LocalSession(AgentSession):
         except OSError as error:
             hint = lacking(world.files, context.sweep_dir, error)
             raise SourceError(source.name, f"its inbox cannot be written: {error}", hint=hint) from error
-        await session._greet()
-        await session.replace_agent()
+        try:
+            await session._greet()
+            await session.replace_agent()
+        except BaseException:
+            await session.close()
+            raise
         return session
 
     async def _greet(self) -> None:

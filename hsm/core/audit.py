@@ -273,8 +273,8 @@ class _Walk:
         elif limit is not None and size > limit:
             state = SegmentState.WHOLE if self._is_said_again(path) else SegmentState.OVERRUN
         elif limit is None and size > end:
-            is_damaged = frames.holds_commit(self._source.read(str(path), end))
-            state, reason = (SegmentState.DAMAGED, told) if is_damaged else (SegmentState.TORN, "")
+            is_torn = frames.is_torn(self._source.read(str(path), end), end, self._reader.position.seq)
+            state, reason = (SegmentState.TORN, "") if is_torn else (SegmentState.DAMAGED, told)
         return SegmentAudit(
             path=path,
             state=state,

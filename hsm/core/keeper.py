@@ -93,8 +93,8 @@ class Keeper:
         try:
             await self._world.blocking_to_its_end(write, frozen)
         except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
+            if error.errno not in NO_ROOM and not isinstance(error, FileNotFoundError):
+                raise  # another engine that takes the sweep over at this moment may clean up under our hands
             self._not_before = self._world.monotonic() + AGAIN_S
         self._summary.done(began, self._world.monotonic())
 

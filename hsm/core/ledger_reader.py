@@ -175,7 +175,7 @@ class LedgerReader:
         again = frames.GroupReader(offset=at.offset, seq=at.seq, chain=at.chain)
         if again.feed(behind) or again.damage is None:
             return  # the writer has gone on in the meantime
-        if frames.holds_commit(behind):
+        if not frames.is_torn(behind, at.offset, at.seq):
             raise self._corrupt(again.damage.offset, again.damage.reason)
 
     def _corrupt(self, offset: int, reason: str) -> LedgerCorrupt:

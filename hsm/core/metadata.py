@@ -32,7 +32,7 @@ def write_metadata(world: World, tree: SweepTree, spec: SweepSpec, origin: Origi
         "git": _git(world, origin.project),
         **{name: value for name, value in spec.metadata.items() if name in ("description", "tags")},
     }
-    world.files.replace(str(tree.metadata), yaml_lines(content).encode("utf-8"))
+    world.files.replace(str(tree.metadata), yaml_lines(content).encode("utf-8"), durable=True)
 
 
 def _git(world: World, project: Path) -> dict[str, Any] | None:

@@ -64,6 +64,8 @@ class Recorder:
             return True
         try:
             files.allocate(self._reserve, RESERVE_BYTES)
+        except FileExistsError:
+            return True  # an engine that was superseded was at it too
         except OSError as error:
             files.remove(self._reserve)
             if error.errno not in NO_ROOM:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
@@ -66,7 +67,9 @@ class Scribe:
             if any(isinstance(event, ev.SweepSealed) for event in events):
                 write_seal(self._world.files, self._tree, tracker, mark)
 
-        await self._world.blocking(write)
+        # Another engine that takes the sweep over may put its own in place under our hands: then that stands.
+        with contextlib.suppress(FileNotFoundError):
+            await self._world.blocking(write)
 
     async def _if_due(self, pace: Pace, job: Callable[[], None]) -> None:
         began = self._world.monotonic()
@@ -74,7 +77,7 @@ class Scribe:
             try:
                 await self._world.blocking(job)
             except OSError as error:
-                if error.errno not in NO_ROOM:
+                if error.errno not in NO_ROOM and not isinstance(error, FileNotFoundError):
                     raise
             pace.done(began, self._world.monotonic())
 

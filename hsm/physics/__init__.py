@@ -1,7 +1,7 @@
-"""The physics workload that ships with HSM: a flat, two-dimensional S-NCGL simulation in JAX.
+"""The physics workload that ships with HSM: the S-NCGL equation, flat or in a metric, in JAX.
 
 This package is a program like any user's (`python -m hsm.physics`), and imports nothing else of HSM.
-Importing the package itself loads the standard library only; JAX is loaded by the modules that compute.
+Importing the package itself loads NumPy at most; JAX is loaded by the modules that compute.
 """
 
 from hsm.physics.parameters import ParameterErrors, Params

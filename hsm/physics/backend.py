@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-COMPILED_SOURCES = ("equation.py", "etdrk4.py", "grid.py", "simulate.py")
 STALE_S = 3600  # a private directory this old belongs to a process that was killed
 
 
@@ -116,14 +115,27 @@ def _use(folder: Path | None) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def source_digest() -> str:
+    """Return the SHA-256 of the source text of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def processor() -> str:
+    """Return a name for everything about the processor that compiled code and its digits depend on."""
+    features = hashlib.sha256(_cpu_features().encode()).hexdigest()[:12]
+    return f"{platform.machine()} {cpu_model()} {features}"
+
+
 def _key(program: Mapping[str, object]) -> str:
-    here = Path(__file__).parent
     facts = {
         "program": dict(program),
         "jax": [metadata.version("jax"), metadata.version("jaxlib")],
         "cpu": [platform.machine(), _cpu_features()],  # compiled code is for the processor it was compiled on
         "xla": [os.environ.get("XLA_FLAGS"), os.environ.get("JAX_PLATFORMS"), os.environ.get("NPROC")],
-        "source": [hashlib.sha256((here / name).read_bytes()).hexdigest() for name in COMPILED_SOURCES],
+        "source": source_digest(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 

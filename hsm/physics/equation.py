@@ -1,115 +1,75 @@
-"""The flat S-NCGL equation: sourced, non-locally coupled, complex Ginzburg-Landau.
+"""What an equation is: ∂_t ψ = L ψ + f(ψ), a linear symbol and a nonlinear function.
 
-    ∂_t ψ = μψ + (1+ib)∇²ψ − (1+ic)[(1−η)|ψ|² + η G_σ∗|ψ|²]ψ + χ(1+i d_χ)(G_ℓ∗ψ − ψ) + S(x, t)
+An equation is a frozen dataclass that derives from `Equation`. Its fields, made with `rules.parameter`, are
+the parameters that users write; its two methods say the rest. The solver adds what every equation may have:
+sources, dealiasing, time stepping and, where `diffusion` is not 0, the coupling to a metric.
 
-G_a is the normalised periodic Gaussian, Ĝ_a(k) = exp(−a²k²/2). The share η moves saturation from local to
-non-local without moving the uniform state |ψ|² = μ. The χ term is the non-local coupling of Kuramoto's
-oscillator media.
-
-References: I. S. Aranson and L. Kramer, Rev. Mod. Phys. 74, 99 (2002), for the local equation and its sign
-convention; Y. Kuramoto, Prog. Theor. Phys. 94, 321 (1995), for the non-local coupling.
-
-An equation is its linear symbol and its nonlinear function, ∂_t v = L v + N(v, t) on the stored band of
-`grid`; integrators know nothing else about it.
+The file of an equation is found through the entry point group `hsm.models` (see `models`).
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from hsm.physics.grid import Complex2D, Grid, Real2D, to_band, to_grid
-from hsm.physics.parameters import Params, SourceKind
-from hsm.physics.source import profile
+from hsm.physics.grid import ComplexField, Grid
+
+if TYPE_CHECKING:
+    from jax import Array
 
 
 class Nonlinear(Protocol):
-    """N(v, t), a pytree: its numbers are traced, its structure is part of what is compiled."""
+    """f(ψ) on the points, a pytree: its numbers are traced, its structure is part of what is compiled.
 
-    def __call__(self, v: Array, t: Array) -> Array: ...
+    It must turn with the phase of its argument, f(ψ e^{iθ(x)}) = f(ψ) e^{iθ(x)}, as every function of |ψ|
+    times ψ does: the field that it gets carries the gauge factor of `grid`. `jax.tree_util.Partial` makes one
+    out of a function and its numbers.
+    """
 
-
-class Equation(Protocol):
-    """∂_t v = L v + N(v, t) for the stored band v of shape (M, M)."""
-
-    def linear_symbol(self) -> Complex2D:
-        """Return L in complex double precision, shape (M, M), 1/time."""
-        ...
-
-    def nonlinear(self, real: np.dtype[np.floating]) -> Nonlinear:
-        """Return N with its arrays in the precision of `real`."""
-        ...
+    def __call__(self, psi: "Array") -> "Array": ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sncgl:
-    """The S-NCGL equation for one parameter set on one grid.
+class Equation(ABC):
+    """∂_t ψ = L ψ + f(ψ); `degree` is the degree of f as a polynomial in ψ and ψ*."""
 
-    The uniform part of the saturation, s = μ, is moved from N to L ("shifted splitting"): both sides stay
-    exact, and what is left for the explicit part vanishes at |ψ|² = μ, which makes the error at a given step
-    13 to 40 times smaller.
-    """
+    degree: ClassVar[int] = 3
 
-    params: Params
-    grid: Grid
+    @abstractmethod
+    def linear_symbol(self, grid: Grid) -> ComplexField:
+        """Return L for every stored mode in double precision, shape (M, …), 1/time."""
+
+    @abstractmethod
+    def nonlinear(self, grid: Grid, real: np.dtype[np.floating]) -> Nonlinear:
+        """Return f, with its numbers as arrays of the precision `real`."""
 
     @property
-    def shift(self) -> float:
-        return self.params.mu
+    def diffusion(self) -> complex:
+        """The coefficient of ∇² in L, on which a metric acts, length²/time; 0: it cannot be coupled."""
+        return 0
 
-    def linear_symbol(self) -> Complex2D:
-        """Return L(k) = μ − s(1+ic) − (1+ib)k² + χ(1+i d_χ)(Ĝ_ℓ(k) − 1)."""
-        p, k2 = self.params, self.grid.k_squared()
-        coupling = p.chi * (1 + 1j * p.d_chi) * np.expm1(-(p.ell**2) * k2 / 2)
-        return p.mu - self.shift * (1 + 1j * p.c) - (1 + 1j * p.b) * k2 + coupling
+    @property
+    def density(self) -> float:
+        """The scale of |ψ|² that the equation sustains."""
+        return 1.0
 
-    def nonlinear(self, real: np.dtype[np.floating]) -> "Saturation":
-        """Return N(v, t), the band of −(1+ic)[(1−η)|ψ|² + η G_σ∗|ψ|² − s]ψ + S."""
-        p, cast = self.params, np.result_type(real, np.complex64)
-        silent = p.source_kind is SourceKind.NONE
-        return Saturation(
-            shift=jax.device_put(np.asarray(self.shift, real)),
-            gain=jax.device_put(np.where(self.grid.active(), 1 + 1j * p.c, 0).astype(cast)),
-            blur=None if p.eta == 0 else jax.device_put(self._blur().astype(real)),
-            source=None if silent else jax.device_put(profile(p, self.grid).astype(cast)),
-            source_omega=jax.device_put(np.asarray(p.source_omega, real)),
-        )
+    def rate(self, density: float) -> complex | None:
+        """Return f(ψ)/ψ of a uniform field, 1/time; None: it is found by evaluating f."""
+        return None
 
-    def _blur(self) -> Real2D:
-        p = self.params
-        return (1 - p.eta) + p.eta * np.exp(-(p.sigma**2) * self.grid.k_squared_real() / 2)
+    def wave_density(self, k_squared: float) -> float | None:
+        """Return |ψ|² of the plane wave of a wave number, not positive where none exists; None: unknown."""
+        return None
 
+    def free_energy(self, psi: ComplexField, grid: Grid) -> float | None:
+        """Return the functional that falls where the equation is a gradient flow, of a field on the points.
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["shift", "gain", "blur", "source", "source_omega"],
-    meta_fields=[],
-)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saturation:
-    """N(v, t) with its numbers as arrays; a term that is off is None, so it costs nothing and compiles apart.
+        In flat space, without source, as an integral over the box; None: there is none.
+        """
+        return None
 
-    gain, source: (M, M) complex; blur: (N, N/2+1) real filter (1−η) + ηĜ_σ of the density; the others are
-    scalars.
-    """
-
-    shift: Array
-    gain: Array
-    blur: Array | None
-    source: Array | None
-    source_omega: Array
-
-    def __call__(self, v: Array, t: Array) -> Array:
-        psi = to_grid(v)
-        density = psi.real**2 + psi.imag**2
-        if self.blur is not None:
-            density = jnp.fft.irfft2(jnp.fft.rfft2(density) * self.blur, s=density.shape)
-        change = self.gain * to_band((self.shift - density) * psi)
-        if self.source is None:
-            return change
-        angle = self.source_omega * t
-        return change + self.source * jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
+    def conflicts(self, length: float) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield (parameters involved, problem) for every broken rule between parameters."""
+        yield from ()

@@ -10,9 +10,7 @@
     f2 = h ⟨(2 + w + e^w (w − 2))/w³⟩
     f3 = h ⟨(−4 − 3w − w² + e^w (4 − w))/w³⟩
 
-with z = hL, and ⟨⟩ the mean over a circle of w around z, which is exact for these entire functions and avoids
-their cancellation at z = 0. L is complex here, so the circle must be full and the mean complex: the usual
-half circle with a real part is right for real L only, and silently lowers the order to one.
+with z = hL and ⟨⟩ the contour mean of `contour`.
 
 References: S. M. Cox and P. C. Matthews, J. Comput. Phys. 176, 430 (2002); A.-K. Kassam and L. N. Trefethen,
 SIAM J. Sci. Comput. 26, 1214 (2005).
@@ -21,15 +19,20 @@ SIAM J. Sci. Comput. 26, 1214 (2005).
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jax import Array
 
-from hsm.physics.equation import Nonlinear
-from hsm.physics.grid import Complex2D
+from hsm.physics.contour import circle_mean
+from hsm.physics.exponential import State, Toll
+from hsm.physics.grid import ComplexField
+from hsm.physics.rates import Rates
 
-CONTOUR_POINTS = 32
+M = TypeVar("M")
+Evaluate = Callable[[Array, Array, int, M], tuple[Array, M]]
+"""(v, t, number of the stage, memory) -> (N(v, t), memory for the next stage)."""
 
 
 @partial(
@@ -39,7 +42,7 @@ CONTOUR_POINTS = 32
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Etdrk4:
-    """The scheme for one linear symbol and one step h, as arrays of the symbol's shape (h: scalar, time)."""
+    """Coefficients for one linear symbol and one step h: arrays of the symbol's shape (h: scalar, time)."""
 
     whole: Array
     half: Array
@@ -49,52 +52,62 @@ class Etdrk4:
     f3: Array
     h: Array
 
-    def step(self, v: Array, t: Array, nonlinear: Nonlinear) -> Array:
-        """Advance v from t to t + h."""
+    def advance(self, v: Array, t: Array, evaluate: Evaluate[M], memory: M) -> tuple[Array, M]:
+        """Advance v from t to t + h; `memory` goes from stage to stage."""
         middle = t + self.h / 2
-        n_v = nonlinear(v, t)
+        n_v, memory = evaluate(v, t, 0, memory)
         carried = self.half * v
         a = carried + self.q * n_v
-        n_a = nonlinear(a, middle)
+        n_a, memory = evaluate(a, middle, 1, memory)
         b = carried + self.q * n_a
-        n_b = nonlinear(b, middle)
+        n_b, memory = evaluate(b, middle, 2, memory)
         c = self.half * a + self.q * (2 * n_b - n_v)
-        n_c = nonlinear(c, t + self.h)
-        return self.whole * v + self.f1 * n_v + self.f2_twice * (n_a + n_b) + self.f3 * n_c
+        n_c, memory = evaluate(c, t + self.h, 3, memory)
+        return self.whole * v + self.f1 * n_v + self.f2_twice * (n_a + n_b) + self.f3 * n_c, memory
 
 
-def etdrk4(symbol: Complex2D, h: float, real: np.dtype[np.floating]) -> Etdrk4:
+def etdrk4(symbol: ComplexField, active: np.ndarray, h: float, real: np.dtype[np.floating]) -> Etdrk4:
     """Build the scheme for a linear symbol (1/time) and a step h (time).
 
-    Coefficients are computed in double precision and rounded once.
+    Coefficients are computed in double precision and rounded once; those of N are zero where a mode is not
+    active, which is how products are truncated.
     """
     z, kind = h * symbol, np.result_type(real, np.complex64)
 
-    def cast(values: Complex2D) -> Array:
+    def cast(values: ComplexField) -> Array:
         array: Array = jax.device_put(values.astype(kind))
         return array
+
+    def mean(function: Callable[[ComplexField], ComplexField]) -> Array:
+        return cast(np.where(active, h * circle_mean(function, z), 0))
 
     return Etdrk4(
         whole=cast(np.exp(z)),
         half=cast(np.exp(z / 2)),
-        q=cast(h * circle_mean(lambda w: (np.exp(w / 2) - 1) / w, z)),
-        f1=cast(h * circle_mean(lambda w: (-4 - w + np.exp(w) * (4 - 3 * w + w**2)) / w**3, z)),
-        f2_twice=cast(2 * h * circle_mean(lambda w: (2 + w + np.exp(w) * (w - 2)) / w**3, z)),
-        f3=cast(h * circle_mean(lambda w: (-4 - 3 * w - w**2 + np.exp(w) * (4 - w)) / w**3, z)),
-        h=jax.device_put(np.asarray(h, real)),
+        q=mean(lambda w: (np.exp(w / 2) - 1) / w),
+        f1=mean(lambda w: (-4 - w + np.exp(w) * (4 - 3 * w + w**2)) / w**3),
+        f2_twice=mean(lambda w: 2 * (2 + w + np.exp(w) * (w - 2)) / w**3),
+        f3=mean(lambda w: (-4 - 3 * w - w**2 + np.exp(w) * (4 - w)) / w**3),
+        h=jax.device_put(np.float64(h)),
     )
 
 
-def circle_mean(function: Callable[[Complex2D], Complex2D], z: Complex2D) -> Complex2D:
-    """Return the mean of an entire function over a full circle of 32 points around each z: its value at z.
+@partial(jax.tree_util.register_dataclass, data_fields=["scheme", "rates"], meta_fields=[])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlatRungeKutta:
+    """ETDRK4 in flat space; it remembers nothing."""
 
-    The radius is 1, or 2 where 1/2 < |z| < 3/2: the circle then keeps a distance of at least 1/2 from w = 0,
-    where the quotients cancel (a unit circle around |z| = 1 would pass through it).
-    """
-    size = np.abs(z)
-    radius = np.where((size > 0.5) & (size < 1.5), 2.0, 1.0)
-    directions = np.exp(2j * np.pi * (np.arange(CONTOUR_POINTS) + 0.5) / CONTOUR_POINTS)
-    total = np.zeros_like(z)
-    for direction in directions:  # one by one: 32 copies of a large grid would not fit in memory
-        total += function(z + radius * direction)
-    return total / CONTOUR_POINTS
+    scheme: Etdrk4
+    rates: Rates
+
+    @property
+    def h(self) -> Array:
+        return self.scheme.h
+
+    @property
+    def points(self) -> int:
+        return self.rates.points
+
+    def step(self, state: State, t: Array) -> tuple[State, Toll]:
+        v, _ = self.scheme.advance(state.v, t, lambda v, t, _stage, none: (self.rates(v, t), none), None)
+        return State(v=v, past=state.past), Toll.nothing()

@@ -1,88 +1,122 @@
-"""The periodic square, its active Fourier band, and the transforms between them.
+"""The periodic box, its active Fourier band, and how both are stored.
 
-Storage. A field ψ(x) = Σ_m ψ̂_m exp(2πi m·x/L) with |m_x|, |m_y| < N/4 is kept as an M × M array, M = N/2,
-whose index j holds m = j − N/4; the row and the column of m = −N/4 are zero. Entries carry numpy's forward
-scaling, N² ψ̂_m. With this storage padding is a trailing pad, and an inverse transform gives ψ(x) exp(2πi
-(N/4)(x+y)/L): a gauge factor of modulus 1 that commutes with every term of the equation, so it is only undone
-where a field leaves the solver (`ungauged`).
+Storage. A field ψ(x) = Σ_m ψ̂_m exp(2πi m·x/L) whose mode numbers all satisfy |m_i| < K is kept as an array of
+M = 2K entries per axis, whose index j holds m = j − K; entries with some m_i = −K are zero. Entries carry
+numpy's forward scaling, N^d ψ̂_m. With this storage padding is a trailing pad, and an inverse transform gives
+ψ(x) exp(2πi K Σx_i/L): a gauge factor of modulus 1. It commutes with everything that treats the phase of ψ
+alike everywhere, so it is only undone where a field leaves the solver (`ungauged`).
 
-Dealiasing. Cubic products of modes |m| < N/4 reach |m| ≤ 3(N/4 − 1), whose aliases m ± N fall outside the
-band, so the truncation back to the band is exact.
+Dealiasing. Products of degree p of modes |m| < K reach |m| ≤ p(K − 1), whose aliases m ± N stay outside the
+band if (p + 1)(K − 1) < N: the truncation back to the band is then exact. K is the largest such number, N/4
+for a cubic term.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
-Real2D = NDArray[np.floating]
-Complex2D = NDArray[np.complexfloating]
+RealField = NDArray[np.floating]
+ComplexField = NDArray[np.complexfloating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """N × N points x_j = jL/N on [0, L)², first axis x, second axis y. N is a multiple of 4."""
+    """N points per axis, x_j = jL/N on [0, L)^d, and a band exact exact for products of `degree` factors."""
 
     points: int
     length: float
+    dimension: int = 2
+    degree: int = 3
+
+    @property
+    def reach(self) -> int:
+        """K: active modes are |m_i| < K."""
+        return -(-self.points // (self.degree + 1))
 
     @property
     def modes(self) -> int:
-        """M = N/2, the stored modes per axis (one of them always zero)."""
-        return self.points // 2
+        """M = 2K, the stored modes per axis (one of them always zero)."""
+        return 2 * self.reach
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a field on the points."""
+        return (self.points,) * self.dimension
+
+    @property
+    def plaquette_area(self) -> float:
+        """The area of all plaquettes together: L² in two dimensions, 3NL² in three, length²."""
+        return self.length**2 if self.dimension < 3 else 3 * self.points * self.length**2
 
     def mode_numbers(self) -> NDArray[np.int64]:
-        """Return the integer mode number m of each stored index, shape (M,)."""
-        return np.arange(self.modes) - self.points // 4
+        """Return the integer mode number m of each stored index along an axis, shape (M,)."""
+        return np.arange(self.modes) - self.reach
 
     def active(self) -> NDArray[np.bool_]:
-        """Return where a stored mode may be non-zero, shape (M, M)."""
-        inside = np.abs(self.mode_numbers()) < self.points // 4
-        return inside[:, None] & inside[None, :]
+        """Return where a stored mode may be non-zero, shape (M, …)."""
+        inside = np.abs(self.mode_numbers()) < self.reach
+        return reduce(np.logical_and.outer, [inside] * self.dimension)
 
-    def k_squared(self) -> Real2D:
-        """Return |k|² of each stored mode, shape (M, M), 1/length²."""
-        k2 = (2 * np.pi / self.length * self.mode_numbers()) ** 2
-        return k2[:, None] + k2[None, :]
+    def k_squared(self) -> RealField:
+        """Return |k|² of each stored mode, shape (M, …), 1/length²."""
+        return outer_sum([(2 * np.pi / self.length * self.mode_numbers()) ** 2] * self.dimension)
 
-    def k_squared_real(self) -> Real2D:
-        """Return |k|² in the layout of a real transform of the full grid, shape (N, N/2 + 1), 1/length²."""
-        kx = 2 * np.pi * np.fft.fftfreq(self.points, self.length / self.points)
-        ky = 2 * np.pi * np.fft.rfftfreq(self.points, self.length / self.points)
-        return kx[:, None] ** 2 + ky[None, :] ** 2
+    def k_squared_real(self) -> RealField:
+        """Return |k|² in the layout of a real transform of the points, shape (N, …, N/2 + 1), 1/length²."""
+        spacing = self.length / self.points
+        whole = (2 * np.pi * np.fft.fftfreq(self.points, spacing)) ** 2
+        half = (2 * np.pi * np.fft.rfftfreq(self.points, spacing)) ** 2
+        return outer_sum([whole] * (self.dimension - 1) + [half])
+
+    def k_squared_full(self) -> RealField:
+        """Return |k|² in the layout of a complex transform of the points, shape (N, …), 1/length²."""
+        k = 2 * np.pi * np.fft.fftfreq(self.points, self.length / self.points)
+        return outer_sum([k**2] * self.dimension)
+
+    def spectrum(self, field: ComplexField | RealField) -> RealField:
+        """Return |f̂_k|² of a field on the points in that layout; its sum is the mean of |f|²."""
+        amplitudes = np.fft.fftn(np.asarray(field, np.complex128)) / field.size
+        return amplitudes.real**2 + amplitudes.imag**2
+
+    def k_squared_gauged(self) -> RealField:
+        """Return |k|² of each mode of a gauged field on all the points, shape (N, …), 1/length²."""
+        m = (np.arange(self.points) - self.reach + self.points // 2) % self.points - self.points // 2
+        return outer_sum([(2 * np.pi / self.length * m) ** 2] * self.dimension)
 
     def coordinates(self) -> NDArray[np.floating]:
         """Return x_j along one axis, shape (N,), length."""
         return np.arange(self.points) * (self.length / self.points)
 
-    def band(self, field: Complex2D) -> Complex2D:
-        """Project a physical field (N, N) onto the active band (M, M), in double precision on the host."""
-        spectrum = np.fft.fft2(np.asarray(field, np.complex128) * self._gauge())[: self.modes, : self.modes]
-        return np.where(self.active(), spectrum, 0)
+    def mesh(self) -> list[NDArray[np.floating]]:
+        """Return the coordinates of every point, one array of `shape` per axis, length."""
+        return list(np.meshgrid(*[self.coordinates()] * self.dimension, indexing="ij"))
 
-    def field(self, band: Complex2D) -> Complex2D:
-        """Evaluate a band (M, M) as a physical field (N, N) on the host; the inverse of `band`."""
-        return self.ungauged(np.fft.ifft2(band, s=(self.points, self.points)))
+    def band(self, field: ComplexField) -> ComplexField:
+        """Project a physical field (N, …) onto the active band (M, …), in double precision on the host."""
+        spectrum = np.fft.fftn(np.asarray(field, np.complex128) * self._gauge())
+        return np.where(self.active(), spectrum[(slice(self.modes),) * self.dimension], 0)
 
-    def ungauged(self, field: Complex2D) -> Complex2D:
-        """Undo the gauge factor of `to_grid`; keeps the precision of the argument."""
+    def field(self, band: ComplexField) -> ComplexField:
+        """Evaluate a band (M, …) as a physical field (N, …) on the host; the inverse of `band`."""
+        axes = range(self.dimension)
+        return self.ungauged(np.fft.ifftn(band, s=self.shape, axes=axes))
+
+    def ungauged(self, field: ComplexField) -> ComplexField:
+        """Undo the gauge factor of a field on the points; keeps the precision of the argument."""
         return (field * np.conj(self._gauge())).astype(field.dtype)
 
-    def _gauge(self) -> Complex2D:
-        quarter_turns = np.array([1, 1j, -1, -1j])[np.arange(self.points) % 4]  # exp(2πi (N/4) j/N), exactly
-        gauge: Complex2D = quarter_turns[:, None] * quarter_turns[None, :]
-        return gauge
+    def _gauge(self) -> ComplexField:
+        turns = np.arange(self.points) * self.reach % self.points
+        phase = np.exp(2j * np.pi * turns / self.points)
+        if 4 * self.reach == self.points:
+            phase = np.array([1, 1j, -1, -1j])[np.arange(self.points) % 4]  # exactly
+        return reduce(np.multiply.outer, [phase] * self.dimension)
 
 
-def to_grid(band: Array) -> Array:
-    """Evaluate a band (M, M) on the full grid (2M, 2M); the result carries the gauge factor."""
-    modes = band.shape[0]
-    return jnp.fft.ifft2(jnp.pad(band, ((0, modes), (0, modes))))
-
-
-def to_band(field: Array) -> Array:
-    """Truncate a gauged field (2M, 2M) to M modes per axis; the caller zeroes the lines m = −N/4."""
-    modes = field.shape[0] // 2
-    return jnp.fft.fft2(field)[:modes, :modes]
+def outer_sum(axes: Sequence[NDArray[Any]]) -> RealField:
+    """Return the array whose entry (i, j, …) is the sum of the i-th, j-th, … entry of each axis."""
+    return reduce(np.add.outer, axes)

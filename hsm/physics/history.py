@@ -1,30 +1,34 @@
-"""results/rho_history.h5: the density over time, the final field and the time series of one run.
+"""results/rho_history.h5: the density over time, the final field and the time series of one attempt.
 
-    /rho        (frames, N, N) float32, one frame per chunk, not compressed (turbulence does not shrink)
-    /t          (frames,)      float64, time of each frame
-    /series/*   (frames,)      step and the figures of `metrics.Diagnostics`
-    /psi_final  (N, N)         complex64 or complex128, the last good field; attribute t
-    attributes  schema, params (canonical JSON), config_hash, seed, task_id, versions, status, reason
+    /rho          (frames, N, …) float32, one frame per chunk, not compressed (turbulence does not shrink)
+    /t            (frames,)      float64, time of each frame
+    /series/*     (frames,)      the columns of `record.Record`, NaN where there is no value
+    /psi_final    (N, …)         complex64 or complex128, the last good field; attribute t
+    /omega_final  (N, …)         float32 or float64, Ω of its metric g = Ω²δ; in curved space only
+    /identity                    attributes: what was run (see `run.identity`)
+    attributes                   schema, status, reason
 
 The file grows under the name `rho_history.h5.part` in HDF5's single-writer, multiple-readers mode: open it
 with `h5py.File(path, swmr=True)` while the run goes on. It gets its final name when it is closed and synced.
 """
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from hsm.physics.artifacts import part_of, publish
-from hsm.physics.metrics import Diagnostics
-from hsm.physics.outcome import Outcome
+from hsm.physics.outcome import Ending
+from hsm.physics.record import COLUMNS, Record
 from hsm.physics.simulate import Frame
 
-SCHEMA = "hsm.physics.rho_history/1"
+SpaceTime = tuple[NDArray[np.float64], NDArray[np.float32]]
+NAME = "rho_history.h5"
+SCHEMA = "hsm.physics.rho_history/2"
 RUNNING = "running"
 FORMAT = ("v110", "v110")  # the oldest file format that allows readers beside a writer
 SERIES_CHUNK = 1024  # rows
@@ -36,47 +40,54 @@ class HistoryFile:
     Locking is off: this process is the only writer, and locks would shut readers out (and fail on some NFS).
     """
 
-    def __init__(self, path: Path, points: int, identity: Mapping[str, str | int]) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], identity: Mapping[str, str | int | float]) -> None:
         self._path = path
         self._file = h5py.File(part_of(path), "w", libver=FORMAT, locking=False)
-        self._file.attrs.update({"schema": SCHEMA, "status": RUNNING, "reason": "", **identity})
-        frame = (1, points, points)
-        self._file.create_dataset(
-            "rho", (0, *frame[1:]), np.float32, maxshape=(None, *frame[1:]), chunks=frame
+        self._file.attrs.update({"schema": SCHEMA, "status": RUNNING, "reason": ""})
+        self._file.create_group("identity").attrs.update(identity)
+        self._rho = self._file.create_dataset(
+            "rho", (0, *shape), np.float32, maxshape=(None, *shape), chunks=(1, *shape)
         )
-        self._column("t", np.float64)
-        self._column("series/t", np.float64)
-        self._column("series/step", np.int64)
-        for figure in fields(Diagnostics):
-            self._column(f"series/{figure.name}", np.int64 if figure.type is int else np.float64)
+        self._t = self._column("t", np.float64)
+        self._series = {name: self._column(f"series/{name}", kind) for name, kind in COLUMNS.items()}
         self._file.swmr_mode = True
 
-    def _column(self, name: str, dtype: type[np.generic]) -> None:
-        self._file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(SERIES_CHUNK,))
+    def _column(self, name: str, dtype: type[np.generic]) -> h5py.Dataset:
+        return self._file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(SERIES_CHUNK,))
 
-    def append(self, frame: Frame, seen: Diagnostics) -> None:
+    def append(self, record: Record) -> None:
         """Add one frame and make it visible to readers."""
-        row: dict[str, object] = {figure.name: getattr(seen, figure.name) for figure in fields(seen)}
-        for name, value in {"t": frame.t, "step": frame.step, **row}.items():
-            self._add(f"series/{name}", value)
-        self._add("rho", frame.psi.real**2 + frame.psi.imag**2)
-        self._add("t", frame.t)  # last: its length says how many frames are whole
+        for name, value in record.row().items():
+            _add(self._series[name], value)
+        _add(self._rho, record.rho)
+        _add(self._t, record.t)  # last: its length says how many frames are whole
         self._file.flush()
 
-    def _add(self, name: str, value: object) -> None:
-        dataset = self._file[name]
-        count = dataset.shape[0]
-        dataset.resize(count + 1, axis=0)
-        dataset[count] = value
+    def records(self, first: int) -> Iterator[Record]:
+        """Read back the frames so far, from number `first` on."""
+        series = {name: column[first:] for name, column in self._series.items()}
+        for number in range(self.count - first):
+            row = {name: values[number] for name, values in series.items()}
+            yield Record.of_row(row, self._rho[first + number])
 
-    def finish(self, last: Frame, outcome: Outcome) -> None:
-        """Add the final field and the outcome, close, sync and give the file its final name."""
+    @property
+    def count(self) -> int:
+        """The number of frames so far."""
+        return int(self._rho.shape[0])
+
+    def space_time(self) -> SpaceTime:
+        """Return every saved time and all densities."""
+        return self._t[:], self._rho[:]
+
+    def finish(self, last: Frame, ending: Ending) -> None:
+        """Add the final field and the ending, close, sync and give the file its final name."""
         self._file.close()  # objects can only be added after the multiple-readers mode
         with h5py.File(part_of(self._path), "r+", libver=FORMAT, locking=False) as file:
-            file.create_dataset("psi_final", data=last.psi)
-            file["psi_final"].attrs["t"] = last.t
-            file.attrs["status"] = outcome.status.value
-            file.attrs["reason"] = outcome.reason or ""
+            file.create_dataset("psi_final", data=last.psi).attrs["t"] = last.t
+            if last.omega is not None:
+                file.create_dataset("omega_final", data=last.omega).attrs["t"] = last.t
+            file.attrs["status"] = ending.status.value
+            file.attrs["reason"] = ending.reason or ""
         publish(self._path)
 
     def __enter__(self) -> Self:
@@ -86,3 +97,9 @@ class HistoryFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _add(dataset: h5py.Dataset, value: object) -> None:
+    count = dataset.shape[0]
+    dataset.resize(count + 1, axis=0)
+    dataset[count] = value

@@ -29,9 +29,10 @@ class Interruption:
         self.signal = number
         signal.signal(number, signal.SIG_DFL)
 
-    def __call__(self) -> Status | None:
+    def __call__(self, ahead_s: float = 0.0) -> Status | None:
+        """Tell whether to stop now. `ahead_s`: when the question will be asked again, as far as is known."""
         if self.signal is not None:
             return Status.CANCELLED
-        if self.deadline_s is not None and self._clock() > self.deadline_s - MARGIN_S:
+        if self.deadline_s is not None and self._clock() + ahead_s > self.deadline_s - MARGIN_S:
             return Status.TIMEOUT
         return None

@@ -1,19 +1,27 @@
 """What is measured on a field, in double precision on the host; every figure is dimensionless unless said.
 
 - mean_rho, max_rho: mean and maximum of ρ = |ψ|².
-- pcs, phase coherence score: max_q |Σ_x e^{iθ(x)} e^{−iq·x}|² / N⁴ with θ = arg ψ. 1 for any plane wave;
-  about ln(n)/n for n independent random phases, which is its null level; 0.02 to 0.06 in defect turbulence.
-- spectral_tail: share of Σ|ψ̂|² at |m|∞ > 0.9 N/4, the outermost tenth of the active band: how much
+- pcs, phase coherence score: max_q |Σ_x e^{iθ(x)} e^{−iq·x}|² / n² with θ = arg ψ and n points. 1 for any
+  plane wave; about ln(n)/n for n independent random phases, which is its null level; 0.02 to 0.06 in defect
+  turbulence.
+- spectral_tail: share of Σ|ψ̂|² at |m|∞ > 0.9 K, the outermost tenth of the active band |m_i| < K: how much
   resolution is left.
-- defect_count: number of plaquettes around which the phase turns by ±2π (vortices of either sign; they add up
-  to zero).
+- defect_count: number of plaquettes around which the phase turns by ±2π. In two dimensions these are the
+  vortices of either sign, which add up to zero; in three dimensions the plaquettes of all three orientations
+  that a vortex line pierces; in one dimension there are none.
+- h_norm, h_norm_linf, h_norm_own: how far the metric is from satisfying its constraint (`hamiltonian`); None
+  in flat space.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hsm.physics.hamiltonian import Violation
 
 Field = NDArray[np.complexfloating]
 AREA_UNIT = 1e4  # defect densities are counted per this area, length²
@@ -28,18 +36,27 @@ class Diagnostics:
     pcs: float
     spectral_tail: float
     defect_count: int
+    h_norm: float | None = None
+    h_norm_linf: float | None = None
+    h_norm_own: float | None = None
 
 
-def diagnose(psi: Field) -> Diagnostics:
-    """Measure one field, shape (N, N)."""
+def diagnose(psi: Field, reach: int, violated: Violation | None = None) -> Diagnostics:
+    """Measure one field on all its points; modes |m_i| < reach are active.
+
+    `violated`: of the constraint by field and metric, None in flat space.
+    """
     psi = np.asarray(psi, np.complex128)
     rho = psi.real**2 + psi.imag**2
     return Diagnostics(
         mean_rho=float(rho.mean()),
         max_rho=float(rho.max()),
         pcs=phase_coherence(psi),
-        spectral_tail=spectral_tail(psi),
-        defect_count=int(np.count_nonzero(windings(psi))),
+        spectral_tail=spectral_tail(psi, reach),
+        defect_count=defect_count(psi),
+        h_norm=None if violated is None else violated.l2,
+        h_norm_linf=None if violated is None else violated.linf,
+        h_norm_own=None if violated is None else violated.own,
     )
 
 
@@ -47,29 +64,33 @@ def phase_coherence(psi: Field) -> float:
     """Return the share of the phase field e^{iθ} in its strongest plane wave, from 1/n to 1."""
     modulus = np.abs(psi)
     phase = np.divide(psi, modulus, out=np.ones_like(psi), where=modulus > 0)
-    return float(np.max(np.abs(np.fft.fft2(phase)) ** 2) / psi.size**2)
+    return float(np.max(np.abs(np.fft.fftn(phase)) ** 2) / psi.size**2)
 
 
-def spectral_tail(psi: Field) -> float:
+def spectral_tail(psi: Field, reach: int) -> float:
     """Return the share of the spectrum in the outermost tenth of the active band; 0 for a zero field."""
-    points = psi.shape[0]
-    power = np.abs(np.fft.fft2(psi)) ** 2
-    m = np.abs(np.fft.fftfreq(points, 1 / points))
-    outer = np.maximum(m[:, None], m[None, :]) > 0.9 * points / 4
+    power = np.abs(np.fft.fftn(psi)) ** 2
+    m = np.abs(np.fft.fftfreq(psi.shape[0], 1 / psi.shape[0]))
+    outer = reduce(np.maximum.outer, [m] * psi.ndim) > 0.9 * reach
     total = float(power.sum())
     return float(power[outer].sum()) / total if total > 0 else 0.0
 
 
-def windings(psi: Field) -> NDArray[np.int64]:
-    """Return the turns of the phase around each plaquette, shape (N, N): −1, 0 or 1.
+def defect_count(psi: Field) -> int:
+    """Return the number of plaquettes, of every orientation, around which the phase turns."""
+    return sum(int(np.count_nonzero(windings(psi, axes))) for axes in combinations(range(psi.ndim), 2))
+
+
+def windings(psi: Field, axes: tuple[int, int] = (0, 1)) -> NDArray[np.int64]:
+    """Return the turns of the phase around each plaquette along two axes, shape (N, …): −1, 0 or 1.
 
     Entry (i, j) is the square from x_ij to its next neighbours. Each edge is computed once and shared by its
     two squares, so the sum over the torus is exactly zero.
     """
-    theta = np.angle(psi)
-    along_x = _wrap(np.roll(theta, -1, 0) - theta)
-    along_y = _wrap(np.roll(theta, -1, 1) - theta)
-    turn = along_x + np.roll(along_y, -1, 0) - np.roll(along_x, -1, 1) - along_y
+    theta, (one, other) = np.angle(psi), axes
+    along_one = _wrap(np.roll(theta, -1, one) - theta)
+    along_other = _wrap(np.roll(theta, -1, other) - theta)
+    turn = along_one + np.roll(along_other, -1, one) - np.roll(along_one, -1, other) - along_other
     return np.rint(turn / (2 * np.pi)).astype(np.int64)
 
 
@@ -78,7 +99,10 @@ def _wrap(angle: NDArray[np.floating]) -> NDArray[np.floating]:
     return wrapped
 
 
-def defect_density(history: Sequence[Diagnostics], length: float) -> float:
-    """Return the mean number of defects per 10⁴ units of area over the frames of the second half of a run."""
+def defect_density(history: Sequence[Diagnostics], area: float) -> float:
+    """Return the mean number of defects per 10⁴ units of area over the frames of the second half of a run.
+
+    `area`: of all plaquettes together, length²: L² in two dimensions, 3NL² in three.
+    """
     late = history[len(history) // 2 :]
-    return AREA_UNIT / length**2 * float(np.mean([frame.defect_count for frame in late]))
+    return AREA_UNIT / area * float(np.mean([frame.defect_count for frame in late]))

@@ -1,60 +1,72 @@
-"""How a run ended, and what may be said about it."""
+"""How a run ended: always with a status and, unless it is `ok`, a reason in one sentence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hsm.physics.metrics import Diagnostics
 from hsm.physics.status import Status
-
-DEAD_BELOW = 1e-6  # mean density
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Where the solver stopped, and why if it was before the end.
+    """Where a run stopped, and why.
 
-    t, step: the last good state. blow_up_step: the first step whose field was not finite or too dense.
-    max_rho: the largest density of that step, None where it was not finite.
+    t, step: the last good state. bad_step: the first step that failed, if one did. max_rho: the largest
+    density of that step, None where it was not finite or no step failed.
     """
 
     status: Status
+    reason: str | None
     t: float
     step: int
-    blow_up_step: int | None = None
+    bad_step: int | None = None
     max_rho: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The status of a run and, unless it is `ok`, its reason in one sentence."""
-
-    status: Status
-    reason: str | None
+def stopped(status: Status, t: float, step: int) -> Ending:
+    """Return the ending of a run that its caller stopped."""
+    why = "by a signal" if status is Status.CANCELLED else "before HSM_DEADLINE"
+    return Ending(status=status, reason=f"stopped {why} at t = {t:.6g}", t=t, step=step)
 
 
-def judge(ending: Ending, history: Sequence[Diagnostics], tail_limit: float) -> Outcome:
-    """Turn an ending and what was seen on the way into an outcome; the most severe finding wins."""
-    match ending.status:
-        case Status.BLOWN_UP:
-            density = "not finite" if ending.max_rho is None else f"{ending.max_rho:.4g}"
-            step, good = ending.blow_up_step, f"last good t = {ending.t:.6g}"
-            reason = f"the largest density was {density} after step {step}; {good}"
-        case Status.CANCELLED:
-            reason = f"stopped by a signal at t = {ending.t:.6g}"
-        case Status.TIMEOUT:
-            reason = f"stopped before HSM_DEADLINE at t = {ending.t:.6g}"
-        case _:
-            return _judge_completed(history, tail_limit)
-    return Outcome(status=ending.status, reason=reason)
+def blown_up(t: float, step: int, density: float) -> Ending:
+    """Return the ending of a run whose next step left a density that is not finite or too large."""
+    finite = density < float("inf")  # also refuses nan
+    shown = f"{density:.4g}" if finite else "not finite"
+    reason = f"the largest density was {shown} after step {step + 1}; last good t = {t:.6g}"
+    return Ending(
+        status=Status.BLOWN_UP,
+        reason=reason,
+        t=t,
+        step=step,
+        bad_step=step + 1,
+        max_rho=density if finite else None,
+    )
 
 
-def _judge_completed(history: Sequence[Diagnostics], tail_limit: float) -> Outcome:
-    if history[-1].mean_rho < DEAD_BELOW:
-        reason = f"the final mean density, {history[-1].mean_rho:.3g}, is below {DEAD_BELOW:g}"
-        return Outcome(status=Status.DEAD, reason=reason)
-    worst = max(frame.spectral_tail for frame in history)
-    if worst > tail_limit:
-        cure = "use more points (N) or a smaller box (L)"
-        reason = f"spectral_tail reached {worst:.3g}, above {tail_limit:g}: {cure}"
-        return Outcome(status=Status.UNDERRESOLVED_SPACE, reason=reason)
-    return Outcome(status=Status.OK, reason=None)
+def metric_failed(t: float, step: int) -> Ending:
+    """Return the ending of a run whose next step found no metric."""
+    reason = f"the constraint could not be solved in step {step + 1}; last good t = {t:.6g}"
+    return Ending(status=Status.METRIC_FAILED, reason=reason, t=t, step=step, bad_step=step + 1)
+
+
+def underresolved(t: float, step: int, tail: float, limit: float) -> Ending:
+    """Return the ending of a run whose spectrum reaches the edge of the band."""
+    cure = "use more points (N) or a smaller box (L)"
+    reason = f"spectral_tail was {tail:.3g} at t = {t:.6g}, above {limit:g}: {cure}"
+    return Ending(status=Status.UNDERRESOLVED_SPACE, reason=reason, t=t, step=step)
+
+
+def violated(t: float, step: int, norm: float, limit: float) -> Ending:
+    """Return the ending of a run whose metric does not belong to its density."""
+    reason = f"h_norm was {norm:.3g} at t = {t:.6g}, above {limit:g}"
+    return Ending(status=Status.CONSTRAINT_VIOLATED, reason=reason, t=t, step=step)
+
+
+def dead(t: float, step: int, density: float, limit: float) -> Ending:
+    """Return the ending of a run that decayed to nothing."""
+    reason = f"the final mean density, {density:.3g}, is below {limit:g}"
+    return Ending(status=Status.DEAD, reason=reason, t=t, step=step)
+
+
+def completed(t: float, step: int) -> Ending:
+    """Return the ending of a run that reached its end."""
+    return Ending(status=Status.OK, reason=None, t=t, step=step)

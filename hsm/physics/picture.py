@@ -1,128 +1,135 @@
-"""results/density.png: the density of a field, drawn with Pillow.
+"""The pictures of a field: its density, its phase with the defects, and its spectrum.
 
-The colour map runs from deep blue through violet and orange to pale yellow with lightness rising evenly in
-the OKLab colour space (B. Ottosson, 2020), so equal steps of density look equal, and it survives greyscale
-printing. The picture is an indexed PNG on a transparent ground; labels are mid grey, to be read on light and
-dark pages.
+Of a three-dimensional field the plane z = 0 is shown. The density of a one-dimensional run is a diagram of
+space and time, its phase a curve.
 """
-
-import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image
 
-SIDE = 512  # pixels of the field
-COLOURS = (
-    224  # palette entries of the colour map; the other 32 are the greys of the labels, from clear to solid
-)
-GREYS = 32
-GREY = (128, 132, 140)
-MARGIN, BAR, LABELS = 14, 16, 58  # pixels to the right of the field: gap, colour bar, its labels
-# lightness, chroma and hue (degrees) at equal distances along the map
-ANCHORS = np.array(
-    [
-        [0.14, 0.045, 275],
-        [0.32, 0.145, 288],
-        [0.50, 0.190, 335],
-        [0.68, 0.175, 395],
-        [0.84, 0.135, 435],
-        [0.97, 0.060, 465],
+from hsm.physics.canvas import MAP, SIDE, Axis, Canvas, linear
+from hsm.physics.colours import cyclic, sequential
+from hsm.physics.grid import Grid
+from hsm.physics.metrics import windings
+
+Field = NDArray[np.complexfloating]
+Density = NDArray[np.floating]
+LENGTH, TIME = "length", "time"
+PAD = 4  # points, more than the resampling looks at
+DECADES = 14  # the spectrum is drawn this far below its maximum
+
+
+def density_png(rho: Density, length: float, heading: str, caption: str, top: float | None = None) -> bytes:
+    """Draw a density, shape (N, N), x to the right and y upwards, on a scale up to `top` or its maximum."""
+    top = top or float(rho.max()) or 1.0
+    canvas = Canvas()
+    canvas.field(np.clip(_enlarged(_wrapped(rho / top)), 0, 1))
+    canvas.bar(linear("density", 0, top))
+    canvas.frame(_place("x", length), _place("y", length), heading)
+    return canvas.png(sequential(MAP), caption)
+
+
+def space_time_png(
+    densities: Density, times: NDArray[np.floating], length: float, heading: str, caption: str
+) -> bytes:
+    """Draw a density over space, to the right, and time, upwards; shape (frames, N)."""
+    top = float(densities.max()) or 1.0
+    rows = np.repeat(densities, 2, axis=0) if len(densities) == 1 else densities
+    wide = np.pad((rows / top).astype(np.float32)[::-1], [(0, 0), (PAD, PAD)], mode="wrap")
+    box = (PAD + 0.5, 0.5, wide.shape[1] - PAD + 0.5, len(wide) - 0.5)
+    canvas = Canvas()
+    image = Image.fromarray(wide).resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box)
+    canvas.field(np.clip(np.asarray(image), 0, 1))
+    canvas.bar(linear("density", 0, top))
+    last = float(times[-1]) or 1.0
+    canvas.frame(_place("x", length), linear(f"t ({TIME})", 0, last), heading)
+    return canvas.png(sequential(MAP), caption)
+
+
+def phase_png(psi: Field, length: float, heading: str, caption: str) -> bytes:
+    """Draw the phase of a field, shape (N, N), and its defects: discs turn by +2π, squares by −2π."""
+    canvas = Canvas()
+    real, imaginary = (_enlarged(_wrapped(part)) for part in (psi.real, psi.imag))
+    canvas.field((np.arctan2(imaginary, real) / (2 * np.pi) + 0.5) % 1)
+    halves = [(-1.0, "-1"), (-0.5, "-1/2"), (0.0, "0"), (0.5, "1/2"), (1.0, "1")]
+    canvas.bar(Axis(label="phase / pi", low=-1, high=1, ticks=halves))
+    turns = windings(psi)
+    legend = []
+    for sign, white in ((1, True), (-1, False)):
+        places = np.argwhere(turns == sign)
+        canvas.dots((places + 0.5) / len(psi), white=white)
+        legend.append((white, f"charge {'+' if white else '-'}1: {len(places)}"))
+    canvas.legend(legend)
+    canvas.frame(_place("x", length), _place("y", length), heading)
+    return canvas.png(cyclic(MAP), caption)
+
+
+def profile_png(psi: Field, length: float, heading: str, caption: str) -> bytes:
+    """Draw the phase of a one-dimensional field over x."""
+    canvas = Canvas(wide=True)
+    shares = np.angle(psi) / (2 * np.pi) + 0.5
+    canvas.curve([(j / len(psi), float(share)) for j, share in enumerate(shares)], joined=False)
+    halves = [(-1.0, "-1"), (-0.5, "-1/2"), (0.0, "0"), (0.5, "1/2"), (1.0, "1")]
+    canvas.frame(_place("x", length), Axis(label="phase / pi", low=-1, high=1, ticks=halves), heading)
+    return canvas.png(cyclic(MAP), caption)
+
+
+def spectrum_png(psi: Field, grid: Grid, heading: str, caption: str) -> bytes:
+    """Draw the power per mode, averaged over shells of equal |k|, on logarithmic scales."""
+    k, power = radial(psi, grid)
+    unit = 2 * np.pi / grid.length
+    top = float(np.ceil(np.log10(power.max()))) if power.max() > 0 else 0.0
+    shown = power > 10 ** (top - DECADES)
+    low = float(np.floor(np.log10(power[shown].min()))) if shown.any() else top - 1
+    x, y = (
+        _decades("k (1/length)", unit, unit * grid.reach),
+        _powers("power per mode", low, max(top, low + 1)),
+    )
+    curve = [
+        (x.share(np.log10(a)), y.share(np.log10(b))) for a, b in zip(k[shown], power[shown], strict=True)
     ]
-)
+    canvas = Canvas(wide=True)
+    canvas.curve(curve, joined=True)
+    canvas.rule(x.share(np.log10(0.9 * unit * grid.reach)), "tail")
+    canvas.frame(x, y, heading)
+    return canvas.png(sequential(MAP), caption)
 
 
-def palette() -> NDArray[np.uint8]:
-    """Return the colour map, shape (COLOURS, 3), sRGB."""
-    place = np.linspace(0, len(ANCHORS) - 1, COLOURS)
-    lightness, chroma, hue = (np.interp(place, np.arange(len(ANCHORS)), column) for column in ANCHORS.T)
-    angle = np.deg2rad(hue)
-    return _srgb(np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1))
+def radial(psi: Field, grid: Grid) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return k and the mean |ψ̂|² of the modes whose |k| is nearest to it, for k = 1, 2, … units of 2π/L."""
+    unit = 2 * np.pi / grid.length
+    shell = np.rint(np.sqrt(grid.k_squared_full()) / unit).astype(int).ravel()
+    power = np.bincount(shell, grid.spectrum(psi).ravel()) / np.maximum(np.bincount(shell), 1)
+    return unit * np.arange(1, grid.reach), power[1 : grid.reach]
 
 
-def _srgb(oklab: NDArray[np.floating]) -> NDArray[np.uint8]:
-    to_cones = np.array(
-        [
-            [1, 0.3963377774, 0.2158037573],
-            [1, -0.1055613458, -0.0638541728],
-            [1, -0.0894841775, -1.2914855480],
-        ]
-    )
-    to_linear = np.array(
-        [
-            [4.0767416621, -3.3077115913, 0.2309699292],
-            [-1.2684380046, 2.6097574011, -0.3413193965],
-            [-0.0041960863, -0.7034186147, 1.7076147010],
-        ]
-    )
-    linear = np.clip((oklab @ to_cones.T) ** 3 @ to_linear.T, 0, 1)
-    coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    codes: NDArray[np.uint8] = np.rint(255 * coded).astype(np.uint8)
-    return codes
+def _place(name: str, length: float) -> Axis:
+    return linear(f"{name} ({LENGTH})", 0, length)
 
 
-def density_png(rho: NDArray[np.floating], caption: str) -> bytes:
-    """Draw a density, shape (N, N), x to the right and y upwards, on a scale from 0 to its maximum.
-
-    `caption` is stored in the file (PNG text `Description`), not drawn.
-    """
-    top = float(rho.max()) or 1.0
-    field = _enlarged(rho / top)
-    picture = np.full((SIDE, SIDE + MARGIN + BAR + LABELS), COLOURS, np.uint8)
-    picture[:, :SIDE] = _indices(field)
-    ramp = np.linspace(1, 0, SIDE)
-    picture[:, SIDE + MARGIN : SIDE + MARGIN + BAR] = _indices(ramp)[:, None]
-    labels = np.asarray(_labels(top, picture.shape))
-    picture = np.where(labels > 0, COLOURS + labels // (256 // GREYS), picture).astype(np.uint8)
-    return _encoded(picture, caption)
+def _powers(label: str, low: float, high: float) -> Axis:
+    """Return an axis of log10, labelled with powers of ten."""
+    step = max(1, round((high - low) / 7))
+    ticks = [(float(k), f"10^{k}") for k in range(int(low), int(high) + 1, step)]
+    return Axis(label=label, low=low, high=high, ticks=ticks)
 
 
-def _indices(share: NDArray[np.floating]) -> NDArray[np.uint8]:
-    indices: NDArray[np.uint8] = np.clip(share * (COLOURS - 1) + 0.5, 0, COLOURS - 1).astype(np.uint8)
-    return indices
+def _decades(label: str, low: float, high: float) -> Axis:
+    """Return an axis of log10 from `low` to `high`, labelled at 1, 2 and 5 times powers of ten."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    values = [factor * 10.0**k for k in decades for factor in (1, 2, 5)]
+    ticks = [(float(np.log10(v)), f"{v:g}") for v in values if low <= v <= high]
+    return Axis(label=label, low=float(np.log10(low)), high=float(np.log10(high)), ticks=ticks)
 
 
-def _enlarged(share: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Resample to SIDE pixels with y upwards, across the periodic seams."""
-    pad = 4
-    wide = np.pad(np.asarray(share, np.float32).T[::-1], pad, mode="wrap")
-    end = wide.shape[0] - pad
-    image = Image.fromarray(wide).resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=(pad, pad, end, end))
-    return np.asarray(image)
+def _wrapped(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the values with y upwards, and some of what comes after each periodic seam."""
+    return np.pad(np.asarray(values, np.float32).T[::-1], PAD, mode="wrap")
 
 
-def _labels(top: float, shape: tuple[int, int]) -> Image.Image:
-    image = Image.new("L", (shape[1], shape[0]))
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=13)
-    x = SIDE + MARGIN + BAR
-    for value in _ticks(top):
-        y = (SIDE - 1) * (1 - value / top)
-        draw.line([(x, y), (x + 4, y)], fill=255)
-        draw.text((x + 8, min(max(y, 8), SIDE - 8)), f"{value:g}", fill=255, font=font, anchor="lm")
-    image.paste(_upright("density", font), (x + 40, SIDE // 2 - 40))
-    return image
-
-
-def _upright(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
-    image = Image.new("L", (80, 16))
-    ImageDraw.Draw(image).text((40, 8), text, fill=255, font=font, anchor="mm")
-    return image.transpose(Image.Transpose.ROTATE_90)
-
-
-def _ticks(top: float) -> NDArray[np.floating]:
-    """Return round values from 0 to at most `top`, four to eight of them."""
-    rough = top / 5
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = power * min(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
-    return np.round(np.arange(0, top * (1 + 1e-9), step), 12)
-
-
-def _encoded(picture: NDArray[np.uint8], caption: str) -> bytes:
-    image = Image.fromarray(picture).convert("L").copy()
-    image.putpalette(np.vstack([palette(), np.tile(np.array(GREY, np.uint8), (GREYS, 1))]).tobytes())
-    alpha = bytes([255] * COLOURS) + bytes(int(255 * level / (GREYS - 1)) for level in range(GREYS))
-    notes = PngImagePlugin.PngInfo()
-    notes.add_itxt("Description", caption)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", transparency=alpha, pnginfo=notes, optimize=True)
-    return buffer.getvalue()
+def _enlarged(wide: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Resample to SIDE pixels across the seams; the centre of the first sample is the corner, x = y = 0."""
+    end = wide.shape[0] - PAD
+    box = (PAD + 0.5, PAD - 0.5, end + 0.5, end - 0.5)
+    return np.asarray(Image.fromarray(wide).resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box))

@@ -5,9 +5,9 @@ nothing else.
 """
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 
 class UnfitValue(ValueError):
@@ -50,18 +50,19 @@ class Real:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RealOrAuto:
-    """A finite real number within [low, high], or `auto`, which reads as None."""
+class RealOr:
+    """A finite real number within [low, high], or a word that stands for a choice of the program: None."""
 
     low: float
     high: float
+    word: str = "auto"
 
     @property
     def expected(self) -> str:
-        return f"auto, or a number from {self.low:g} to {self.high:g}"
+        return f"{self.word}, or a number from {self.low:g} to {self.high:g}"
 
     def read(self, value: object) -> float | None:
-        if value is None or value == "auto":
+        if value is None or value == self.word:
             return None
         try:
             return Real(low=self.low, high=self.high).read(value)
@@ -119,25 +120,61 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Triples:
-    """A list of triples of finite numbers; it may be empty."""
+class Rows:
+    """A list of rows of finite numbers, all of one length; it may be empty."""
 
     names: str
+    least: int
+    most: int
 
     @property
     def expected(self) -> str:
-        return f"a list of [{self.names}] triples of numbers"
+        return f"a list of [{self.names}] rows of numbers"
 
     def read(self, value: object) -> tuple[tuple[float, ...], ...]:
         if not isinstance(value, list | tuple):
             raise UnfitValue(self.expected)
-        return tuple(self._triple(item) for item in value)
+        rows = tuple(self._row(item) for item in value)
+        if len({len(row) for row in rows}) > 1:
+            raise UnfitValue(self.expected)
+        return rows
 
-    def _triple(self, item: object) -> tuple[float, ...]:
+    def _row(self, item: object) -> tuple[float, ...]:
         number = Real(low=-1e9, high=1e9)
-        if not isinstance(item, Sequence) or isinstance(item, str) or len(item) != 3:
+        if (
+            not isinstance(item, Sequence)
+            or isinstance(item, str)
+            or not self.least <= len(item) <= self.most
+        ):
             raise UnfitValue(self.expected)
         try:
             return tuple(number.read(part) for part in item)
         except UnfitValue as error:
             raise UnfitValue(self.expected) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """A name of lower-case letters, digits and hyphens; what it names is looked up later."""
+
+    @property
+    def expected(self) -> str:
+        return "a name"
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise UnfitValue(self.expected)
+        return value
+
+
+def parameter(default: object, rule: Rule, about: str) -> Any:
+    """Return a dataclass field that users may set: its default, what it may be, and one line of help.
+
+    The return type stands in for a value of any type.
+    """
+    return field(default=default, metadata={"rule": rule, "about": about})
+
+
+def rules_of(kind: type) -> Mapping[str, Rule]:
+    """Return the rule of every parameter of a dataclass, in order."""
+    return {f.name: f.metadata["rule"] for f in fields(kind) if "rule" in f.metadata}

@@ -1,107 +1,135 @@
-"""One run from validated parameters to files.
+"""One run from validated parameters to files, begun or gone on with from a checkpoint.
 
-In the working directory: metrics.json and provenance.json. In the results folder: rho_history.h5 and
-density.png.
+In the working directory: metrics.json and provenance.json. In the results folder: rho_history.h5 and the
+pictures.
 """
 
-import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hsm.physics import backend
-from hsm.physics.artifacts import write_bytes, write_json
+from hsm.physics.artifacts import write_json
+from hsm.physics.checkpointing import Found
 from hsm.physics.environment import Environment
-from hsm.physics.history import HistoryFile
+from hsm.physics.gallery import pictures, write_pictures
+from hsm.physics.history import NAME, HistoryFile
 from hsm.physics.interruption import Interruption
-from hsm.physics.metrics import Diagnostics, diagnose
-from hsm.physics.outcome import Outcome, judge
-from hsm.physics.parameters import Params, Precision
-from hsm.physics.picture import density_png
-from hsm.physics.provenance import Effort, provenance, versions
-from hsm.physics.scores import scores
-from hsm.physics.simulate import Frame, Plan, plan, simulate
-
-TAIL_LIMIT = {Precision.F32: 1e-5, Precision.F64: 1e-6}
-PROGRESS_LINES = 10
-
-
-class Recorder:
-    """Takes the frames of a run, the first at t = 0: measures, stores and reports them."""
-
-    def __init__(self, file: HistoryFile, cache: backend.CompilationCache, prepared: Plan) -> None:
-        self._file = file
-        self._cache = cache
-        self._every = max(1, prepared.schedule.frames // PROGRESS_LINES)
-        self.seen: list[Diagnostics] = []
-        self.last = prepared.first
-
-    def __call__(self, frame: Frame) -> None:
-        if frame.step:
-            self._cache.publish()  # the program is compiled once a step has been taken
-        figures = diagnose(frame.psi)
-        self._file.append(frame, figures)
-        if len(self.seen) % self._every == 0:
-            told = f"mean_rho {figures.mean_rho:.4f}  pcs {figures.pcs:.4f}  defects {figures.defect_count}"
-            print(f"t = {frame.t:.6g}  {told}", flush=True)
-        self.seen.append(figures)
-        self.last = frame
+from hsm.physics.outcome import Ending, stopped
+from hsm.physics.parameters import Params
+from hsm.physics.plan import Plan, plan
+from hsm.physics.provenance import Attempt, Effort, Resumption, provenance, versions
+from hsm.physics.recorder import Recorder, Stopwatch
+from hsm.physics.safety import Safety, is_same_processor, look
+from hsm.physics.scores import metrics
+from hsm.physics.simulate import segments
+from hsm.physics.status import Status
 
 
 def run(
     params: Params, environment: Environment, environ: Mapping[str, str], interruption: Interruption
-) -> Outcome:
+) -> Ending:
     """Simulate, and write every file of the run.
 
     Raises:
         OSError: a file could not be written.
     """
-    began = time.perf_counter()
     backend.allow_double_precision()
     prepared = plan(params)
-    cache = backend.open_cache(backend.cache_root(environ), _program(params, prepared))
+    cache = backend.open_cache(backend.cache_root(environ), _program(prepared))
+    found, refused = look(prepared, environment)
+    safety = Safety(environment, prepared, found)
     environment.results.mkdir(parents=True, exist_ok=True)
-    with HistoryFile(
-        environment.results / "rho_history.h5", params.N, _identity(params, environment)
-    ) as file:
-        recorder = Recorder(file, cache, prepared)
-        ending, timing = simulate(prepared, recorder, interruption)
-        outcome = judge(ending, recorder.seen, TAIL_LIMIT[params.dtype])
-        file.finish(recorder.last, outcome)
-    _write_picture(environment.results / "density.png", params, recorder.last)
-    write_json(Path("metrics.json"), scores(outcome, recorder.seen, params.L))
-    effort = Effort(wall_s=time.perf_counter() - began, timing=timing, cache_hit=cache.warm)
-    write_json(
-        Path("provenance.json"),
-        provenance(
-            params, environment, cuts=prepared.schedule, ending=ending, outcome=outcome, effort=effort
-        ),
+    path = environment.results / NAME
+    with HistoryFile(path, prepared.grid.shape, identity(prepared, environment)) as file:
+        recorder = Recorder(prepared, file, cache, found)
+        ending = _follow(prepared, found, recorder, safety, interruption)
+        space_time = file.space_time() if params.dim == 1 else None
+        file.finish(recorder.frame, ending)
+    measured = metrics(params, ending, recorder.seen, recorder.record)
+    write_json(Path("metrics.json"), measured)
+    attempt = Attempt(
+        effort=_effort(recorder.watch, cache, found), resumed=_resumption(prepared, found), refused=refused
     )
-    return outcome
+    report = provenance(prepared, environment, ending=ending, measured=measured, attempt=attempt)
+    write_json(Path("provenance.json"), report)
+    write_pictures(environment.results, pictures(params, recorder.frame, space_time))
+    if ending.status not in (Status.TIMEOUT, Status.CANCELLED):
+        safety.discard()
+    return ending
 
 
-def _program(params: Params, prepared: Plan) -> dict[str, object]:
+def _follow(
+    prepared: Plan,
+    found: Found | None,
+    recorder: Recorder,
+    safety: Safety,
+    interruption: Interruption,
+) -> Ending:
+    watch = recorder.watch
+    watch.start()
+    if found is not None:
+        watch.lap()  # stands for t = 0, so that the second is the one that compiles, as in other runs
+    for segment in segments(prepared, found.kept.solver if found else None):
+        watch.lap()
+        recorder(segment)
+        if segment.ending is not None:
+            return segment.ending
+        if (status := interruption(watch.ahead_s)) is not None:
+            ending = stopped(status, segment.t, segment.step)
+            safe = safety.save(segment, recorder)
+            return replace(ending, reason=f"{ending.reason}; a checkpoint was kept") if safe else ending
+        safety.save_if_due(segment, recorder)
+    raise AssertionError("the last segment has an ending")
+
+
+def _program(prepared: Plan) -> dict[str, object]:
     """Return what distinguishes the compiled code of this run from that of another."""
-    from jax import tree_util
-
-    structure = str(tree_util.tree_structure((prepared.stepper, prepared.nonlinear)))
+    p = prepared.params
     return {
-        "N": params.N,
-        "dtype": params.dtype.value,
-        "steps": prepared.schedule.steps_per_chunk,
-        "terms": structure,
+        "shape": p.grid.shape,
+        "modes": p.grid.modes,
+        "dtype": p.dtype.value,
+        "terms": prepared.structure(),
     }
 
 
-def _identity(params: Params, environment: Environment) -> dict[str, str | int]:
+def identity(prepared: Plan, environment: Environment) -> dict[str, str | int | float]:
+    """Return what a history says of its run; nothing in it tells one attempt from another."""
+    p = prepared.params
     return {
-        "params": params.canonical_json(),
         "config_hash": environment.config_hash or "",
         "task_id": environment.task_id or "",
-        "seed": str(params.seed),
+        "model": p.model,
+        "params": p.canonical_json(),
+        "precision": p.dtype.value,
+        "dimension": p.dim,
+        "N": p.N,
+        "L": p.L,
+        "dt": prepared.schedule.h,
+        "integrator": p.integrator.value,
+        "seed": str(p.seed),
         **{f"version_{name}": version for name, version in versions().items()},
     }
 
 
-def _write_picture(path: Path, params: Params, frame: Frame) -> None:
-    caption = f"density |psi|^2 at t = {frame.t:.6g} of {params.canonical_json()}"
-    write_bytes(path, density_png(abs(frame.psi) ** 2, caption))
+def _effort(watch: Stopwatch, cache: backend.CompilationCache, found: Found | None) -> Effort:
+    return Effort(
+        wall_s=watch.total_s,
+        stepping_s=sum(watch.chunk_s),
+        compile_s=watch.compile_s,
+        cache_hit=cache.warm,
+        earlier_s=found.kept.account.spent_s if found else 0.0,
+    )
+
+
+def _resumption(prepared: Plan, found: Found | None) -> Resumption | None:
+    if found is None:
+        return None
+    step = found.kept.solver.step
+    return Resumption(
+        step=step,
+        t=step * prepared.schedule.h,
+        attempts=found.kept.account.attempts,
+        same_processor=is_same_processor(found),
+    )

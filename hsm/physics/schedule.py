@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from hsm.physics.parameters import Params, largest_step
+from hsm.physics.parameters import Integrator, Params
+from hsm.physics.stability import largest_step
 
-AUTO_SHARE = 2 / 3  # the automatic step, as a share of the largest one: 0.2 at μ = 1
+AUTO_SHARE = 2 / 3  # the automatic step, as a share of the largest stable one …
+AUTO_STEP = {Integrator.ETDRK4: 0.2, Integrator.ETDAB4: 0.05}  # … and at most this, for accuracy, time
 CHUNK_STEPS = 50  # a chunk is the unit of compilation, of blow-up checks and of the answer to a signal
 CHUNK_WORK = 200 * 128**2  # steps × grid points of the largest chunk: about 0.1 s on one core
 
@@ -33,10 +35,10 @@ def schedule(p: Params) -> Schedule:
 
     The interval is T divided by a whole number and at most `save_every`.
     """
-    wanted_h = p.h if p.h is not None else AUTO_SHARE * largest_step(p)
+    wanted_h = p.h if p.h is not None else min(AUTO_SHARE * largest_step(p), AUTO_STEP[p.integrator])
     frames = _parts(p.T, p.save_every)
     steps = _parts(p.T / frames, wanted_h)
-    chunks = _parts(steps, max(1, min(CHUNK_STEPS, CHUNK_WORK // p.N**2)))
+    chunks = _parts(steps, max(1, min(CHUNK_STEPS, CHUNK_WORK // p.N**p.dim)))
     length = _parts(steps, chunks)
     return Schedule(
         frames=frames, chunks_per_frame=chunks, steps_per_chunk=length, h=p.T / (frames * chunks * length)

@@ -1,129 +1,198 @@
-"""One simulation: chunks of compiled steps, saved frames, the watch for blow-up and interruptions."""
+"""One run: chunks of compiled steps, saved frames, and the watch for what ends it early.
 
-import time
-from collections.abc import Callable, Mapping
+`segments` yields after every chunk. Who iterates decides what to do with frames, when to keep a checkpoint
+and whether to go on: leaving the loop stops the run.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hsm.physics.equation import Nonlinear, Sncgl
-from hsm.physics.etdrk4 import Etdrk4, etdrk4
-from hsm.physics.grid import Grid, to_grid
-from hsm.physics.initial import initial_band
-from hsm.physics.metrics import Field
+from hsm.physics import outcome
+from hsm.physics.exponential import State, Stepper, Toll
+from hsm.physics.gravity import Curved, due, observed, planned, untenable
+from hsm.physics.hamiltonian import violation
+from hsm.physics.metrics import Diagnostics, Field, diagnose
 from hsm.physics.outcome import Ending
-from hsm.physics.parameters import Params, Precision, SourceKind
-from hsm.physics.schedule import Schedule, schedule
-from hsm.physics.status import Status
+from hsm.physics.parameters import MetricMode
+from hsm.physics.plan import Checkpoint, Plan, Program, loaded, saved
+from hsm.physics.transforms import to_points
 
-REAL: Mapping[Precision, np.dtype[np.floating]] = {
-    Precision.F32: np.dtype(np.float32),
-    Precision.F64: np.dtype(np.float64),
-}
+DEAD_BELOW = 1e-6  # mean density
+VIOLATED_ABOVE = 1e-3  # h_norm
+SOLVED = frozenset({MetricMode.STAGE, MetricMode.EXTRAPOLATED})  # the others are comparisons: they run on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """The field at a saved time; psi has shape (N, N) and the precision of the run."""
+    """The field at a saved time and what was measured on it.
+
+    psi has shape (N, …) and the precision of the run; omega is Ω of the metric g = Ω²δ, None in flat space.
+    """
 
     t: float
     step: int
     psi: Field
+    omega: np.ndarray | None
+    figures: Diagnostics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything a run needs, ready for the device.
+class Segment:
+    """A run after one more chunk; the first has t = 0, the last one has an `ending`.
 
-    What is compiled depends only on N, the precision, the steps per chunk and which terms are on.
+    frame: at saved times, else None. iterations: conjugate-gradient iterations of the chunk.
     """
 
-    grid: Grid
-    schedule: Schedule
-    stepper: Etdrk4
-    nonlinear: Nonlinear
-    start: Array
-    first: Frame
-    rho_limit: float
+    t: float
+    step: int
+    frame: Frame | None
+    ending: Ending | None
+    iterations: int
+    _state: State
+    _alpha: float
 
-    def frame(self, step: int, psi: Array) -> Frame:
-        """Return the frame of a gauged field."""
-        return Frame(t=step * self.schedule.h, step=step, psi=self.grid.ungauged(np.asarray(psi)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Wall time in the solver; compile_s is what the first chunk took beyond a usual one, None if alone."""
-
-    compile_s: float | None
-    stepping_s: float
+    def checkpoint(self) -> Checkpoint:
+        """Copy the state from the device: the run can go on from here, in this process or another."""
+        return saved(self._state, self.step, self._alpha)
 
 
-def plan(p: Params) -> Plan:
-    """Prepare a run: everything is computed in double precision on the host, then rounded once."""
-    grid, cuts, real = Grid(points=p.N, length=p.L), schedule(p), REAL[p.dtype]
-    complex_ = np.result_type(real, np.complex64)
-    equation = Sncgl(params=p, grid=grid)
-    start = initial_band(p, grid)
-    start_psi = grid.field(start)
-    source_scale = abs(p.source_s0) ** (2 / 3) if p.source_kind is not SourceKind.NONE else 0.0
-    return Plan(
-        grid=grid,
-        schedule=cuts,
-        stepper=etdrk4(equation.linear_symbol(), cuts.h, real),
-        nonlinear=equation.nonlinear(real),
-        start=jax.device_put(start.astype(complex_)),
-        first=Frame(t=0.0, step=0, psi=start_psi.astype(complex_)),
-        # a field this dense has left the attractor for good: the saturation that bounds it has failed
-        rho_limit=max(100 * max(1.0, p.mu, source_scale), 4 * float(np.max(np.abs(start_psi)) ** 2)),
-    )
+@jax.jit
+def advance(stepper: Stepper, state: State, step: Array, count: Array) -> tuple[State, Array, Toll]:
+    """Advance by `count` steps from number `step`; return also the gauged field on the points.
 
-
-@partial(jax.jit, static_argnames="steps")
-def advance(v: Array, t: Array, stepper: Etdrk4, nonlinear: Nonlinear, *, steps: int) -> tuple[Array, Array]:
-    """Advance v by `steps` steps from time t; return the new band and its gauged field on the grid."""
-
-    def one(state: Array, index: Array) -> tuple[Array, None]:
-        return stepper.step(state, t + index * stepper.h, nonlinear), None
-
-    v, _ = jax.lax.scan(one, v, jnp.arange(steps, dtype=stepper.h.dtype))
-    return v, to_grid(v)
-
-
-def simulate(
-    prepared: Plan,
-    on_frame: Callable[[Frame], None],
-    interruption: Callable[[], Status | None] = lambda: None,
-) -> tuple[Ending, Timing]:
-    """Run to the end, to a blow-up or to an interruption; `on_frame` gets t = 0 and every saved time reached.
-
-    `interruption` is asked before each chunk and returns the status to end with, or None.
+    The count is traced: one compilation serves chunks of every length.
     """
-    cuts, v, step = prepared.schedule, prepared.start, 0
-    chunk_s: list[float] = []
-    on_frame(prepared.first)
-    while step < cuts.steps:
-        if (status := interruption()) is not None:
-            return Ending(status=status, t=step * cuts.h, step=step), _timing(chunk_s)
-        began = time.perf_counter()
-        ahead, psi = _advance(prepared, v, step, cuts.steps_per_chunk)
-        if not max_density(psi) <= prepared.rho_limit:
-            return _locate_blow_up(prepared, v, step), _timing(chunk_s)
-        chunk_s.append(time.perf_counter() - began)
-        v, step = ahead, step + cuts.steps_per_chunk
-        if step % cuts.steps_per_frame == 0:
-            on_frame(prepared.frame(step, psi))
-    return Ending(status=Status.OK, t=step * cuts.h, step=step), _timing(chunk_s)
+
+    def one(index: Array, carry: tuple[State, Toll]) -> tuple[State, Toll]:
+        state, toll = carry
+        state, more = stepper.step(state, (step + index) * stepper.h)
+        return state, toll + more
+
+    state, toll = jax.lax.fori_loop(0, count, one, (state, Toll.nothing()))
+    return state, to_points(state.v, stepper.points), toll
 
 
-def _advance(prepared: Plan, v: Array, step: int, steps: int) -> tuple[Array, Array]:
-    t = jax.device_put(np.asarray(step * prepared.schedule.h, prepared.stepper.h.dtype))
-    ahead: tuple[Array, Array] = advance(v, t, prepared.stepper, prepared.nonlinear, steps=steps)
-    return ahead
+def segments(plan: Plan, start: Checkpoint | None = None) -> Iterator[Segment]:
+    """Run to the end, or to what ends it early; from t = 0, or from a checkpoint of the same parameters."""
+    begin = start or plan.first()
+    run = _Run(plan, begin)
+    if start is None:
+        yield run.segment(run.frame(), ending=None)
+    while run.ending is None:
+        yield run.chunk()
+
+
+class _Run:
+    """The mutable course of one run."""
+
+    def __init__(self, plan: Plan, begin: Checkpoint) -> None:
+        self._plan = plan
+        self._alpha = begin.alpha
+        self._program: Program = plan.program(begin.alpha)
+        self._state = loaded(begin)
+        self._step = begin.step
+        self.ending: Ending | None = None
+
+    @property
+    def _t(self) -> float:
+        return self._step * self._plan.schedule.h
+
+    def segment(self, frame: Frame | None, ending: Ending | None, iterations: int = 0) -> Segment:
+        self.ending = ending
+        return Segment(
+            t=self._t,
+            step=self._step,
+            frame=frame,
+            ending=ending,
+            iterations=iterations,
+            _state=self._state,
+            _alpha=self._alpha,
+        )
+
+    def frame(self) -> Frame:
+        """Return the frame of the state in hand."""
+        grid, main = self._plan.grid, self._program.main
+        psi = grid.field(np.asarray(self._state.v)).astype(self._plan.complex)
+        violated = omega = None
+        if isinstance(main, Curved):
+            x = np.asarray(observed(main, self._state)).T  # see `transforms` for the order of its axes
+            omega = np.exp(x) if x.ndim == 2 else x**2
+            violated = violation(self._plan.params, psi, x)
+        figures = diagnose(psi, grid.reach, violated)
+        return Frame(t=self._t, step=self._step, psi=psi, omega=omega, figures=figures)
+
+    def chunk(self) -> Segment:
+        """Advance to the next end of a chunk; on failure stay at the last good step."""
+        cuts = self._plan.schedule
+        target = min((self._step // cuts.steps_per_chunk + 1) * cuts.steps_per_chunk, cuts.steps)
+        iterations = 0
+        while self._step < target:
+            stepper, count = self._next(target)
+            ahead, psi, toll = _advanced(stepper, self._state, self._step, count)
+            if self._bad(psi, toll):
+                return self.segment(None, self._locate(stepper, count))
+            steepest = float(toll.steepest)
+            if untenable(steepest, self._alpha):
+                self._replan(steepest)
+                continue
+            self._state, self._step = ahead, self._step + count
+            iterations += int(toll.iterations)
+            if due(steepest, self._alpha):
+                self._replan(steepest)
+        saves = self._step % cuts.steps_per_frame == 0
+        frame = self.frame() if saves else None
+        return self.segment(frame, self._verdict(frame), iterations)
+
+    def _replan(self, steepest: float) -> None:
+        self._alpha = planned(steepest)
+        self._program = self._plan.program(self._alpha)
+
+    def _next(self, target: int) -> tuple[Stepper, int]:
+        """Return what takes the next steps, and how many."""
+        program = self._program
+        if program.starter is not None and self._step < program.starting:
+            return program.starter, min(target, program.starting) - self._step
+        return program.main, target - self._step
+
+    def _bad(self, psi: Array, toll: Toll) -> bool:
+        return int(toll.failures) > 0 or not max_density(psi) <= self._plan.rho_limit
+
+    def _locate(self, stepper: Stepper, count: int) -> Ending:
+        """Repeat steps that went wrong one at a time, from their good start, to find the first bad one."""
+        last = self._step + count - 1
+        while True:
+            ahead, psi, toll = _advanced(stepper, self._state, self._step, 1)
+            if self._step == last or self._bad(psi, toll):
+                break
+            self._state, self._step = ahead, self._step + 1
+        if int(toll.failures):
+            return outcome.metric_failed(self._t, self._step)
+        return outcome.blown_up(self._t, self._step, max_density(psi))
+
+    def _verdict(self, frame: Frame | None) -> Ending | None:
+        """Return what ends the run at this frame, if anything does."""
+        if frame is None:
+            return None
+        limit = self._plan.tail_limit
+        if frame.figures.spectral_tail > limit:
+            return outcome.underresolved(frame.t, frame.step, frame.figures.spectral_tail, limit)
+        last = self._step == self._plan.schedule.steps
+        if (last or self._plan.params.metric in SOLVED) and (frame.figures.h_norm or 0) > VIOLATED_ABOVE:
+            return outcome.violated(frame.t, frame.step, frame.figures.h_norm or 0, VIOLATED_ABOVE)
+        if not last:
+            return None
+        if frame.figures.mean_rho < DEAD_BELOW:
+            return outcome.dead(frame.t, frame.step, frame.figures.mean_rho, DEAD_BELOW)
+        return outcome.completed(frame.t, frame.step)
+
+
+def _advanced(stepper: Stepper, state: State, step: int, count: int) -> tuple[State, Array, Toll]:
+    result: tuple[State, Array, Toll] = advance(stepper, state, np.int64(step), np.int64(count))
+    return result
 
 
 def max_density(psi: Array) -> float:
@@ -131,23 +200,3 @@ def max_density(psi: Array) -> float:
     host = np.asarray(psi)
     with np.errstate(all="ignore"):
         return float(np.max(host.real**2 + host.imag**2))
-
-
-def _locate_blow_up(prepared: Plan, v: Array, step: int) -> Ending:
-    """Repeat a chunk that went wrong one step at a time, from its good start, to find the first bad step."""
-    h, last = prepared.schedule.h, step + prepared.schedule.steps_per_chunk - 1
-    while True:
-        v, psi = _advance(prepared, v, step, 1)
-        density = max_density(psi)
-        if step == last or not density <= prepared.rho_limit:
-            break
-        step += 1
-    max_rho = density if np.isfinite(density) else None
-    return Ending(status=Status.BLOWN_UP, t=step * h, step=step, blow_up_step=step + 1, max_rho=max_rho)
-
-
-def _timing(chunk_s: list[float]) -> Timing:
-    if len(chunk_s) < 2:
-        return Timing(compile_s=None, stepping_s=sum(chunk_s))
-    usual = float(np.median(chunk_s[1:]))
-    return Timing(compile_s=max(0.0, chunk_s[0] - usual), stepping_s=sum(chunk_s[1:]) + usual)

@@ -4,33 +4,37 @@ P is 1 (`uniform`) or Σ_j exp(iθ_j) G(x − x_j) (`sites`), G the Gaussian exp
 periodic images, which, unlike the nearest image alone, has no kink half a box away.
 """
 
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hsm.physics.draws import Purpose, uniforms
-from hsm.physics.grid import Complex2D, Grid
+from hsm.physics.grid import ComplexField, Grid
 from hsm.physics.parameters import Params, SourceKind
 
 IMAGES = 3  # enough for w up to L/4
 
 
-def profile(p: Params, grid: Grid) -> Complex2D:
-    """Return the band of s0 P(x), shape (M, M); zero where there is no source."""
-    shape = np.zeros((grid.points, grid.points), np.complex128)
+def profile(p: Params, grid: Grid) -> ComplexField:
+    """Return the band of s0 P(x), shape (M, …); zero where there is no source."""
+    shape = np.zeros(grid.shape, np.complex128)
     if p.source_kind is SourceKind.UNIFORM:
         shape += 1
     elif p.source_kind is SourceKind.SITES:
-        for x, y, phase in sites(p):
-            shape += np.exp(1j * phase) * np.outer(_bump(p, grid, x), _bump(p, grid, y))
+        for *place, phase in sites(p):
+            shape += np.exp(1j * phase) * reduce(np.multiply.outer, [_bump(p, grid, x) for x in place])
     return grid.band(p.source_s0 * shape)
 
 
-def sites(p: Params) -> tuple[tuple[float, float, float], ...]:
-    """Return the (x, y, phase) of every site: those given, else those drawn from the seed."""
+def sites(p: Params) -> tuple[tuple[float, ...], ...]:
+    """Return the coordinates and the phase of every site: those given, else those drawn from the seed."""
     if p.source_positions:
         return p.source_positions
-    drawn = uniforms(p.seed, Purpose.SOURCE_SITES, 3 * p.source_sites).reshape(-1, 3)
-    return tuple((p.L * x, p.L * y, 2 * np.pi * phase) for x, y, phase in drawn.tolist())
+    columns = p.dim + 1
+    drawn = uniforms(p.seed, Purpose.SOURCE_SITES, columns * p.source_sites).reshape(-1, columns)
+    scale = np.array([*[p.L] * p.dim, 2 * np.pi])
+    return tuple(tuple(row) for row in (scale * drawn).tolist())
 
 
 def _bump(p: Params, grid: Grid, centre: float) -> NDArray[np.floating]:

@@ -10,5 +10,7 @@ class Status(enum.Enum):
     UNDERRESOLVED_SPACE = "underresolved_space"
     DEAD = "dead"
     BLOWN_UP = "blown_up"
+    METRIC_FAILED = "metric_failed"
+    CONSTRAINT_VIOLATED = "constraint_violated"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"

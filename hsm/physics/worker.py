@@ -8,28 +8,60 @@ deadline, 128 + n stopped by signal n. Nothing heavy is imported before the para
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from pathlib import Path
 
-from hsm.physics.environment import given_parameters, read_environment
+from hsm.physics.environment import Environment, given_parameters, read_environment
 from hsm.physics.interruption import Interruption
-from hsm.physics.parameters import ABOUT, RULES, ParameterErrors, Params, read_params
+from hsm.physics.models import model_names
+from hsm.physics.parameters import ParameterErrors, Params, parameter_table, read_params
+from hsm.physics.sncgl import Sncgl
 from hsm.physics.status import Status
 
 EXIT_UNWRITABLE = 1
 EXIT_BAD_PARAMETERS = 2
 EXIT_TIMEOUT = 124
 EXIT_SIGNAL = 128
-VARIABLES = "HSM_PARAMS HSM_RESULTS HSM_SEED HSM_CONFIG_HASH HSM_TASK_ID HSM_DEADLINE HSM_CPUS HSM_JAX_CACHE"
+VARIABLES = (
+    "HSM_PARAMS HSM_RESULTS HSM_SEED HSM_CONFIG_HASH HSM_TASK_ID HSM_ATTEMPT HSM_DEADLINE HSM_CHECKPOINT",
+    "HSM_CHECKPOINT_EVERY_S HSM_CPUS HSM_JAX_CACHE",
+)
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Interruption) -> int:
     """Run the program; return its exit code."""
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(usage())
-        return 0
+    match list(arguments):
+        case ["-h" | "--help", *_]:
+            print(usage())
+            return 0
+        case ["--schema"]:
+            from hsm.physics.provenance import schema
+
+            print(json.dumps(schema(), indent=2, ensure_ascii=False))
+            return 0
+        case ["--movie", history, movie]:
+            return _movie(Path(history), Path(movie))
+        case _:
+            return _simulate(arguments, environ, interruption)
+
+
+def _movie(history: Path, movie: Path) -> int:
+    from hsm.physics.movie import NoMovie, make_movie
+
     try:
-        environment = read_environment(environ)
-        params = read_params(given_parameters(environment, arguments))
+        count = make_movie(history, movie)
+    except NoMovie as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_PARAMETERS
+    except OSError as error:
+        print(f"error: no movie could be made: {error}", file=sys.stderr)
+        return EXIT_UNWRITABLE
+    print(f"{movie}: {count} frames")
+    return 0
+
+
+def _simulate(arguments: Sequence[str], environ: Mapping[str, str], interruption: Interruption) -> int:
+    try:
+        environment, params = _read(arguments, environ)
     except ParameterErrors as error:
         print(_complaint(error), file=sys.stderr)
         return EXIT_BAD_PARAMETERS
@@ -43,6 +75,20 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Int
         return EXIT_UNWRITABLE
     print(f"{outcome.status.value}: {outcome.reason}" if outcome.reason else outcome.status.value)
     return exit_code(outcome.status, interruption)
+
+
+def _read(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[Environment, Params]:
+    """Read variables, file and arguments; what is wrong in any of them is told together."""
+    environment, problems = read_environment(environ)
+    given, more = given_parameters(environment, arguments)
+    problems += more
+    try:
+        params = read_params(given)
+    except ParameterErrors as error:
+        raise ParameterErrors([*problems, *error.problems]) from error
+    if problems:
+        raise ParameterErrors(problems)
+    return environment, params
 
 
 def exit_code(status: Status, interruption: Interruption) -> int:
@@ -67,19 +113,24 @@ def usage() -> str:
     """Return the help text: every parameter with its default, range and meaning."""
     lines = [
         "usage: python -m hsm.physics [KEY=VALUE ...]",
+        "       python -m hsm.physics --schema                   print the JSON schema of provenance.json",
+        "       python -m hsm.physics --movie HISTORY.h5 OUT     animated .webp, .png or .gif of a history",
         "",
-        "Simulates the flat S-NCGL equation in two dimensions.",
+        "Simulates the S-NCGL equation, or another one by its name, in one, two or three dimensions.",
+        f"Equations: {', '.join(model_names())}",
         "",
     ]
-    plain = Params().canonical_json()
-    for field in fields(Params):
-        default = json.loads(plain)[field.name]
+    defaults = json.loads(Params().canonical_json())
+    for name, (rule, about) in parameter_table(Sncgl).items():
+        default = defaults[name]
+        word = getattr(rule, "word", "auto")
         lines += [
-            f"  {field.name} = {'auto' if default is None else default}",
-            f"      {ABOUT[field.name]}; {RULES[field.name].expected}",
+            f"  {name} = {word if default is None else default}",
+            f"      {about}; {rule.expected}",
         ]
     lines += [
         "",
-        f"Environment: {VARIABLES}",
+        "Environment:",
+        *(f"  {line}" for line in VARIABLES),
     ]
     return "\n".join(lines)

@@ -38,11 +38,7 @@ def gallery(view: ReportView) -> Markup:
         return section("gallery", heading, note(words))
     names = view.varying[:CAPTION_PARAMS]
     shown = [task for task in view.ranking() if task.task_id in view.pictures]
-    figures = [
-        tag("figure", image(picture), _caption(view, task, names))
-        for task in shown
-        for picture in view.pictures[task.task_id]
-    ]
+    figures = [_figure(view, task, names) for task in shown]
     order = "best first" if view.best() else "in task order"
     return section("gallery", heading, _amount(view, order), tag("div", *figures, class_="gallery"))
 
@@ -72,6 +68,14 @@ def _amount(view: ReportView, order: str) -> Markup:
     )
     sought = f" Looked for in the first {view.pictures_sought:,} tasks." if _is_cut_short(view) else None
     return note(f"{count(len(pictures), 'picture')}, {order}, {size(total)}.", rest if left else None, sought)
+
+
+def _figure(view: ReportView, task: Task, names: Sequence[str]) -> Markup:
+    """Return the pictures of one task; several take a row of their own."""
+    images = [image(picture) for picture in view.pictures[task.task_id]]
+    if len(images) == 1:
+        return tag("figure", images[0], _caption(view, task, names))
+    return tag("figure", tag("div", *images, class_="strip"), _caption(view, task, names), class_="several")
 
 
 def _caption(view: ReportView, task: Task, names: Sequence[str]) -> Markup:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Iterable, Iterator, List, NamedTuple, Optional
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 MAGIC = b"L1 "
 HEADER_BYTES = 38
 MAX_PAYLOAD = 64 << 20
 GENESIS = bytes(16)
+SECTOR_BYTES = 512
 _COMMIT_PREFIX = b'{"t":"C",'
 
 
@@ -212,4 +213,38 @@ def holds_commit(data: bytes) -> bool:
         if isinstance(found, tuple) and found[1].startswith(_COMMIT_PREFIX):
             return True
         start = data.find(MAGIC, start + 1)
+    return False
+
+
+def is_torn(data: bytes, offset: int, seq: int) -> bool:
+    """Tell whether bytes behind the last whole group are one that was never acknowledged, and nothing more.
+
+    A power cut may leave any of its sectors out, its beginning too, although its commit is there; what is
+    left out reads as zeros. Any other damage before a commit, and a commit of a later group, tells that bytes
+    were lost which counted.
+    """
+    start = data.find(MAGIC)
+    while start >= 0:
+        found = _frame_at(data, start)
+        if isinstance(found, tuple) and found[1].startswith(_COMMIT_PREFIX):
+            is_alone = _closes(found, seq) and not holds_commit(data[found[2] :])
+            return is_alone and _lacks_sector(data[:start], offset)
+        start = data.find(MAGIC, start + 1)
+    return True
+
+
+def _closes(commit: Tuple[int, bytes, int], seq: int) -> bool:
+    """Tell whether a commit frame closes the group that begins with this sequence number."""
+    count = commit[1][len(_COMMIT_PREFIX) :].partition(b'"n":')[2].partition(b",")[0]
+    return commit[0] - int(count) == seq
+
+
+def _lacks_sector(data: bytes, offset: int) -> bool:
+    """Tell whether these bytes, from a file's offset on, have nothing but zeros in the place of a sector."""
+    at = 0
+    while at < len(data):
+        end = at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES
+        if end <= len(data) and not any(data[at:end]):
+            return True
+        at = end
     return False

@@ -54,6 +54,24 @@ async def test_a_sweep_that_grows_is_snapshotted_and_its_past_archived(here: Lab
     assert view(replay(Files(), here.tree, sweep_spec())[0]) == folded(here)
 
 
+async def test_a_snapshot_that_another_engine_cleans_away_is_left_for_later(
+    here: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that takes over removes rows that no snapshot names yet; the other one goes on without."""
+    world = Process()
+    write_new = world.files.write_new
+
+    def cleaned_away(path: str, data: bytes) -> None:
+        write_new(path, data)
+        if "/snap/rows/" in path:
+            world.files.unlink(path)
+
+    monkeypatch.setattr(world.files, "write_new", cleaned_away)
+    result = await drive(here.job(numbered(60)), world)
+    assert result.tracker.finished == 60
+    assert not here.kinds(ev.SnapshotTaken)
+
+
 async def test_a_snapshot_that_finds_no_room_is_left_for_later(
     here: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ WORLD = (
 WORLD_PLACES = (
     "hsm/core/world.py",  # the world object itself
     "hsm/compute/agent/",  # a program of its own, on the other side of the log
+    "hsm/sim/",  # the world of simulations: its time is virtual, its chance comes from the seed
     "hsm/physics/",  # a user's program: it measures its own wall time, and nothing of it is replayed
 )
 # "path": {name: why it is right there}.

@@ -16,6 +16,9 @@ POSITIONAL_PARAMETERS = 5
 EXCEPTIONS: dict[str, str] = {
     "hsm/core/events.py": "every event in one list, which is the format of the ledger",
     "hsm/wire/files.py::Files": "the whole file system in one seam, a few lines for each call",
+    "hsm/sim/contents.py::Contents": "one half of the file system that a simulation stands on",
+    "hsm/sim/files.py::SimFiles": "the other half",
+    "hsm/sim/host.py::SimHost": "the simulated half of the agent's operating system",
     "hsm/compute/agent/host.py::Host": "the agent's operating system in one seam, a few lines for each call",
 }
 

@@ -8,10 +8,13 @@ import pytest
 
 from hsm.physics.etdrk4 import etdrk4
 from hsm.physics.parameters import Params
+from tests.unit.physics.solving import order, shown, sncgl
 
 Solve = Callable[..., np.ndarray]
 Make = Callable[..., Params]
 Figure = Callable[[str, str], None]
+
+
 H = 0.7
 # around zero, around the radius where a unit circle would meet the origin, and far out
 POINTS = np.array(
@@ -42,7 +45,7 @@ def phi(order: int, z: complex) -> complex:
 @pytest.mark.parametrize("z", POINTS)
 def test_coefficients_equal_the_phi_functions(z: complex) -> None:
     """Each coefficient is its combination of φ-functions at complex z, to rounding."""
-    scheme = etdrk4(np.array([[z / H]]), H, np.dtype(np.float64))
+    scheme = etdrk4(np.array([[z / H]]), np.array([[True]]), H, np.dtype(np.float64))
     p1, p2, p3 = (phi(k, z) for k in (1, 2, 3))
     expected = {
         "whole": np.exp(z),
@@ -54,15 +57,6 @@ def test_coefficients_equal_the_phi_functions(z: complex) -> None:
     }
     for name, value in expected.items():
         assert complex(getattr(scheme, name)[0, 0]) == pytest.approx(value, rel=1e-12, abs=1e-13), name
-
-
-def shown(errors: list[float]) -> str:
-    return ", ".join(f"{error:.1e}" for error in errors)
-
-
-def order(steps: list[float], errors: list[float]) -> float:
-    """Return the slope of log error against log step (least squares)."""
-    return float(np.polyfit(np.log(steps), np.log(errors), 1)[0])
 
 
 def test_order_on_an_exact_plane_wave(solve: Solve, params: Make, figure: Figure) -> None:
@@ -83,8 +77,8 @@ def test_order_on_an_exact_plane_wave(solve: Solve, params: Make, figure: Figure
 def frequency(p: Params) -> float:
     """Return ω = bq² + cF² − χ d_χ (Ĝ − 1) of the plane wave of the initial mode numbers."""
     q2 = (tau / p.L) ** 2 * (p.init_mode_x**2 + p.init_mode_y**2)
-    coupling = p.chi * (np.exp(-(p.ell**2) * q2 / 2) - 1)
-    return p.b * q2 + p.c * (p.mu - q2 + coupling) - p.d_chi * coupling
+    coupling = sncgl(p).chi * (np.exp(-(sncgl(p).ell ** 2) * q2 / 2) - 1)
+    return sncgl(p).b * q2 + sncgl(p).c * (sncgl(p).mu - q2 + coupling) - sncgl(p).d_chi * coupling
 
 
 def test_order_in_turbulence_with_every_term_on(solve: Solve, params: Make, figure: Figure) -> None:

@@ -1,6 +1,6 @@
 """The files of a run: whole or absent, readable while growing, and what they say."""
 
-import io
+import fcntl
 import json
 import subprocess
 import sys
@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
-from PIL import Image
 
 from hsm.physics import backend
 from hsm.physics.artifacts import write_json
@@ -19,9 +19,10 @@ from hsm.physics.environment import read_environment
 from hsm.physics.history import HistoryFile
 from hsm.physics.interruption import Interruption
 from hsm.physics.metrics import diagnose
-from hsm.physics.outcome import Outcome
+from hsm.physics.outcome import Ending, completed
 from hsm.physics.parameters import Params
-from hsm.physics.picture import density_png, palette
+from hsm.physics.provenance import schema
+from hsm.physics.record import Record, record
 from hsm.physics.run import run
 from hsm.physics.simulate import Frame
 from hsm.physics.status import Status
@@ -30,7 +31,12 @@ Make = Callable[..., Params]
 
 
 def frame(t: float, value: complex = 1.0) -> Frame:
-    return Frame(t=t, step=round(10 * t), psi=np.full((16, 16), value, np.complex64))
+    psi = np.full((16, 16), value, np.complex64)
+    return Frame(t=t, step=round(10 * t), psi=psi, omega=None, figures=diagnose(psi, 4))
+
+
+def kept(shown: Frame) -> Record:
+    return record(Params(N=16, L=8), shown, cg_iterations=3)
 
 
 COUNT_FRAMES = """
@@ -44,9 +50,9 @@ with h5py.File(sys.argv[1], "r", swmr=True) as file:
 def test_growing_history_is_readable_by_another_process(tmp_path: Path) -> None:
     """While the writer holds it open, a reader sees every frame appended so far, under the part name only."""
     path = tmp_path / "rho_history.h5"
-    with HistoryFile(path, 16, {"params": "{}"}) as file:
+    with HistoryFile(path, (16, 16), {"params": "{}"}) as file:
         for t in (0.0, 1.0, 2.0):
-            file.append(frame(t, 1 + t), diagnose(frame(t).psi))
+            file.append(kept(frame(t, 1 + t)))
         seen = subprocess.run(
             [sys.executable, "-c", COUNT_FRAMES, str(path) + ".part"],
             capture_output=True,
@@ -56,16 +62,28 @@ def test_growing_history_is_readable_by_another_process(tmp_path: Path) -> None:
         )
         assert seen.stdout.split() == ["3", "3", "9.0", "running"]
         assert not path.exists()
-        file.finish(frame(2.0, 3), Outcome(status=Status.OK, reason=None))
+        file.finish(frame(2.0, 3), completed(2.0, 20))
     assert path.exists()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_locks_of_others_do_not_stop_the_writer(tmp_path: Path) -> None:
+    """Whoever locks the file, from its first byte to its last: it is written, and gets its name."""
+    path, part = tmp_path / "rho_history.h5", tmp_path / "rho_history.h5.part"
+    part.touch()
+    with part.open("rb") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        with HistoryFile(path, (16, 16), {}) as file:
+            file.append(kept(frame(0.0)))
+            file.finish(frame(0.0), completed(0.0, 0))
+    assert path.exists()
 
 
 def test_history_of_a_run_that_fails_never_gets_its_final_name(tmp_path: Path) -> None:
     """An exception leaves the part file, closed and readable."""
     path = tmp_path / "rho_history.h5"
-    with pytest.raises(RuntimeError, match="boom"), HistoryFile(path, 16, {}) as file:  # noqa: PT012
-        file.append(frame(0.0), diagnose(frame(0.0).psi))
+    with pytest.raises(RuntimeError, match="boom"), HistoryFile(path, (16, 16), {}) as file:  # noqa: PT012
+        file.append(kept(frame(0.0)))
         raise RuntimeError("boom")
     assert [left.name for left in tmp_path.iterdir()] == ["rho_history.h5.part"]
     with h5py.File(tmp_path / "rho_history.h5.part") as left:
@@ -83,15 +101,20 @@ def test_json_is_strict_and_replaced_whole(tmp_path: Path) -> None:
 
 
 def do_run(
-    p: Params, folder: Path, monkeypatch: pytest.MonkeyPatch, interruption: Interruption | None = None
-) -> Outcome:
+    p: Params,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: Interruption | None = None,
+    **variables: str,
+) -> Ending:
     monkeypatch.chdir(folder)
     environ = {
         "HSM_CONFIG_HASH": "c0ffee",
         "HSM_TASK_ID": "task_0007",
         "HSM_JAX_CACHE": str(folder / "cache"),
+        **variables,
     }
-    return run(p, read_environment(environ), environ, interruption or Interruption(lambda: 0.0))
+    return run(p, read_environment(environ)[0], environ, interruption or Interruption(lambda: 0.0))
 
 
 def test_run_writes_every_file_with_its_identity(
@@ -99,7 +122,7 @@ def test_run_writes_every_file_with_its_identity(
 ) -> None:
     """History, metrics, picture and provenance of one run agree with each other and with the parameters."""
     p = params(T=4, dtype="f32", seed=2**64 - 1)
-    assert do_run(p, tmp_path, monkeypatch) == Outcome(status=Status.OK, reason=None)
+    assert do_run(p, tmp_path, monkeypatch) == completed(4.0, 20)
     metrics, told = (
         json.loads((tmp_path / name).read_text()) for name in ("metrics.json", "provenance.json")
     )
@@ -116,18 +139,24 @@ def test_run_writes_every_file_with_its_identity(
         assert metrics["mean_rho"] == pytest.approx(file["rho"][-1].mean(), rel=1e-5)
         assert file["series/mean_rho"][-1] == metrics["mean_rho"]
         assert file["series/defect_count"].dtype == np.int64
-        assert json.loads(file.attrs["params"]) == json.loads(p.canonical_json()) == told["params"]
-        assert (file.attrs["config_hash"], file.attrs["task_id"], file.attrs["status"]) == (
-            "c0ffee",
-            "task_0007",
-            "ok",
-        )
-        assert (file.attrs["seed"], file.attrs["schema"]) == (str(2**64 - 1), "hsm.physics.rho_history/1")
-        assert file.attrs["version_jax"] == told["versions"]["jax"]
+        assert file["series/mass"][-1] == metrics["mass"] == pytest.approx(p.L**2 * metrics["mean_rho"])
+        assert file["series/max_amplitude"][-1] == metrics["max_amplitude"]
+        assert file["series/free_energy"][-1] == metrics["free_energy"]
+        assert np.all(np.isnan(file["series/h_norm"]))
+        assert "omega_final" not in file
+        assert (file.attrs["status"], file.attrs["schema"]) == ("ok", "hsm.physics.rho_history/2")
+        own = dict(file["identity"].attrs)
+        assert json.loads(own["params"]) == json.loads(p.canonical_json()) == told["params"]
+        assert (own["config_hash"], own["task_id"], own["model"]) == ("c0ffee", "task_0007", "sncgl")
+        assert (own["seed"], own["precision"], own["N"]) == (str(2**64 - 1), "f32", 32)
+        assert (own["L"], own["dimension"], own["dt"]) == (16.0, 2, told["solver"]["h"])
+        assert own["version_jax"] == told["versions"]["jax"]
+    jsonschema.Draft202012Validator(schema()).validate(told)
     assert (told["config_hash"], told["task_id"], told["status"]) == ("c0ffee", "task_0007", "ok")
     assert told["solver"]["h"] == pytest.approx(0.2)
     assert told["timing"]["wall_s"] > told["timing"]["stepping_s"] > 0
-    assert (tmp_path / "results" / "density.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("density", "phase", "spectrum"):
+        assert (tmp_path / "results" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_same_run_writes_the_same_bytes(
@@ -138,8 +167,9 @@ def test_same_run_writes_the_same_bytes(
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         do_run(params(T=2), tmp_path / name, monkeypatch)
-        kept = ("results/rho_history.h5", "results/density.png", "metrics.json")
-        contents.append([(tmp_path / name / file).read_bytes() for file in kept])
+        pictures = ("density", "phase", "spectrum")
+        same = ("results/rho_history.h5", "metrics.json", *(f"results/{one}.png" for one in pictures))
+        contents.append([(tmp_path / name / file).read_bytes() for file in same])
     assert contents[0] == contents[1]
 
 
@@ -157,7 +187,7 @@ def test_blow_up_is_an_outcome_with_its_outputs(
         assert file.attrs["status"] == "blown_up"
         assert np.all(np.isfinite(file["rho"][:]))
         assert file["psi_final"].attrs["t"] == file["t"][-1]
-    assert json.loads((tmp_path / "provenance.json").read_text())["ending"]["blow_up_step"] > 1
+    assert json.loads((tmp_path / "provenance.json").read_text())["ending"]["bad_step"] > 1
 
 
 def test_run_stops_before_its_deadline(params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,28 +241,66 @@ def test_threads_follow_the_allotted_cores() -> None:
     assert environ == {"JAX_PLATFORMS": "cpu"}
 
 
-def test_colour_map_rises_evenly_in_lightness() -> None:
-    """Perceived lightness grows in equal steps from dark to light."""
-    linear = np.where(palette() <= 10, palette() / 255 / 12.92, ((palette() / 255 + 0.055) / 1.055) ** 2.4)
-    lightness = np.cbrt(linear @ [0.2126, 0.7152, 0.0722])
-    assert np.all(np.diff(lightness[::8]) > 0)
-    assert lightness[0] < 0.2
-    assert lightness[-1] > 0.95
+def test_record_is_the_same_after_a_stay_in_a_file() -> None:
+    """Every figure and every point of the density, bit for bit; None stays None and integers integers."""
+    odd = kept(frame(0.1, 1 / 3 + 0.7j))
+    back = Record.unpacked(odd.packed(), (16, 16))
+    assert np.array_equal(back.rho, odd.rho)
+    assert back.rho.dtype == np.float32
+    assert replace(back, rho=odd.rho) == odd
+    assert back.figures.h_norm is None
+    assert isinstance(back.cg_iterations, int)
 
 
-def test_picture_shows_the_field_the_right_way_up() -> None:
-    """The x axis runs to the right and y upwards; dark and bright are where they belong."""
-    rho = np.ones((32, 32))
-    rho[24, 8] = 4  # right, below the middle
-    rho[8, 24] = 0  # left, above the middle
-    image = Image.open(io.BytesIO(density_png(rho, "a caption")))
-    pixels = np.asarray(image.convert("RGBA").convert("L").crop((0, 0, 512, 512))).astype(int)
-    bright, dark = (np.unravel_index(place, pixels.shape) for place in (pixels.argmax(), pixels.argmin()))
-    assert bright == pytest.approx((512 - 8.5 * 16, 24.5 * 16), abs=10)
-    assert dark == pytest.approx((512 - 24.5 * 16, 8.5 * 16), abs=10)
-    assert image.info["Description"] == "a caption"
+def test_frames_can_be_read_back_while_the_history_grows(tmp_path: Path) -> None:
+    """From any one on, as they were appended."""
+    with HistoryFile(tmp_path / "rho_history.h5", (16, 16), {}) as file:
+        given = [kept(frame(t, 1 + t)) for t in (0.0, 1.0, 2.0)]
+        for each in given:
+            file.append(each)
+        assert [one.packed() for one in file.records(1)] == [one.packed() for one in given[1:]]
+        assert file.count == 3
 
 
-def test_picture_of_an_empty_field_is_drawn() -> None:
-    """A zero density does not divide by zero."""
-    assert density_png(np.zeros((16, 16)), "").startswith(b"\x89PNG")
+FILES = (
+    "metrics.json",
+    *(f"results/{name}" for name in ("rho_history.h5", "density.png", "phase.png", "spectrum.png")),
+)
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_run_that_is_stopped_anywhere_goes_on_to_the_same_files(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    """At t = 0, within a frame, at its end; the next attempt's files are those of a run left alone."""
+    p = replace(params(T=4, save_every=2, N=16, L=8), h=0.02)
+    for name in ("alone", "first", "second"):
+        (tmp_path / name).mkdir()
+    do_run(p, tmp_path / "alone", monkeypatch)
+    moments = iter([*([0.0] * asked), 1000.0])
+    interruption = Interruption(lambda: next(moments))
+    interruption.deadline_s = 500.0
+    kept_in = {"HSM_CHECKPOINT": str(tmp_path / "checkpoint")}
+    ending = do_run(p, tmp_path / "first", monkeypatch, interruption, **kept_in)
+    assert (ending.status, ending.step) == (Status.TIMEOUT, asked * 50)
+    assert ending.reason is not None
+    assert "a checkpoint was kept" in ending.reason
+    assert do_run(p, tmp_path / "second", monkeypatch, None, **kept_in).status is Status.OK
+    for name in FILES:
+        assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
+    told = json.loads((tmp_path / "second" / "provenance.json").read_text())
+    assert told["resumed"] == {"step": asked * 50, "t": asked * 1.0, "attempts": 1, "same_processor": True}
+    assert told["timing"]["earlier_attempts_s"] > 0
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_checkpoint_that_cannot_be_written_ends_no_run(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told, and the run goes on to its end."""
+    (tmp_path / "file").write_text("in the way")
+    variables = {"HSM_CHECKPOINT": str(tmp_path / "file" / "below"), "HSM_CHECKPOINT_EVERY_S": "0"}
+    assert do_run(params(T=2), tmp_path, monkeypatch, None, **variables).status is Status.OK
+    told = capsys.readouterr().err
+    assert "the checkpoint cannot be read" in told
+    assert "no checkpoint could be written" in told

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hsm.physics import outcome
 from hsm.physics.metrics import (
     Diagnostics,
     defect_density,
@@ -14,7 +15,7 @@ from hsm.physics.metrics import (
     spectral_tail,
     windings,
 )
-from hsm.physics.outcome import Ending, judge
+from hsm.physics.outcome import Ending
 from hsm.physics.scores import scores
 from hsm.physics.status import Status
 
@@ -51,8 +52,8 @@ def test_phase_coherence_of_a_zero_field_is_defined() -> None:
 def test_spectral_tail_is_the_share_of_the_outer_tenth(mode: int, tail: float) -> None:
     """At N = 64 the band ends below 16 and its outer tenth begins above 14.4."""
     field = 2 + np.exp(1j * tau * mode * X / N)
-    assert spectral_tail(field) == pytest.approx(tail, abs=1e-12)
-    assert spectral_tail(field.T) == pytest.approx(tail, abs=1e-12)
+    assert spectral_tail(field, N // 4) == pytest.approx(tail, abs=1e-12)
+    assert spectral_tail(field.T, N // 4) == pytest.approx(tail, abs=1e-12)
 
 
 def planted(charges: dict[tuple[float, float], int]) -> np.ndarray:
@@ -90,12 +91,12 @@ def test_total_winding_is_exactly_zero_on_the_torus() -> None:
 def test_vortex_lattice_has_four_vortices_a_cell() -> None:
     """ψ = sin qx + i sin qy with two cells a side has sixteen vortices."""
     lattice = np.sin(2 * tau * (X + 0.3) / N) + 1j * np.sin(2 * tau * (Y + 0.3) / N)
-    assert diagnose(lattice).defect_count == 16
+    assert diagnose(lattice, N // 4).defect_count == 16
 
 
 def test_densities_are_those_of_the_field() -> None:
     """mean_rho and max_rho are the mean and maximum of |ψ|²."""
-    figures = diagnose(2j + np.cos(tau * X / N))
+    figures = diagnose(2j + np.cos(tau * X / N), N // 4)
     assert figures.mean_rho == pytest.approx(4.5)
     assert figures.max_rho == pytest.approx(5)
 
@@ -112,18 +113,19 @@ def seen(**changed: Any) -> Diagnostics:
     return Diagnostics(**figures)
 
 
-COMPLETED = Ending(status=Status.OK, t=10, step=50)
+COMPLETED = outcome.completed(10, 50)
+AREA = 1e4
 
 
 def test_defect_density_is_the_mean_of_the_second_half_per_area() -> None:
     """Early frames do not count, and the unit of area is 10⁴."""
     history = [seen(defect_count=n) for n in (900, 900, 10, 20)]
-    assert defect_density(history, 50.0) == pytest.approx(15 * 4)
+    assert defect_density(history, 50.0**2) == pytest.approx(15 * 4)
 
 
 def test_scores_of_a_good_run_are_numbers() -> None:
-    """A run that ended well has every score and no reason."""
-    found = scores(judge(COMPLETED, [seen(), seen()], 1e-5), [seen(spectral_tail=1e-8), seen()], 100.0)
+    """A run that ended well has every score and no reason; in flat space there is no constraint."""
+    found = scores(COMPLETED, [seen(spectral_tail=1e-8), seen()], AREA)
     assert found == {
         "status": "ok",
         "reason": None,
@@ -132,35 +134,44 @@ def test_scores_of_a_good_run_are_numbers() -> None:
         "defect_count": 20,
         "defect_density": 20.0,
         "spectral_tail": 1e-8,
+        "sdg_h_norm_l2": None,
     }
 
 
-def test_a_run_that_once_lost_resolution_has_no_scores_but_its_tail() -> None:
-    """The flag is raised by the worst frame, and says what to do."""
-    history = [seen(spectral_tail=3e-5), seen()]
-    outcome = judge(COMPLETED, history, 1e-5)
-    assert outcome.status is Status.UNDERRESOLVED_SPACE
-    assert outcome.reason is not None
-    assert "more points" in outcome.reason
-    found = scores(outcome, history, 100.0)
-    assert found["spectral_tail"] == 3e-5
+def test_a_run_that_lost_resolution_has_no_scores_but_its_tail() -> None:
+    """The reason says what to do."""
+    history = [seen(), seen(spectral_tail=3e-5)]
+    ending = outcome.underresolved(5.0, 25, 3e-5, 1e-5)
+    assert ending.reason is not None
+    assert "more points" in ending.reason
+    found = scores(ending, history, AREA)
+    assert (found["status"], found["spectral_tail"]) == ("underresolved_space", 3e-5)
     assert all(found[name] is None for name in ("pcs", "mean_rho", "defect_count", "defect_density"))
 
 
 def test_a_field_that_died_out_has_no_phase_to_score() -> None:
     """Below a mean density of 1e-6 the phase means nothing."""
-    history = [seen(mean_rho=1e-9)]
-    outcome = judge(COMPLETED, history, 1e-5)
-    assert outcome.status is Status.DEAD
-    found = scores(outcome, history, 100.0)
-    assert (found["mean_rho"], found["pcs"], found["defect_count"]) == (1e-9, None, None)
+    found = scores(outcome.dead(5.0, 25, 1e-9, 1e-6), [seen(mean_rho=1e-9)], AREA)
+    assert (found["status"], found["mean_rho"], found["pcs"], found["defect_count"]) == (
+        "dead",
+        1e-9,
+        None,
+        None,
+    )
 
 
-@pytest.mark.parametrize("status", [Status.BLOWN_UP, Status.CANCELLED, Status.TIMEOUT])
-def test_a_run_that_did_not_complete_has_no_scores(status: Status) -> None:
+@pytest.mark.parametrize(
+    "ending",
+    [
+        outcome.blown_up(3.0, 15, float("nan")),
+        outcome.metric_failed(3.0, 15),
+        outcome.stopped(Status.CANCELLED, 3.0, 15),
+        outcome.stopped(Status.TIMEOUT, 3.0, 15),
+    ],
+)
+def test_a_run_that_did_not_complete_has_no_scores(ending: Ending) -> None:
     """No sentinel numbers: null, with the status and a reason."""
-    outcome = judge(Ending(status=status, t=3, step=15, blow_up_step=16), [seen()], 1e-5)
-    found = scores(outcome, [seen()], 100.0)
-    assert found.pop("status") == status.value
+    found = scores(ending, [seen()], AREA)
+    assert found.pop("status") == ending.status.value
     assert "t = 3" in str(found.pop("reason"))
     assert set(found.values()) == {None}

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm.physics.parameters import ParameterErrors, Params, SourceKind, largest_step, read_params
+from hsm.physics.parameters import ParameterErrors, Params, SourceKind, read_params
 from hsm.physics.schedule import schedule
+from hsm.physics.stability import largest_step
 
 
 def problems(**values: object) -> tuple[str, ...]:
@@ -18,9 +19,9 @@ def problems(**values: object) -> tuple[str, ...]:
 
 def test_every_problem_is_reported_at_once() -> None:
     """Unknown names, unfit values and broken rules between parameters come together."""
-    found = problems(kapa=1, d_chi="fast", N=130, sigma=40, dtype="f16", h=0.5)
-    assert [problem.split(":")[0] for problem in found] == ["kapa", "d_chi", "N", "dtype", "sigma", "h"]
-    assert found[1] == "d_chi: expected a number from -10 to 10, got 'fast'"
+    found = problems(kapa=1, init_k0="fast", N=130, sigma=40, dtype="f16", h=0.5)
+    assert [problem.split(":")[0] for problem in found] == ["kapa", "init_k0", "N", "dtype", "sigma", "h"]
+    assert found[1] == "init_k0: expected a number from 0.001 to 1000, got 'fast'"
     assert "a multiple of 4 from 16 to 4096" in found[2]
     assert "one of f32, f64" in found[3]
 
@@ -34,19 +35,21 @@ def test_unknown_parameter_names_the_one_that_was_meant(wrong: str, right: str) 
     assert problems(**{wrong: 64}) == (f"{wrong}: unknown parameter; did you mean {right}?",)
 
 
-def test_gravity_is_not_a_parameter() -> None:
-    """κ is unknown to the flat equation: it is refused, not ignored."""
-    (found,) = problems(kappa=0.1)
-    assert found.startswith("kappa: unknown parameter; known: mu, b, c")
+def test_gravity_is_refused_where_it_is_not_defined() -> None:
+    """Not in one dimension, not with a multistep integrator."""
+    assert problems(kappa=0.1, dim=1) == ("kappa: the metric is defined in 2 and 3 dimensions only",)
+    assert problems(kappa=0.1, integrator="etdab4")[0].startswith("integrator: etdab4 is for flat space")
 
 
 def test_step_that_is_too_large_names_the_largest() -> None:
-    """The bound falls with |1+ic|, the gain and the source."""
-    assert "largest step for these parameters is 0.3" in problems(h=0.31)[0]
-    assert "is 0.1627" in problems(h=0.3, c=4)[0]
-    assert "is 0.15" in problems(h=0.3, mu=2)[0]
-    assert "is 0.09" in problems(h=0.3, init_amp=1)[0]
+    """The bound falls with |1+ic|, gain, a dense start, a source, a metric, and for the multistep scheme."""
+    assert problems(h=0.5)[0].endswith("is not stable; the largest step for these parameters is 0.3897")
+    assert "is 0.126" in problems(h=0.4, b=-4, c=4)[0]
+    assert "is 0.1948" in problems(h=0.3, mu=2)[0]
+    assert "is 0.1062" in problems(h=0.3, init_amp=1)[0]
     assert "is 0.05" in problems(h=0.3, source_kind="uniform", source_s0=1, source_omega=-20)[0]
+    assert "is 0.2755" in problems(h=0.3, kappa=0.1)[0]
+    assert "is 0.0861" in problems(h=0.3, integrator="etdab4")[0]
 
 
 @pytest.mark.parametrize("value", [True, None, "", "nan", "inf", [1], 1e400, "0x1"])
@@ -66,7 +69,7 @@ def test_numbers_may_come_as_text_and_nested() -> None:
             "h": "auto",
         }
     )
-    assert (p.b, p.N, p.h, p.init_amp) == (0.001, 64, None, 0.1)
+    assert (p.flat()["b"], p.N, p.h, p.init_amp) == (0.001, 64, None, 0.1)
     assert p.source_kind is SourceKind.SITES
     assert p.source_positions == ((1.0, 2.0, 3.0),)
 

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hsm.physics.equation import Sncgl
-from hsm.physics.grid import Grid
+from hsm.physics.exponential import State
 from hsm.physics.outcome import Ending
-from hsm.physics.parameters import Params, Precision, read_params
-from hsm.physics.simulate import Frame, advance, plan, simulate
+from hsm.physics.parameters import Params, read_params
+from hsm.physics.plan import Plan, loaded, plan
+from hsm.physics.simulate import Frame, Segment, advance, max_density, segments
 from hsm.physics.status import Status
 
 Make = Callable[..., Params]
@@ -18,12 +19,21 @@ Figure = Callable[[str, str], None]
 UNSTABLE_H = 0.4  # far above the bound that read_params enforces
 
 
-def frames_of(
-    p: Params, interruption: Callable[[], Status | None] = lambda: None
-) -> tuple[Ending, list[Frame]]:
-    frames: list[Frame] = []
-    ending, _ = simulate(plan(p), frames.append, interruption)
-    return ending, frames
+def parts_of(p: Params) -> list[Segment]:
+    return list(segments(plan(p)))
+
+
+def frames_of(p: Params) -> tuple[Ending, list[Frame]]:
+    parts = parts_of(p)
+    ending = parts[-1].ending
+    assert ending is not None
+    return ending, [part.frame for part in parts if part.frame is not None]
+
+
+def advanced(prepared: Plan, state: State, step: int, count: int) -> tuple[State, np.ndarray]:
+    stepper = prepared.program(1.0).main
+    state, psi, _ = advance(stepper, state, np.int64(step), np.int64(count))
+    return state, np.asarray(psi)
 
 
 def compilations() -> int:
@@ -61,10 +71,8 @@ def test_time_reaches_the_source_in_every_chunk(params: Make) -> None:
     """A run cut into many chunks equals one call over all steps: the phase of the source goes on."""
     p = params(T=4, save_every=0.4, source_kind="uniform", source_s0=0.5, source_omega=2.3, init_amp=0.3)
     prepared = plan(p)
-    _, psi = advance(
-        prepared.start, np.float64(0), prepared.stepper, prepared.nonlinear, steps=prepared.schedule.steps
-    )
-    assert np.abs(frames_of(p)[1][-1].psi - prepared.grid.ungauged(np.asarray(psi))).max() < 1e-12
+    _, psi = advanced(prepared, loaded(prepared.first()), 0, prepared.schedule.steps)
+    assert np.abs(frames_of(p)[1][-1].psi - prepared.grid.ungauged(psi.T)).max() < 1e-12
 
 
 def test_different_parameters_share_one_compilation(params: Make) -> None:
@@ -91,12 +99,12 @@ def test_blow_up_is_located_at_its_step(params: Make) -> None:
     ending, frames = frames_of(p)
     assert ending.status is Status.BLOWN_UP
     prepared = plan(p)
-    v, step, density = prepared.start, 0, 0.0
+    state, step, density = loaded(prepared.first()), 0, 0.0
     while density <= prepared.rho_limit:
-        v, psi = advance(v, np.float32(step * UNSTABLE_H), prepared.stepper, prepared.nonlinear, steps=1)
-        step, density = step + 1, float(np.max(np.abs(np.asarray(psi, np.complex128))) ** 2)
+        state, psi = advanced(prepared, state, step, 1)
+        step, density = step + 1, max_density(jnp.asarray(psi))
     assert step > 2 * prepared.schedule.steps_per_chunk
-    assert (ending.blow_up_step, ending.step, ending.t) == (step, step - 1, (step - 1) * UNSTABLE_H)
+    assert (ending.bad_step, ending.step, ending.t) == (step, step - 1, (step - 1) * UNSTABLE_H)
     assert all(np.all(np.isfinite(frame.psi)) for frame in frames)
     assert frames[-1].t <= ending.t
 
@@ -109,12 +117,26 @@ def test_blow_up_to_infinity_has_no_density_to_report(params: Make) -> None:
     assert ending.max_rho is None or np.isfinite(ending.max_rho)
 
 
-def test_interruption_ends_a_run_between_chunks(params: Make) -> None:
-    """The status asked for is the status reported, at the last good time, with the frames so far."""
-    answers = iter([None, None, None, Status.CANCELLED])
-    ending, frames = frames_of(params(T=10, save_every=1), lambda: next(answers))
-    assert ending == Ending(status=Status.CANCELLED, t=3.0, step=15)
-    assert len(frames) == 4
+def test_run_that_is_left_can_go_on_from_its_checkpoint_bit_for_bit(params: Make) -> None:
+    """After any chunk; what follows is the same as without the pause."""
+    p = params(T=10, save_every=1, dtype="f32")
+    whole = parts_of(p)
+    kept = whole[3].checkpoint()
+    assert kept.step == 15
+    assert whole[3].t == pytest.approx(3.0)
+    rest = list(segments(plan(p), kept))
+    assert [part.step for part in rest] == [part.step for part in whole[4:]]
+    one, other = (parts[-1].checkpoint().arrays["v"] for parts in (whole, rest))
+    assert one.tobytes() == other.tobytes()
+
+
+def test_run_ends_when_it_loses_resolution(params: Make) -> None:
+    """The first frame whose spectrum reaches the edge of the band is the last one, and the reason says so."""
+    ending, frames = frames_of(params(T=40, save_every=1, N=64, L=100, b=1, c=-2, init_amp=0.5, init_k0=0.1))
+    assert ending.status is Status.UNDERRESOLVED_SPACE
+    assert "use more points" in str(ending.reason)
+    assert 0 < ending.t == frames[-1].t < 40
+    assert frames[-1].figures.spectral_tail > 1e-6 >= max(f.figures.spectral_tail for f in frames[:-1])
 
 
 def test_solution_converges_exponentially_with_resolution(figure: Figure) -> None:
@@ -141,10 +163,7 @@ def test_solution_converges_exponentially_with_resolution(figure: Figure) -> Non
     assert errors[2] < 1e-5
 
 
-def test_plan_keeps_host_coefficients_in_double_precision(params: Make) -> None:
+def test_coefficients_are_computed_in_double_precision(params: Make) -> None:
     """A single-precision run uses double-precision coefficients, rounded once."""
-    single, double = (plan(params(dtype=dtype)) for dtype in ("f32", "f64"))
-    assert np.array_equal(np.asarray(single.stepper.f1), np.asarray(double.stepper.f1).astype(np.complex64))
-    p = params(dtype="f32")
-    assert p.dtype is Precision.F32
-    assert Sncgl(params=p, grid=Grid(points=p.N, length=p.L)).linear_symbol().dtype == np.complex128
+    single, double = (plan(params(dtype=dtype)).program(1.0).main.scheme.f1 for dtype in ("f32", "f64"))  # type: ignore[attr-defined]
+    assert np.array_equal(np.asarray(single), np.asarray(double).astype(np.complex64))

@@ -443,3 +443,17 @@ def test_missing_evidence_is_no_error(tmp_path: Path) -> None:
     made = view(tmp_path / "gone").gather()
     assert not made.pictures
     assert "Pictures" not in page(made).text
+
+
+def test_several_pictures_of_a_task_share_a_row_and_a_caption(tmp_path: Path) -> None:
+    """Beside each other, told once whose they are; a single one keeps its place in the grid."""
+    tasks = hunt_tasks()
+    leave(tmp_path, tasks[0], pictures={f"{name}.png": png() for name in ("density", "phase", "spectrum")})
+    leave(tmp_path, tasks[1], pictures={"density.png": png()})
+    elements = page(view(tmp_path, tasks=tasks).gather()).elements
+    assert [attributes.get("class") for name, attributes in elements if name == "figure"].count(
+        "several"
+    ) == 1
+    assert sum(attributes.get("class") == "strip" for _, attributes in elements) == 1
+    assert sum(name == "figcaption" for name, _ in elements) >= 2
+    assert sum(name == "img" for name, _ in elements) == 4

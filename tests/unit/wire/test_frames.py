@@ -14,6 +14,7 @@ from hsm.wire.frames import (
     encode_group,
     ends_with_commit,
     holds_commit,
+    is_torn,
 )
 
 GROUPS = [
@@ -212,3 +213,26 @@ def test_a_place_behind_a_commit_is_known_by_the_commit() -> None:
         assert not ends_with_commit(before + b"L", group.seq, group.chain)
     places = [end for end in range(len(data)) if ends_with_commit(data[:end], 2, groups[0].chain)]
     assert places == [ends[0]]
+
+
+def test_a_group_that_a_power_cut_tore_is_told_from_damage() -> None:
+    """Sectors left out of a group that was never acknowledged are no damage; all else before a commit is."""
+    front, last, later = [b"x" * 700], [bytes([65 + n]) * 300 for n in range(6)], [b"later"]
+    data, ends = log_of([front, last])
+    reader = GroupReader()
+    reader.feed(data[: ends[0]])
+    at, seq = reader.offset, reader.seq
+    sectors = range(at // 512, (ends[1] - 150) // 512)
+    for left_out in range(1, 2 ** len(sectors)):
+        torn = bytearray(data)
+        for number, sector in enumerate(sectors):
+            if left_out >> number & 1:
+                start, end = max(at, sector * 512), sector * 512 + 512
+                torn[start:end] = bytes(end - start)
+        assert is_torn(bytes(torn[at:]), at, seq)
+        assert not is_torn(bytes(torn[at:]) + log_of([front, last, later])[0][ends[1] :], at, seq)
+        assert not is_torn(bytes(torn[at:]), at, seq - 1), "a group before it has been lost"
+    for place in range(at, ends[1] - 150, 37):
+        flipped = bytearray(data)
+        flipped[place] ^= 1
+        assert not is_torn(bytes(flipped[at:]), at, seq)

@@ -1,0 +1,252 @@
+"""ETDRK4 in a curved space: D∇²ψ becomes DΔ_gψ, and the metric follows the density.
+
+    d = 2, Ω = e^x:    Δ_g ψ = Ω^{−2}∇²ψ
+    d = 3, Ω = x²:     Δ_g ψ = Ω^{−2}(∇²ψ + ∇lnΩ·∇ψ) = x^{−5}[∇²(xψ) − ψ∇²x]
+
+αD∇² is stepped implicitly and D(Δ_g − α∇²) explicitly, which is stable while Ω^{−2} ≤ 1.6 α (`stability`): α
+is a little more than the largest Ω^{−2}, and is planned anew when that moves (`due`).
+
+When the metric is solved for:
+
+- `stage`: at every stage of every step. Order four; the reference.
+- `extrapolated`: once per step, at its start; the later stages get the cubic through the metrics of the last
+  four steps, order four again. The first four steps are by stage.
+- `frozen`: once per step, and kept for the whole step. Order one: a comparison.
+- `algebraic`: Ω² = (ρ_ref/ρ)^a at every stage, without constraint: the closure of earlier codes.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from hsm.physics.elliptic import Constraint
+from hsm.physics.etdrk4 import Etdrk4
+from hsm.physics.exponential import State, Toll
+from hsm.physics.parameters import MetricMode, Params
+from hsm.physics.rates import Rates
+from hsm.physics.transforms import to_band, to_points
+
+HALF = np.array([35, -35, 21, -5]) / 16  # the cubic through four equal steps, half a step ahead of the newest
+AHEAD = np.array([4, -6, 4, -1])  # a whole step ahead
+REMEMBERED = {
+    MetricMode.EXTRAPOLATED: 4,
+    MetricMode.STAGE: 1,
+    MetricMode.FROZEN: 1,
+    MetricMode.ALGEBRAIC: 1,
+}
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["diffusion", "alpha", "k_squared", "k_squared_gauged"],
+    meta_fields=[],
+)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bending:
+    """D(Δ_g − α∇²)ψ. diffusion: D; alpha: α, scalars.
+
+    k_squared: (M, …) of the band; k_squared_gauged: (N, …) of gauged fields in three dimensions, else None.
+    """
+
+    diffusion: Array
+    alpha: Array
+    k_squared: Array
+    k_squared_gauged: Array | None
+
+    def __call__(self, v: Array, psi: Array, shape: "Shape") -> Array:
+        """Return the change on the points."""
+        flat = to_points(self.k_squared * v, psi.shape[0])
+        if self.k_squared_gauged is None:
+            return self.diffusion * ((self.alpha - shape.factor) * flat)
+        curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(shape.x * psi)) + shape.factor * psi
+        return self.diffusion * (self.alpha * flat - curved / shape.x**5)
+
+
+class Shape(NamedTuple):
+    """A metric as the diffusion needs it: x, and Ω^{−2} in two dimensions, ∇²x in three."""
+
+    x: Array
+    factor: Array
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["scheme", "rates", "bending", "constraint", "power"],
+    meta_fields=["mode"],
+)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curved:
+    """ETDRK4 with a metric; it remembers the metric fields x at the start of its last steps, newest first.
+
+    power: a of the algebraic metric.
+    """
+
+    scheme: Etdrk4
+    rates: Rates
+    bending: Bending
+    constraint: Constraint
+    power: Array
+    mode: MetricMode
+
+    @property
+    def h(self) -> Array:
+        return self.scheme.h
+
+    @property
+    def points(self) -> int:
+        return self.rates.points
+
+    def step(self, state: State, t: Array) -> tuple[State, Toll]:
+        psi = to_points(state.v, self.points)
+        x, toll = self.metric(_density(psi), self._guess(state.past))
+        past = jnp.concatenate([x[None], state.past[:-1]])
+        first, later = self.shape(x), self._later(past)
+
+        def evaluate(
+            v: Array, t: Array, stage: int, memory: tuple[Array, Toll]
+        ) -> tuple[Array, tuple[Array, Toll]]:
+            if stage == 0:
+                return self.change(v, psi, t, first), memory
+            field, (known, toll) = to_points(v, self.points), memory
+            if later:
+                return self.change(v, field, t, later[stage]), memory
+            known, more = self.metric(_density(field), known)
+            return self.change(v, field, t, self.shape(known)), (known, toll + more)
+
+        v, (_, toll) = self.scheme.advance(state.v, t, evaluate, (x, toll))
+        return State(v=v, past=past), toll
+
+    def metric(self, density: Array, guess: Array) -> tuple[Array, Toll]:
+        """Return the metric field of a density |ψ|² on the points."""
+        if self.mode is MetricMode.ALGEBRAIC:
+            x = self._algebraic(density)
+            return x, self._toll(x, jnp.int32(0), jnp.bool_(False))
+        found = self.constraint.solve(density, guess)
+        return found.x, self._toll(found.x, found.iterations, found.failed)
+
+    def _guess(self, past: Array) -> Array:
+        if self.mode is MetricMode.EXTRAPOLATED:
+            return _combined(AHEAD, past)
+        return past[0]
+
+    def shape(self, x: Array) -> Shape:
+        """Return the metric of a field x; computed once, however often it is used."""
+        factor = jnp.exp(-2 * x) if x.ndim == 2 else self.constraint.laplacian(x)
+        return Shape(*jax.lax.optimization_barrier((x, factor)))
+
+    def _later(self, past: Array) -> dict[int, Shape]:
+        """Return the metrics of the later stages, where they do not depend on these stages."""
+        if self.mode is MetricMode.FROZEN:
+            return dict.fromkeys((1, 2, 3), self.shape(past[0]))
+        if self.mode is MetricMode.EXTRAPOLATED:
+            half, ahead = self.shape(_combined(HALF, past)), self.shape(_combined(AHEAD, past))
+            return {1: half, 2: half, 3: ahead}
+        return {}
+
+    def change(self, v: Array, psi: Array, t: Array, shape: Shape) -> Array:
+        """Return N(v, t), the band of f(ψ) + D(Δ_g − α∇²)ψ + S."""
+        change = self.rates.nonlinear(psi) + self.bending(v, psi, shape)
+        return self.rates.forced(to_band(change, v.shape[0]), t)
+
+    def _algebraic(self, density: Array) -> Array:
+        rho = density + self.constraint.vacuum
+        reference = jnp.mean(rho) if self.constraint.reference is None else self.constraint.reference
+        log = self.power / 2 * jnp.log(reference / rho)
+        return log if rho.ndim == 2 else jnp.exp(log / 2)
+
+    def _toll(self, x: Array, iterations: Array, failed: Array) -> Toll:
+        steepest = jnp.exp(-2 * x.min()) if x.ndim == 2 else x.min() ** -4
+        return Toll(
+            iterations=iterations,
+            failures=failed.astype(jnp.int32),
+            steepest=steepest.astype(jnp.float32),
+        )
+
+
+def initial_metric(stepper: Curved, v: Array) -> Array:
+    """Return the metric field of a band, from a cold start; if there is none the first step will say so."""
+    return _of_band(stepper, v, _cold(stepper.constraint, _density_of_band(v, stepper.points)))
+
+
+def observed(stepper: Curved, state: State) -> Array:
+    """Return the metric field that acts on a state: with `frozen` that of the start of the last step."""
+    if stepper.mode is MetricMode.FROZEN:
+        return state.past[0]
+    return _of_band(stepper, state.v, state.past[0])
+
+
+def steepest(x: np.ndarray) -> float:
+    """Return the largest Ω^{−2} of a metric field."""
+    return float(np.exp(-2 * x.min()) if x.ndim == 2 else x.min() ** -4.0)
+
+
+def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
+    density = _density_of_band(v, stepper.points)
+    if stepper.mode is MetricMode.ALGEBRAIC:
+        return stepper.metric(density, guess)[0]
+    found: Array = _solved(stepper.constraint, density, guess)
+    return found
+
+
+@jax.jit
+def _solved(constraint: Constraint, density: Array, guess: Array) -> Array:
+    return constraint.solve(density, guess).x
+
+
+@jax.jit
+def _cold(constraint: Constraint, density: Array) -> Array:
+    return constraint.cold(density)
+
+
+@partial(jax.jit, static_argnames="points")
+def _density_of_band(v: Array, points: int) -> Array:
+    return _density(to_points(v, points))
+
+
+def bending(p: Params, alpha: float, real: np.dtype[np.floating]) -> Bending:
+    """Build the explicit part of the diffusion for a share alpha that is implicit."""
+    grid = p.grid
+    return Bending(
+        diffusion=jax.device_put(np.asarray(p.equation.diffusion, np.result_type(real, np.complex64))),
+        alpha=jax.device_put(np.asarray(alpha, real)),
+        k_squared=jax.device_put(grid.k_squared().astype(real)),
+        k_squared_gauged=jax.device_put(grid.k_squared_gauged().astype(real)) if p.dim == 3 else None,
+    )
+
+
+LADDER = 1.25
+"""Shares of implicit diffusion are powers of this number: small changes of the metric plan nothing anew."""
+
+
+def planned(steepest: float) -> float:
+    """Return the share α of implicit diffusion for a largest Ω^{−2}: a tenth above it, on the ladder."""
+    if not math.isfinite(steepest):
+        return 1.0
+    return float(LADDER ** math.ceil(math.log(1.1 * steepest, LADDER) - 1e-9))
+
+
+def due(steepest: float, alpha: float) -> bool:
+    """Say whether α should be planned anew; a steepest of 0 means that no metric was met."""
+    return steepest > 1.4 * alpha or 0 < steepest < 0.4 * alpha
+
+
+def untenable(steepest: float, alpha: float) -> bool:
+    """Say whether steps that were taken with α must be repeated with a larger one."""
+    return steepest > 1.6 * alpha
+
+
+def _density(psi: Array) -> Array:
+    return psi.real**2 + psi.imag**2
+
+
+def _combined(weights: np.ndarray, past: Array) -> Array:
+    return sum(
+        (float(weight) * field for weight, field in zip(weights[1:], past[1:], strict=True)),
+        start=float(weights[0]) * past[0],
+    )

@@ -1,0 +1,55 @@
+"""What really happened, as the simulated machines know it: what the records must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Execution:
+    """One run of an attempt's program, by the process that ran it. `status` is None while it runs."""
+
+    token: str
+    task: int
+    attempt: int
+    pid: int
+    host: str
+    began_at: float
+    ended_at: float | None = None
+    status: int | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Truth:
+    """Every execution by its token, in order, and what was done that must never be done."""
+
+    executions: dict[str, list[Execution]] = field(default_factory=dict)
+    running: dict[int, list[Execution]] = field(default_factory=dict)
+    wrongs: list[str] = field(default_factory=list)
+    last_cut_at: float = -1.0
+    elsewhere: int = 0
+    records_failed: bool = False
+    on_began: Callable[[Execution], None] | None = None
+
+    def began(self, execution: Execution) -> None:
+        """Note that a program was started."""
+        others = [other for other in self.running.get(execution.task, []) if other.status is None]
+        for other in others:
+            if {other.host, execution.host} == {"home", "away"}:
+                self.elsewhere += 1  # no fence reaches across machines; only the results must be single
+                continue
+            self.wrongs.append(
+                f"I7: attempts {other.attempt} and {execution.attempt} of task {execution.task} "
+                f"run at the same time, at {execution.began_at:.3f} s"
+            )
+        self.running[execution.task] = [*others, execution]
+        self.executions.setdefault(execution.token, []).append(execution)
+        if self.on_began is not None:
+            self.on_began(execution)
+
+    def last(self, token: str) -> Execution | None:
+        """Return the last execution of an attempt."""
+        found = self.executions.get(token)
+        return found[-1] if found else None
