@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hsm.core import events as ev
 from hsm.core import control, snapshots, summary
+from hsm.core import events as ev
 from hsm.core.ledger import Ledger
 from hsm.core.projection import Projector
 from hsm.core.seal import sealed, write_seal
