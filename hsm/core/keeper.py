@@ -6,6 +6,7 @@ An event tells of it; once that is durable, what lies before the older of the tw
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from hsm.core.inputs import Input, SnapshotWritten
 from hsm.core.mailbox import Mailbox
 from hsm.core.scribe import Pace
 from hsm.core.segments import Mark
-from hsm.core.snapshots import Frozen
+from hsm.core.snapshots import Frozen, SnapshotInvalid
 from hsm.core.sweep_state import KEPT_SNAPSHOTS
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -30,6 +31,15 @@ AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Write:
+    """Write what a tracker was. `written` is set when that is done, where somebody waits for it."""
+
+    frozen: Frozen
+    is_durable: bool = False
+    written: asyncio.Future[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Archive:
     """Archive what lies before the older of these snapshots."""
 
@@ -37,13 +47,16 @@ class _Archive:
 
 
 class Keeper:
-    """One job at a time; what is due while it is busy is left out, for the next will hold it."""
+    """One job at a time, for rows that no snapshot names yet must not be cleaned away by another.
+
+    What is due while it is busy is left out: the next will hold it.
+    """
 
     def __init__(self, world: World, tree: SweepTree, post: Callable[[Input], None]) -> None:
         self._world = world
         self._tree = tree
         self._post = post
-        self._jobs: Mailbox[tuple[Frozen, bool] | _Archive] = Mailbox()
+        self._jobs: Mailbox[_Write | _Archive] = Mailbox()
         self._is_busy = False
         self._summary = Pace(SUMMARY_S)
         self._not_before = 0.0
@@ -64,7 +77,7 @@ class Keeper:
             self._is_busy = True
             if is_due:
                 self._bytes, self._newest = 0, mark.position.seq
-            self._jobs.put((snapshots.freeze(tracker, mark), is_due))
+            self._jobs.put(_Write(snapshots.freeze(tracker, mark), is_due))
 
     def _grown(self, mark: Mark) -> None:
         before = self._last.position.offset if self._last and self._last.segment == mark.segment else 0
@@ -86,17 +99,18 @@ class Keeper:
                     await self._write(job)
                     self._is_busy = False
 
-    async def _write(self, job: tuple[Frozen, bool]) -> None:
-        frozen, is_durable = job
+    async def _write(self, job: _Write) -> None:
         began = self._world.monotonic()
-        write = self._keep if is_durable else self._save
+        write = self._keep if job.is_durable else self._save
         try:
-            await self._world.blocking_to_its_end(write, frozen)
-        except OSError as error:
-            if error.errno not in NO_ROOM and not isinstance(error, FileNotFoundError):
-                raise  # another engine that takes the sweep over at this moment may clean up under our hands
+            await self._world.blocking_to_its_end(write, job.frozen)
+        except (OSError, SnapshotInvalid) as error:
+            if not _passes(error):
+                raise
             self._not_before = self._world.monotonic() + AGAIN_S
         self._summary.done(began, self._world.monotonic())
+        if job.written is not None and not job.written.done():
+            job.written.set_result(None)
 
     def _save(self, frozen: Frozen) -> None:
         snapshots.save(self._world.files, self._tree, frozen)
@@ -109,8 +123,8 @@ class Keeper:
     async def _archive(self, job: _Archive) -> None:
         try:
             await self._world.blocking_to_its_end(self._put_away, job.names)
-        except OSError as error:
-            if error.errno not in NO_ROOM:
+        except (OSError, SnapshotInvalid) as error:
+            if not _passes(error):
                 raise
 
     def _put_away(self, names: Sequence[str]) -> None:
@@ -121,5 +135,17 @@ class Keeper:
             archive.archive_before(files, tree, head.mark)
 
     async def close(self, tracker: SweepTracker, mark: Mark) -> None:
-        """Write the summary for the last time."""
-        await self._write((snapshots.freeze(tracker, mark), False))
+        """Write the summary for the last time, after all that was due before, while `work` still runs."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Write(snapshots.freeze(tracker, mark), written=written))
+        await written
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether this may succeed another time.
+
+    Another engine that takes the sweep over at this moment may clean up under our hands.
+    """
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM or isinstance(error, FileNotFoundError)
+    return True

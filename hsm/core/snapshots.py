@@ -128,9 +128,11 @@ def keep(files: Files, tree: SweepTree, frozen: Frozen) -> str:
     files.write_new(part, text)
     files.sync_filesystem(str(tree.snapshots))
     files.sync_directory(str(tree.snapshots / "rows"))
-    head = read_head(files, part)
-    for name in head.chunks:
-        _rows_text(files, tree, name)
+    try:
+        check_rows(files, tree, read_head(files, part))
+    except SnapshotInvalid:
+        files.remove(part)
+        raise
     files.rename(part, path)
     files.sync_directory(str(tree.snapshots))
     return path.rpartition("/")[2]

@@ -339,6 +339,27 @@ def spawn(self, *arguments):
     return real(self, *arguments)
 Host.spawn = spawn
 """,
+    "report": """
+from hsm.wire.files import Files
+real, calls = Files.write_new, []
+def write_new(self, path, data):
+    calls.append("task_0002." in path and path.endswith("/provenance.json"))
+    if calls[-1] and sum(calls) == 1:
+        real(self, path, data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+    return real(self, path, data)
+Files.write_new = write_new
+""",
+    "descriptor": """
+from hsm.wire.files import Files
+real, calls = Files.scan, []
+def scan(self, path):
+    calls.append("task_0002." in path)
+    if calls[-1] and sum(calls) == 1:
+        raise OSError(errno.EMFILE, "Too many open files", path)
+    return real(self, path)
+Files.scan = scan
+""",
 }
 
 
@@ -357,7 +378,7 @@ class FaultySource(FileAgentSource):
 
 @pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
 async def test_a_machine_that_is_full_for_a_moment_fails_nothing(tmp_path: Path, fault: str) -> None:
-    """No room for a record, a directory or a process: the agent waits, and every attempt is run once."""
+    """No room for a record, a directory, a process or a report: the agent waits, and all is run once."""
     make: Callable[..., ComputeSource] = lambda world, _, slots: FaultySource(world, slots, fault)  # noqa: E731
     async with site_at(tmp_path, make, slots=1) as site:
         orders = []

@@ -58,7 +58,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errn
 
 
 class NoRoom(OSError):
-    """The machine lacks something for now (space, descriptors, processes); the attempt has not begun."""
+    """The machine lacks something for now (space, descriptors, processes); it can be tried again later."""
 
 
 class Verdict(NamedTuple):
@@ -175,12 +175,69 @@ def exit_record(host: Host, running: Running, exited: Optional[Exited], verdict:
     )
 
 
-def left_behind(host: Host, running: Running) -> Optional[manifest.Found]:
-    """Return what the attempt left in its directory, None when the directory is gone."""
-    try:
-        return manifest.find(host.files, running.directory)
-    except OSError:
-        return None
+class Closing:
+    """The end of an attempt: what it left is hashed, reported, and the exit record made whole.
+
+    Where there is no room for that, all may be called again; what has been hashed is not hashed again.
+    """
+
+    def __init__(self, host: Host, running: Running, ended: Ended) -> None:
+        self._host = host
+        self._running = running
+        self._ended = ended
+        self._found: Optional[manifest.Found] = None
+        self._report: Optional[bytes] = None
+
+    @property
+    def token(self) -> str:
+        """The attempt's."""
+        return self._running.run.token
+
+    def look(self) -> int:
+        """Walk the attempt's directory, and return how many bytes will be hashed.
+
+        Raises:
+            NoRoom: it cannot be done now.
+        """
+        if self._report is not None:
+            return 0
+        try:
+            self._found = manifest.find(self._host.files, self._running.directory)
+        except OSError as error:
+            _check_room(error)
+            self._found = None  # the directory is gone
+        return self._found.bytes if self._found else 0
+
+    def close(self) -> Ended:
+        """Hash what was found, write the provenance report, and return the whole exit record.
+
+        Raises:
+            NoRoom: it cannot be done now.
+        """
+        found, running = self._found, self._running
+        if found is None:
+            gone = "the program removed its own directory, and its results with it"
+            return self._failed(gone)
+        try:
+            if self._report is None:
+                self._ended, self._report = _hashed(self._host, running, self._ended, found)
+            _write_report(self._host.files, running.directory, self._report, found.reserved)
+        except OSError as error:
+            _check_room(error)
+            name = os.path.relpath(error.filename, running.directory) if error.filename else "its results"
+            return self._failed(f"{name} cannot be recorded: {error.strerror or error}")
+        return self._ended._replace(report=sha256_hex(self._report))
+
+    def _failed(self, reason: str) -> Ended:
+        ended = self._ended
+        return ended._replace(
+            cause=ended.cause or "application", reason=ended.reason or reason, files=0, bytes=0
+        )
+
+
+def _check_room(error: OSError) -> None:
+    if error.errno in NO_ROOM:
+        raise NoRoom(error.errno, error.strerror, error.filename) from error
 
 
 def _reason(code: Optional[int], signum: Optional[int]) -> str:
@@ -190,25 +247,15 @@ def _reason(code: Optional[int], signum: Optional[int]) -> str:
     return f"exit code {code}" if code else ""
 
 
-def report(host: Host, running: Running, ended: Ended, found: Optional[manifest.Found]) -> Ended:
-    """Hash what the attempt left, write its provenance report, and return the whole exit record."""
-    if found is None:
-        gone = "the program removed its own directory, and its results with it"
-        return ended._replace(cause=ended.cause or "application", reason=ended.reason or gone)
-    try:
-        entries = manifest.build(host.files, running.directory, found)
-        faults = manifest.damaged_hdf5(host.files, running.directory, entries)
-        if faults and ended.cause is None:
-            ended = ended._replace(cause="application", reason="; ".join(faults))
-        content = _report(host, running, ended, found, entries)
-        _write_report(host.files, running.directory, content, found.reserved)
-    except OSError as error:
-        cause = "node" if error.errno in NO_ROOM else "application"
-        name = os.path.relpath(error.filename, running.directory) if error.filename else "its results"
-        reason = f"{name} cannot be recorded: {error.strerror or error}"
-        return ended._replace(cause=ended.cause or cause, reason=ended.reason or reason)
+def _hashed(host: Host, running: Running, ended: Ended, found: manifest.Found) -> Tuple[Ended, bytes]:
+    """Hash what was found, and return the exit record and the text of the report."""
+    entries = manifest.build(host.files, running.directory, found)
+    faults = manifest.damaged_hdf5(host.files, running.directory, entries)
+    if faults and ended.cause is None:
+        ended = ended._replace(cause="application", reason="; ".join(faults))
     size = sum(entry.size for entry in entries)
-    return ended._replace(report=sha256_hex(content), files=len(entries), bytes=size)
+    content = _report(host, running, ended, found, entries)
+    return ended._replace(files=len(entries), bytes=size), content
 
 
 def _write_report(files: Files, directory: str, report: bytes, reserved: List[str]) -> None:
@@ -312,6 +359,7 @@ def _program_report(files: Files, directory: str) -> "tuple[Any, Optional[str]]"
     except FileNotFoundError:
         return None, None
     except OSError as error:
+        _check_room(error)
         return None, error.strerror
     if len(text) > MAX_PROGRAM_REPORT_BYTES:
         return None, f"larger than {MAX_PROGRAM_REPORT_BYTES} bytes"

@@ -21,7 +21,7 @@ class Records:
     """What an agent tells. What cannot be written is kept, and nothing new may begin until it can.
 
     `begin` makes a log. When one has failed, what is not known to be durable is told again in the next one;
-    who has read it already knows it.
+    who has read it already knows it. `is_stuck` says that nothing new may begin in this turn.
     """
 
     def __init__(self, host: Host, begin: Callable[[], LogWriter], wake: Callable[[], None]) -> None:
@@ -29,6 +29,7 @@ class Records:
         self._begin = begin
         self._log = begin()
         self._unwritten: List[bytes] = []
+        self.is_stuck = False
         self._stuck_until = 0.0
         self._write_again_at = 0.0
         self._written = 0
@@ -78,12 +79,12 @@ class Records:
         """Note that the machine lacks something for now."""
         if not self.is_stuck:
             _say(f"no room, trying again: {error}")
+        self.is_stuck = True
         self._stuck_until = self._host.monotonic() + RETRY_S
 
-    @property
-    def is_stuck(self) -> bool:
-        """Whether nothing new may begin just now."""
-        return self._host.monotonic() < self._stuck_until
+    def begin_turn(self) -> None:
+        """Let what found no room be tried again, when it is time; `due` tells that time until then."""
+        self.is_stuck = self._host.monotonic() < self._stuck_until
 
     @property
     def due(self) -> List[float]:

@@ -126,6 +126,7 @@ class Agent:
 
     def turn(self) -> bool:
         """Do everything that can be done now; False when the agent may leave."""
+        self._records.begin_turn()
         self._read_inbox()
         self._slots.reap()
         self._withdraw()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from functools import partial
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Union
 
 from hsm.compute.agent import attempt
-from hsm.compute.agent.attempt import NO_VERDICT, Running, Verdict
+from hsm.compute.agent.attempt import NO_VERDICT, Closing, Running, Verdict
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
 from hsm.wire.messages import Ended, Hello, Lost, Run, Started
@@ -25,8 +26,18 @@ class Ending(NamedTuple):
     kill_at: Optional[float]
 
 
+class Short(NamedTuple):
+    """What could not be closed for now, and why."""
+
+    closing: Closing
+    error: attempt.NoRoom
+
+
 class Slots:
-    """Attempts that run, by pid. Big outputs are hashed in a thread, after the slot is free."""
+    """Attempts that run, by pid. Big outputs are hashed in a thread, after the slot is free.
+
+    One that has ended and finds no room for its report waits for it, and is recorded then.
+    """
 
     def __init__(self, host: Host, sweep_dir: str, records: Records, wake: Callable[[], None]) -> None:
         self._host = host
@@ -35,7 +46,8 @@ class Slots:
         self._running: Dict[int, Running] = {}
         self._ending: Dict[int, Ending] = {}
         self._unsaid: Dict[int, float] = {}
-        self._ended: List[Tuple[Running, Ended]] = []
+        self._ended: List[Closing] = []
+        self._waiting: List[Closing] = []
         self._finishing: Set[str] = set()
         self._free_gpus: List[str] = []
         self._next_sample = 0.0
@@ -49,7 +61,7 @@ class Slots:
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing is being finished."""
-        return not self._running and not self._finishing
+        return not (self._running or self._finishing or self._waiting)
 
     def offer_gpus(self, gpus: Iterable[str]) -> None:
         """Take these GPUs for attempts, less those that running ones have."""
@@ -72,7 +84,8 @@ class Slots:
             self._records.wait_for_room(error)
             return False
         if running.fault:
-            self._ended.append((running, attempt.exit_record(self._host, running, None, NO_VERDICT)))
+            ended = attempt.exit_record(self._host, running, None, NO_VERDICT)
+            self._ended.append(Closing(self._host, running, ended))
             return True
         self._free_gpus = free
         self._running[running.pid] = running
@@ -101,21 +114,23 @@ class Slots:
                 verdict = ending.verdict if ending else NO_VERDICT
                 self._free_gpus += running.gpus
                 running = running._replace(daemons=self._kill_strays(running))
-                self._ended.append((running, attempt.exit_record(self._host, running, exited, verdict)))
+                ended = attempt.exit_record(self._host, running, exited, verdict)
+                self._ended.append(Closing(self._host, running, ended))
 
     def finish(self) -> None:
         """Record everything that has ended, and what has begun and not ended at once."""
-        for running, ended in self._ended:
-            self._report(running, ended)
-        self._ended.clear()
+        ended, self._ended = self._ended, []
+        if not self._records.is_stuck:
+            ended, self._waiting = self._waiting + ended, []
+        for closing in ended:
+            self._close(closing)
         now = self._host.monotonic()
         for pid in [pid for pid, at in self._unsaid.items() if now >= at]:
             del self._unsaid[pid]
             running, start = self._running[pid], self._host.start_of(pid) or ""
             self._records.add(Started(running.run.token, pid, start, running.started_at))
-        for ended in self._hasher.done():
-            self._finishing.discard(ended.token)
-            self._records.add(ended)
+        for done in self._hasher.done():
+            self._closed(done)
 
     def _kill_strays(self, running: Running) -> Tuple[str, ...]:
         """Kill what is left of an attempt until nothing is, and return the daemons among it."""
@@ -131,17 +146,26 @@ class Slots:
                 self._host.wait_for(pid)
         return tuple(daemons)
 
-    def _report(self, running: Running, ended: Ended) -> None:
-        found = attempt.left_behind(self._host, running)
-
-        def work() -> Ended:
-            return attempt.report(self._host, running, ended, found)
-
-        if found is None or found.bytes <= INLINE_BYTES:
-            self._records.add(work())
+    def _close(self, closing: Closing) -> None:
+        try:
+            size = closing.look()
+        except attempt.NoRoom as error:
+            self._closed(Short(closing, error))
+            return
+        if size <= INLINE_BYTES:
+            self._closed(_try_to_close(closing))
         else:
-            self._finishing.add(running.run.token)
-            self._hasher.submit(work)
+            self._finishing.add(closing.token)
+            self._hasher.submit(partial(_try_to_close, closing))
+
+    def _closed(self, done: Union[Ended, Short]) -> None:
+        if isinstance(done, Short):
+            self._waiting.append(done.closing)
+            self._records.wait_for_room(done.error)
+            self._finishing.discard(done.closing.token)
+        else:
+            self._finishing.discard(done.token)
+            self._records.add(done)
 
     # Ending attempts
 
@@ -196,3 +220,10 @@ class Slots:
         if any(running.run.memory_bytes for running in self._running.values()):
             due.append(self._next_sample)
         return due
+
+
+def _try_to_close(closing: Closing) -> Union[Ended, Short]:
+    try:
+        return closing.close()
+    except attempt.NoRoom as error:
+        return Short(closing, error)

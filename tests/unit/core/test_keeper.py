@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hsm.core import events as ev
 from hsm.core.audit import audit
 from hsm.core.segments import PACKED, segments
-from hsm.core.snapshots import kept
+from hsm.core.snapshots import check_rows, kept, read_head
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.summary import replay, tracker_of
 from hsm.wire.files import Files
@@ -52,6 +53,62 @@ async def test_a_sweep_that_grows_is_snapshotted_and_its_past_archived(here: Lab
     assert result.tracker.counts[TaskStatus.SEALED] == 179
     assert here.runs == Counter([*range(1, 181), 7])
     assert view(replay(Files(), here.tree, sweep_spec())[0]) == folded(here)
+
+
+async def test_a_snapshot_that_is_being_written_at_the_end_is_whole(
+    here: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last summary waits for it: rows that nothing names yet are not cleaned away beside it."""
+    world, stopped, cleaned = Process(), threading.Event(), threading.Event()
+    sync_filesystem, remove = world.files.sync_filesystem, world.files.remove
+
+    def linger(path: str) -> None:
+        if path == str(here.tree.snapshots):
+            stopped.wait(10)
+            cleaned.wait(0.2)
+        sync_filesystem(path)
+
+    def removing(path: str) -> None:
+        remove(path)
+        if "/snap/rows/" in path:
+            cleaned.set()
+
+    def watch(event: ev.Event) -> None:
+        if isinstance(event, ev.EngineStopped):
+            stopped.set()
+
+    monkeypatch.setattr(world.files, "sync_filesystem", linger)
+    monkeypatch.setattr(world.files, "remove", removing)
+    result = await drive(here.job(numbered(60)), world, watch)
+    assert result.tracker.finished == 60
+    (path,) = kept(Files(), here.tree)
+    check_rows(Files(), here.tree, read_head(Files(), path))
+
+
+@pytest.mark.parametrize("lost", ["rows", "head"])
+async def test_a_snapshot_that_is_lost_while_it_is_taken_is_left_for_later(
+    here: Lab, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Before it is read back, or before the past is archived behind it: the sweep goes on without."""
+    world, tree = Process(), here.tree
+    sync_filesystem = world.files.sync_filesystem
+
+    def lose(path: str) -> None:
+        sync_filesystem(path)
+        if lost == "rows" and path == str(tree.snapshots):
+            for name in world.files.list(f"{path}/rows"):
+                world.files.unlink(f"{path}/rows/{name}")
+
+    def watch(event: ev.Event) -> None:
+        if lost == "head" and isinstance(event, ev.SnapshotTaken):
+            world.files.replace(str(tree.snapshots / event.snapshot), b"{}")
+
+    monkeypatch.setattr(world.files, "sync_filesystem", lose)
+    result = await drive(here.job(numbered(100)), world, watch)
+    assert result.tracker.finished == 100
+    assert bool(here.kinds(ev.SnapshotTaken)) == (lost == "head")
+    assert not list(tree.snapshots.glob("*.part"))
+    assert view(replay(Files(), tree, sweep_spec())[0]) == folded(here)
 
 
 async def test_a_snapshot_that_another_engine_cleans_away_is_left_for_later(
