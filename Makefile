@@ -23,8 +23,7 @@ docs: ## make the site of docs/ in docs/_build
 
 night: ## kill at every act on the disk, cut the power 200 times, and the rest of the faults; takes over an hour
 	sh tools/setup.sh dev
-	HSM_NIGHT=1 .venv/bin/python -m pytest -o faulthandler_timeout=0 tests/integration/test_kill_points.py tests/integration/test_power_cuts.py \
-		tests/integration/test_hard_limits.py tests/integration/test_bad_places.py tests/integration/test_faults.py
+	sh tools/check.sh night
 
 sim: ## simulate N sweeps under faults (make sim N=100000); a failing seed is shown again by `replay SEED`
 	sh tools/setup.sh dev
@@ -35,9 +34,7 @@ mutants: ## plant bugs and see that the simulation finds each of them
 	.venv/bin/python -m hsm.sim mutants --jobs 2
 
 bench: ## measure the figures of docs/explanation/performance.md
-	sh tools/setup.sh dev
-	.venv/bin/python -m pip install --quiet 'pip>=25.1'
-	.venv/bin/python -m pip install --quiet --group bench
+	sh tools/setup.sh bench
 	sh tools/bench.sh
 
 physics-mutants: ## plant numeric bugs in the solver and count how many its tests catch; a few minutes

@@ -6,6 +6,7 @@
 #   sh tools/check.sh unit      the fast tests
 #   sh tools/check.sh integration
 #   sh tools/check.sh docs      the site, every warning an error, in docs/_build
+#   sh tools/check.sh night     kills, power cuts and limits in full, over an hour; no part of everything
 #
 # Every step of the chosen part runs, so that one run shows all there is to mend; the exit status is 0 only
 # if all of them passed.
@@ -13,20 +14,21 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 part="${1:-all}"
 failed=""
+venv="$PWD/.venv"
 
 step() {
     title="$1"
     shift
     printf '\n== %s: %s\n' "$title" "$*"
-    if ! PATH="$PWD/.venv/bin:$PATH" "$@"; then failed="$failed, $title"; fi
+    if ! PATH="$venv/bin:$PATH" "$@"; then failed="$failed, $title"; fi
 }
 
 wants() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 
 case "$part" in
-all | static | unit | integration | docs) ;;
+all | static | unit | integration | docs | night) ;;
 *)
-    printf 'usage: sh tools/check.sh [static|unit|integration|docs]\n' >&2
+    printf 'usage: sh tools/check.sh [static|unit|integration|docs|night]\n' >&2
     exit 2
     ;;
 esac
@@ -43,6 +45,12 @@ if wants integration; then
     step "integration tests" python -m pytest tests/integration
     step "simulation" python -m hsm.sim run --seeds 2000 --jobs 2
     step "planted bugs" python -m hsm.sim mutants --jobs 2
+fi
+if [ "$part" = night ]; then
+    cd tests/integration || exit 1
+    export HSM_NIGHT=1
+    step "night" python -m pytest -o faulthandler_timeout=0 test_kill_points.py test_power_cuts.py \
+        test_hard_limits.py test_bad_places.py test_faults.py
 fi
 
 if [ -n "$failed" ]; then

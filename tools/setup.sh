@@ -3,6 +3,7 @@
 #
 #   sh tools/setup.sh        what running hsm needs
 #   sh tools/setup.sh dev    also what its tests and checks need
+#   sh tools/setup.sh bench  also what its benchmarks compare with
 #
 # Uses uv when it is on PATH and plain pip otherwise. PYTHON names the interpreter; without it the first of
 # python3, python3.13, python3.12, python3.11 that is recent enough is taken. Does nothing in a few
@@ -18,9 +19,15 @@ fail() {
     exit 1
 }
 
-# A stamp is the pyproject.toml that was installed; what dev installs contains what run installs.
+# A stamp is the pyproject.toml that was installed; each kind contains those before it.
 is_current() {
-    for stamp in ".venv/.installed-$kind" .venv/.installed-dev; do
+    case "$kind" in
+    run) kinds="run dev bench" ;;
+    dev) kinds="dev bench" ;;
+    *) kinds="$kind" ;;
+    esac
+    for installed in $kinds; do
+        stamp=".venv/.installed-$installed"
         if cmp -s pyproject.toml "$stamp" && .venv/bin/python -c '' 2>/dev/null; then return 0; fi
     done
     return 1
@@ -50,7 +57,11 @@ make_venv() {
 }
 
 install_hsm() {
-    if [ "$kind" = dev ]; then set -- --group dev; else set --; fi
+    case "$kind" in
+    run) set -- ;;
+    dev) set -- --group dev ;;
+    *) set -- --group dev --group "$kind" ;;
+    esac
     if command -v uv >/dev/null; then
         uv pip install --quiet --compile-bytecode --python .venv/bin/python --editable . "$@"
     else
@@ -93,4 +104,4 @@ if ! is_current; then
     note "installing hsm ($kind) into .venv"
     install_hsm
 fi
-if [ "$kind" = dev ]; then install_packages; fi
+if [ "$kind" != run ]; then install_packages; fi

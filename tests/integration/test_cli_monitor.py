@@ -64,7 +64,7 @@ def test_tasks_are_named_by_selectors_everywhere(project: Project) -> None:
     ]
     assert "did you mean `failed`" in project.run("logs", "faild", code=2).err
     assert (
-        "none of 1 failed or was cancelled"
+        "none of 1 failed, was cancelled or is corrupt"
         in project.run("sweep", "complete", "last", "--retry", "1", code=2).err
     )
     recent = project.run("monitor", "recent", "--json").data["sweeps"]
