@@ -56,7 +56,7 @@ def check_growth(section: Section, limits: Mapping[Cause, float | None]) -> None
             section.note(rule.place, f"{rule.name()} has nothing to grow", f"set {_LIMITS[cause]}")
         elif bound < limit:
             message = f"{rule.name('up_to')} is less than what a first attempt is given"
-            section.note(rule.nodes["up_to"].place, message)
+            section.note(rule.nodes["up_to"].place, message, f"raise it, or lower {_LIMITS[cause]}")
 
 
 def _rule(section: Section, cause: Cause) -> Section | None:

@@ -111,7 +111,7 @@ BROKEN = [
         swept("retry: {time: {times: 2, up_to: 1m}}\ntimeout: 5m\n"),
         ":6:33",
         "`retry.time.up_to` is less than what a first attempt is given",
-        "",
+        "raise it, or lower `timeout`",
     ),
     Broken(
         "a rule of growth without times",
