@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from hsm.core.divergence import earlier_result
-from hsm.core.events import AttemptSealed, AttemptSuperseded
 from hsm.core.homing import Homing
 from hsm.core.lane import Cancel, Lane, Recall, Submit
 from hsm.core.machine import Command
@@ -58,13 +57,12 @@ class Deeds:
 
     def _compare(self, turn: Turn) -> None:
         """Have second results of tasks compared with their first ones."""
-        for event in turn.events:
-            if isinstance(event, (AttemptSealed, AttemptSuperseded)):
-                task = self._tracker.task(event.task)
-                attempt = task.attempts[event.attempt - 1]
-                other = earlier_result(task, attempt)
-                if other is not None:
-                    self._homing.compare_later(task, attempt, other)
+        for event in turn.contested:
+            task = self._tracker.task(event.task)
+            attempt = task.attempts[event.attempt - 1]
+            other = earlier_result(task, attempt)
+            if other is not None:
+                self._homing.compare_later(task, attempt, other)
 
     def _cancel(self, tasks: Sequence[Task]) -> None:
         for source, refs in _refs_to_cancel(tasks).items():

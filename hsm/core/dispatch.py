@@ -49,9 +49,10 @@ def room(lanes: Sequence[LaneView]) -> int:
 def dispatch(ready: Sequence[int], lanes: Sequence[LaneView]) -> list[Assignment]:
     """Assign ready tasks, in order, each to the source that is least full for its slots."""
     load = {lane.name: lane.in_flight for lane in lanes}
+    windows = {lane.name: window(lane) for lane in lanes}
     assignments: list[Assignment] = []
     for task in ready:
-        open_lanes = [lane for lane in lanes if load[lane.name] < window(lane)]
+        open_lanes = [lane for lane in lanes if load[lane.name] < windows[lane.name]]
         if not open_lanes:
             break
         lane = min(open_lanes, key=lambda lane: (load[lane.name] / lane.slots, lane.name))

@@ -9,12 +9,12 @@ again after a crash) changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from enum import Enum, auto
 from typing import Any, TypeAlias, TypeVar
 
 from hsm.core import events as ev
 from hsm.core.errors import MachineError
+from hsm.core.layout import Layout
 from hsm.core.model import Attempt, Task
 from hsm.core.states import REOPENABLE, TRANSITIONS, AttemptState, Cause, TaskStatus
 
@@ -57,17 +57,13 @@ _RANK: Mapping[AttemptState, int] = {
 """How much is known of an attempt. Evidence of a lower rank than what is known is old news."""
 
 
-_SLOTS: Mapping[type, tuple[str, ...]] = {
-    cls: tuple(field.name for field in fields(cls)) for cls in (Attempt, Task)
-}
+_LAYOUTS: Mapping[type, Layout[Any]] = {cls: Layout(cls) for cls in (Attempt, Task)}
 
 
 def replace(item: T, **changes: Any) -> T:
-    """Return a copy with changes, as `dataclasses.replace` does, at a third of its cost."""
-    new = object.__new__(type(item))
-    for name in _SLOTS[type(item)]:
-        object.__setattr__(new, name, changes[name] if name in changes else getattr(item, name))
-    return new
+    """Return a copy with changes, as `dataclasses.replace` does."""
+    made: T = _LAYOUTS[type(item)].replace(item, changes)
+    return made
 
 
 def step(task: Task, event: ev.TaskEvent, budget: Budget) -> Step:

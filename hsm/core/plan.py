@@ -15,12 +15,15 @@ from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt
 from hsm.core.events import GenerationPlanned
+from hsm.core.layout import Layout
 from hsm.core.model import Proposal, Task
 from hsm.wire import hashing
 from hsm.wire.canonical import canonical_json
 from hsm.wire.files import Files, write_all
 
 BUFFER_LINES = 2000
+_TASKS = Layout(Task)
+_RECEIVED = Task(index=0, config_hash="", task_key="", params_json="")
 
 
 def write_plan(
@@ -157,15 +160,16 @@ def _task(line: bytes, generation: int, index: int) -> Task:
     if not mark:
         raise ValueError("a line without parameters")
     record = json.loads(head + "}")
-    return Task(
-        index=index,
-        config_hash=record["config_hash"],
-        task_key=record["task_key"],
-        params_json=params[:-1],
-        seed=record["seed"],
-        generation=generation,
-        label=record["label"],
-    )
+    told = {
+        "index": index,
+        "config_hash": record["config_hash"],
+        "task_key": record["task_key"],
+        "params_json": params[:-1],
+        "seed": record["seed"],
+        "generation": generation,
+        "label": record["label"],
+    }
+    return _TASKS.replace(_RECEIVED, told)
 
 
 def read_tasks(

@@ -12,12 +12,16 @@ from hsm.core.tracker import Order, SweepTracker
 
 
 class Turn:
-    """Gathers events by folding them into the tracker; old news is folded away and not committed."""
+    """Gathers events by folding them into the tracker; old news is folded away and not committed.
+
+    `contested` are those that may tell of a second result of a task.
+    """
 
     def __init__(self, tracker: SweepTracker) -> None:
         self.tracker = tracker
         self.events: list[ev.Event] = []
         self.orders: list[Order] = []
+        self.contested: list[ev.AttemptSealed | ev.AttemptSuperseded] = []
         self.submissions: dict[str, list[AttemptOrder]] = {}
         self.started: list[Task] = []
         self.calls: list[tuple[str, Call]] = []
@@ -28,12 +32,18 @@ class Turn:
     def take(self, event: ev.Event) -> None:
         """Fold an event, and keep it and what it orders unless nothing came of it."""
         index: int | None = getattr(event, "task", None)
-        before = None if index is None else self.tracker.task(index)
-        orders = self.tracker.fold(event)
-        if index is not None and self.tracker.task(index) is before:
-            return
+        if index is None:
+            self.orders += self.tracker.fold(event)
+        else:
+            before = self.tracker.task(index)
+            orders = self.tracker.fold(event)
+            after = self.tracker.task(index)
+            if after is before:
+                return
+            self.orders += orders
+            if len(after.attempts) > 1 and isinstance(event, (ev.AttemptSealed, ev.AttemptSuperseded)):
+                self.contested.append(event)
         self.events.append(event)
-        self.orders += orders
 
     @property
     def news(self) -> list[ev.Event]:
