@@ -40,7 +40,7 @@ if wants static; then
     step "architecture" lint-imports
 fi
 if wants docs; then step "site" python -m sphinx -b html -W --keep-going -q docs docs/_build/html; fi
-if wants unit; then step "unit tests" python -m pytest tests/unit; fi
+if wants unit; then step "unit tests" python -m pytest tests/unit -n 2 --dist loadfile; fi
 if wants integration; then
     step "integration tests" python -m pytest tests/integration
     step "simulation" python -m hsm.sim run --seeds 2000 --jobs 2

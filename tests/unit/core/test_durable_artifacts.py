@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hsm.core import events as ev
 from hsm.core.errors import LedgerError
 from hsm.core.states import SweepStatus
 from hsm.core.world import World
-from hsm.wire import manifest
+from hsm.wire import manifest, names
 from tests.unit.core.test_engine import Lab, drive, lab
 from tests.unit.core.worlds import Process, numbered
 from tests.unit.wire.faulty import FaultyFiles
@@ -29,20 +30,23 @@ class Noting(FaultyFiles):
         self.fails = False
 
     def write(self, fd: int, data: bytes) -> int:
-        if b'{"t":"attempt_sealed"' in data or b'{"t":"attempt_failed"' in data:
-            self.notes.append("verdict")
+        judged = re.findall(rb'"t":"attempt_(?:sealed|failed)","task":(\d+)', data)
+        if judged:
+            writable = sum(self._writable(names.task_id(int(task))) for task in judged)
+            self.notes.append(f"verdict with {writable} writable")
         return super().write(fd, data)
 
     def sync_filesystem(self, path: str) -> None:
         if path.startswith(self.sweep):
             if self.fails:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-            self.notes.append(f"synced with {self._writable()} writable")
+            self.notes.append("synced")
         super().sync_filesystem(path)
 
-    def _writable(self) -> int:
-        """Count the files of attempts that anybody may still write."""
-        found = [path for path in Path(self.sweep).glob("work/*/**/*") if path.is_file()]
+    def _writable(self, task_id: str) -> int:
+        """Count the files of a task's attempts that anybody may still write."""
+        found = [path for path in Path(self.sweep).glob(f"work/{task_id}.*/**/*") if path.is_file()]
+        assert found
         return sum(bool(path.stat().st_mode & 0o222) for path in found)
 
 
@@ -64,9 +68,9 @@ async def test_artifacts_are_durable_and_protected_before_their_verdict_is_writt
     await drive(here.job(numbered(6)), process)
     assert len(here.kinds(ev.AttemptSealed)) == (6 if code == 0 else 0)
     assert len(here.kinds(ev.AttemptFailed)) == (0 if code == 0 else 6)
-    verdicts = [at for at, note in enumerate(files.notes) if note == "verdict"]
-    assert verdicts
-    assert {files.notes[at - 1] for at in verdicts} == {"synced with 0 writable"}
+    verdicts = [at for at, note in enumerate(files.notes) if note != "synced"]
+    assert {files.notes[at] for at in verdicts} == {"verdict with 0 writable"}
+    assert {files.notes[at - 1] for at in verdicts} == {"synced"}
 
 
 async def test_what_could_not_be_made_durable_is_no_result(tmp_path: Path) -> None:
@@ -75,7 +79,7 @@ async def test_what_could_not_be_made_durable_is_no_result(tmp_path: Path) -> No
     files.fails = True
     with pytest.raises(LedgerError):
         await drive(here.job(numbered(2)), process)
-    assert "verdict" not in files.notes
+    assert not files.notes
     assert not here.kinds(ev.AttemptSealed)
     process.die()
     result = await drive(here.job(numbered(2)))
