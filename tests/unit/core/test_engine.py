@@ -680,24 +680,31 @@ async def test_a_disk_that_does_not_answer_is_told_and_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop lives, nothing is acknowledged meanwhile, and the event is in the ledger afterwards."""
-    monkeypatch.setattr("hsm.core.recorder.STALLED_S", 0.02)
     here = lab(tmp_path)
-    world, answers, stuck = Process(), threading.Event(), threading.Event()
+    world, armed, answers, stuck = Process(), *(threading.Event() for _ in range(3))
     seen: list[int] = []
 
-    def hang(call: str) -> None:
-        if call == "datasync":
-            world.faults.before = lambda _: None
+    datasync = world.files.datasync
+
+    def hang(fd: int) -> None:
+        if Path(f"/proc/self/fd/{fd}").readlink().suffix == ".hsl" and armed.is_set():
+            armed.clear()
             stuck.set()
             answers.wait(10)
+        datasync(fd)
 
     def watch(event: ev.Event) -> None:
         if isinstance(event, ev.RecordingHindered):
             seen.append(len(here.events))
+            monkeypatch.setattr(
+                "hsm.core.recorder.STALLED_S", 60.0
+            )  # a disk that is only slow is none that does not answer
             answers.set()
         elif isinstance(event, ev.AttemptIntended) and not stuck.is_set():
-            world.faults.before = hang
+            monkeypatch.setattr("hsm.core.recorder.STALLED_S", 0.02)
+            armed.set()
 
+    monkeypatch.setattr(world.files, "datasync", hang)
     result = await drive(here.job(numbered(10)), world, watch)
     assert stuck.is_set()
     assert result.status is SweepStatus.COMPLETE
