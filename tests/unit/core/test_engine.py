@@ -635,6 +635,37 @@ async def test_a_full_disk_is_waited_out_wherever_it_strikes(
     assert not here.tree.reserve.exists()
 
 
+async def test_room_that_only_the_last_projection_finds_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger does not end with a disk that is full."""
+    monkeypatch.setattr("hsm.core.room.RETRY_S", 0.01)
+    gate, room = threading.Event(), threading.Event()
+    here = lab(tmp_path, lambda order: Act(holds=lambda: order.task == 2 and not gate.is_set()), files=True)
+    world, no_more, write_new = Process(), Homing.no_more, Files.write_new
+
+    def full(path: str, data: bytes) -> None:
+        if "/tasks/" in path and not room.is_set():
+            raise OSError(28, "No space left on device", path)
+        write_new(world.files, path, data)
+
+    def ended(homing: Homing) -> None:
+        room.set()
+        no_more(homing)
+
+    def watch(event: ev.Event) -> None:
+        if isinstance(event, ev.RecordingHindered):
+            gate.set()
+            here.machine.proceed()
+
+    monkeypatch.setattr(world.files, "write_new", full)
+    monkeypatch.setattr(Homing, "no_more", ended)
+    result = await drive(here.job(numbered(2)), world, watch)
+    assert result.status is SweepStatus.COMPLETE
+    assert len(here.kinds(ev.RecordingHindered)) == len(here.kinds(ev.RecordingResumed)) == 1
+    assert result.tracker.hindrance == ""
+
+
 async def test_on_a_full_disk_nothing_begins_and_a_cancel_is_still_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
