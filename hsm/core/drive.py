@@ -109,6 +109,7 @@ class Drive:
                 await self._loop()
                 self._homing.no_more()
                 await projecting
+                await self._say_what_was_heard()
                 status = await self._finish()
             finally:
                 for task in (*running, projecting):
@@ -266,6 +267,11 @@ class Drive:
         return self.tracker.tasks.are_final(limit)
 
     # Letting go
+
+    async def _say_what_was_heard(self) -> None:
+        """Record that room was found for the last projections, which nobody is left to react to."""
+        if inp.RoomMissed("") in self.mailbox.drain() and self.tracker.hindrance:
+            await self._say_last(ev.RecordingResumed(at=self._world.now()))
 
     async def _finish(self) -> SweepStatus:
         """Write down that we let go, finish the projections, and let the agents go if nothing is left."""

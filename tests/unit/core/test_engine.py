@@ -635,6 +635,37 @@ async def test_a_full_disk_is_waited_out_wherever_it_strikes(
     assert not here.tree.reserve.exists()
 
 
+async def test_room_that_only_the_last_projection_finds_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger does not end with a disk that is full."""
+    monkeypatch.setattr("hsm.core.room.RETRY_S", 0.01)
+    gate, room = threading.Event(), threading.Event()
+    here = lab(tmp_path, lambda order: Act(holds=lambda: order.task == 2 and not gate.is_set()), files=True)
+    world, no_more, write_new = Process(), Homing.no_more, Files.write_new
+
+    def full(path: str, data: bytes) -> None:
+        if "/tasks/" in path and not room.is_set():
+            raise OSError(28, "No space left on device", path)
+        write_new(world.files, path, data)
+
+    def ended(homing: Homing) -> None:
+        room.set()
+        no_more(homing)
+
+    def watch(event: ev.Event) -> None:
+        if isinstance(event, ev.RecordingHindered):
+            gate.set()
+            here.machine.proceed()
+
+    monkeypatch.setattr(world.files, "write_new", full)
+    monkeypatch.setattr(Homing, "no_more", ended)
+    result = await drive(here.job(numbered(2)), world, watch)
+    assert result.status is SweepStatus.COMPLETE
+    assert len(here.kinds(ev.RecordingHindered)) == len(here.kinds(ev.RecordingResumed)) == 1
+    assert result.tracker.hindrance == ""
+
+
 async def test_on_a_full_disk_nothing_begins_and_a_cancel_is_still_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -680,24 +711,31 @@ async def test_a_disk_that_does_not_answer_is_told_and_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop lives, nothing is acknowledged meanwhile, and the event is in the ledger afterwards."""
-    monkeypatch.setattr("hsm.core.recorder.STALLED_S", 0.02)
     here = lab(tmp_path)
-    world, answers, stuck = Process(), threading.Event(), threading.Event()
+    world, armed, answers, stuck = Process(), *(threading.Event() for _ in range(3))
     seen: list[int] = []
 
-    def hang(call: str) -> None:
-        if call == "datasync":
-            world.faults.before = lambda _: None
+    datasync = world.files.datasync
+
+    def hang(fd: int) -> None:
+        if Path(f"/proc/self/fd/{fd}").readlink().suffix == ".hsl" and armed.is_set():
+            armed.clear()
             stuck.set()
             answers.wait(10)
+        datasync(fd)
 
     def watch(event: ev.Event) -> None:
         if isinstance(event, ev.RecordingHindered):
             seen.append(len(here.events))
+            monkeypatch.setattr(
+                "hsm.core.recorder.STALLED_S", 60.0
+            )  # a disk that is only slow is none that does not answer
             answers.set()
         elif isinstance(event, ev.AttemptIntended) and not stuck.is_set():
-            world.faults.before = hang
+            monkeypatch.setattr("hsm.core.recorder.STALLED_S", 0.02)
+            armed.set()
 
+    monkeypatch.setattr(world.files, "datasync", hang)
     result = await drive(here.job(numbered(10)), world, watch)
     assert stuck.is_set()
     assert result.status is SweepStatus.COMPLETE
