@@ -109,7 +109,7 @@ class Drive:
                 await self._loop()
                 self._homing.no_more()
                 await projecting
-                await self._say_what_was_heard()
+                self._recorder.end()
                 status = await self._finish()
             finally:
                 for task in (*running, projecting):
@@ -268,21 +268,15 @@ class Drive:
 
     # Letting go
 
-    async def _say_what_was_heard(self) -> None:
-        """Record that room was found for the last projections, which nobody is left to react to."""
-        if inp.RoomMissed("") in self.mailbox.drain() and self.tracker.hindrance:
-            await self._say_last(ev.RecordingResumed(at=self._world.now()))
-
     async def _finish(self) -> SweepStatus:
         """Write down that we let go, finish the projections, and let the agents go if nothing is left."""
         status = self.tracker.status(driven=False)
-        reason = self._reactions.detaching or self.tracker.stopped
-        epoch, now = self._ledger.claim.epoch, self._world.now()
+        reason, now = self._reactions.detaching or self.tracker.stopped, self._world.now()
         seal = await self._world.blocking(sealed, self.tracker, now)
         if seal is not None:
             await self._say_last(seal)
         head = self._ledger.mark  # the last group may be said again by a successor, what is before it never
-        stopped = ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=now)
+        stopped = ev.EngineStopped(epoch=self._ledger.claim.epoch, status=status, reason=reason, at=now)
         await self._say_last(stopped)
         self._recorder.release()
         if not self.tracker.live():

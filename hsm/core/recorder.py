@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from hsm.core import events as ev
 from hsm.core.errors import LedgerFull
-from hsm.core.inputs import CancelAsked, DetachAsked, Input
+from hsm.core.inputs import CancelAsked, DetachAsked, Input, RoomMissed
 from hsm.core.ledger import Ledger
 from hsm.core.mailbox import Mailbox
 from hsm.core.room import RETRY_S
@@ -76,6 +76,11 @@ class Recorder:
     def release(self) -> None:
         """Give up the room that is held."""
         self._world.files.remove(self._reserve)
+
+    def end(self) -> None:
+        """Tell that what waited for room at last has found it, which nobody is left to react to."""
+        if RoomMissed("") in self._mailbox.drain() and self._tracker.hindrance:
+            self._tell(ev.RecordingResumed(at=self._world.now()))
 
     async def record(self, turn: Turn, *, patient: bool = True) -> None:
         """Make a turn's events durable; however long that takes where there is no room, if `patient`.

@@ -48,13 +48,15 @@ def test_a_seed_is_replayed_by_one_command() -> None:
 def test_a_failure_is_shrunk_by_one_command() -> None:
     """`shrink` ends with the command that replays the smallest failure, which fails."""
     mutant = "seal before artifacts are durable"
-    done = run("shrink", "1", "--mutant", mutant)
+    with mutated(mutant):
+        seed = next(str(n) for n in range(1, 40) if simulate(scenario_for(mutant, n)).violations)
+    done = run("shrink", seed, "--mutant", mutant)
     assert done.returncode == 1
     command = done.stdout.strip().splitlines()[-1]
-    assert command.startswith("python -m hsm.sim replay 1")
+    assert command.startswith(f"python -m hsm.sim replay {seed}")
     faults = command.partition("--faults '")[2].partition("'")[0]
     tasks = command.partition("--tasks ")[2].split()[0]
-    again = run("replay", "1", "--tasks", tasks, "--faults", faults, "--mutant", mutant)
+    again = run("replay", seed, "--tasks", tasks, "--faults", faults, "--mutant", mutant)
     assert again.returncode == 1
     assert "I2" in again.stdout
 
