@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from hsm.cli.console import Console, Line, text_of
 from hsm.cli.tables import width_of
-from hsm.core.story import clean
+from hsm.core.cleaning import clean
 
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
 _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"

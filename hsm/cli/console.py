@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from hsm.core.story import clean
+from hsm.core.cleaning import clean
 
 VERSION = 1
 """Of the `--json` envelope; it changes only when something that was there is gone."""

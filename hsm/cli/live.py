@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from hsm.cli.console import Console, Line
-from hsm.core.story import clean
+from hsm.core.cleaning import clean
 
 INTERVAL_S = 0.25
 Picture = Callable[[int], Sequence[Line]]

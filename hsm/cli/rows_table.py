@@ -7,8 +7,8 @@ from itertools import chain, islice
 
 from hsm.cli.console import Console, Line, Tone
 from hsm.cli.tables import GAP, fitted, width_of
+from hsm.core.cleaning import clean
 from hsm.core.spec import Value
-from hsm.core.story import clean
 from hsm.results.columns import NAMESPACES
 from hsm.results.html import shown
 from hsm.results.rows import Row

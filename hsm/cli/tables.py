@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from hsm.cli.console import Console, Line, Span, Tone
-from hsm.core.story import clean
+from hsm.core.cleaning import clean
 
 GAP = "  "
 

@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from hsm.cli.console import Console, Tone
-from hsm.core.story import clean
+from hsm.core.cleaning import clean
 
 CHUNK = 1 << 16
 STREAMS = ("stdout", "stderr")

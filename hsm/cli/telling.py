@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from hsm.cli import words
 from hsm.cli.console import Line, Tone, line, text_of
 from hsm.cli.tables import width_of
+from hsm.core.cleaning import clean
 from hsm.core.history import Happening
-from hsm.core.story import clean, told
+from hsm.core.story import told
 
 
 def story_line(happening: Happening, *, with_day: bool = True) -> Line:

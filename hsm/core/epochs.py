@@ -258,7 +258,7 @@ def check_epoch(files: Files, tree: SweepTree, claim: Claim) -> None:
         Fenced: it has.
     """
     names = files.list(str(tree.epochs))
-    newest = max(int(name[:6]) for name in names if name.endswith(".claim"))
+    newest = int(max(name for name in names if name.endswith(".claim"))[:6])
     if newest > claim.epoch:
         raise Fenced(
             f"another engine took this sweep over, as epoch {newest}",

@@ -20,6 +20,7 @@ from hsm.core.projection import Projector
 from hsm.core.room import when_there_is_room
 from hsm.core.tracker import Order
 from hsm.core.world import World
+from hsm.wire.manifest import NO_FILES
 
 Verdict: TypeAlias = AttemptSealed | AttemptFailed
 
@@ -89,7 +90,7 @@ class Homing:
 
     def _located(self, ended: Ended) -> Ended:
         """Look elsewhere for an attempt that has been placed before, by an engine whose ledger lost it."""
-        if self._world.files.is_directory(str(ended.directory)):
+        if ended.attempt.manifest == NO_FILES or self._world.files.is_directory(str(ended.directory)):
             return ended
         return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
 

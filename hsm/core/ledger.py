@@ -124,7 +124,9 @@ class Ledger:
         self._log.sync()
 
     def _check_epoch(self) -> None:
+        now = self._world.monotonic()
         check_epoch(self._world.files, self._tree, self.claim)
+        self._checked_at = now
 
     def _begin_next(self) -> None:
         """Go on in a new segment, behind what is known to be durable; the old one is let go."""

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hsm.core import events as ev
+from hsm.core.cleaning import clean
 from hsm.core.model import Task
 from hsm.core.states import TaskStatus
 from hsm.core.tracker import SweepTracker
 from hsm.wire.names import task_id
-
-_CONTROLS = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def clean(text: str) -> str:
-    """Return text with every control and direction character escaped, fit for a terminal and one line."""
-    return _CONTROLS.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def line_of(event: ev.Event, tracker: SweepTracker) -> str:

@@ -484,6 +484,28 @@ async def test_a_ledger_that_is_changed_under_its_engine_is_noticed(tree: SweepT
     world.close()
 
 
+async def test_commits_look_once_each_whether_the_sweep_is_still_ours_and_twice_after_a_pause(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been lost in the pause; what follows at once is written without looking first."""
+    world, looks, clock = Process(), list[float](), [1000.0]
+    monkeypatch.setattr(world, "monotonic", lambda: clock[0])
+    _, ledger = open_ledger(world, tree)
+    look = Ledger._check_epoch
+
+    def counted(self: Ledger) -> None:
+        looks.append(clock[0])
+        look(self)
+
+    monkeypatch.setattr(Ledger, "_check_epoch", counted)
+    for number, at in enumerate((1000.0, 1010.0, 1010.0, 1020.0)):
+        clock[0] = at
+        await ledger.commit([cursor(number)])
+    assert looks == [1000.0, 1010.0, 1010.0, 1010.0, 1020.0, 1020.0]
+    ledger.close()
+    world.close()
+
+
 async def test_a_commit_that_is_cut_short_is_finished_before_the_file_is_closed(tree: SweepTree) -> None:
     """Cancelling the engine's task does not pull the file from under the thread that writes it."""
     import asyncio

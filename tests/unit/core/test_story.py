@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.core import events as ev
+from hsm.core.cleaning import clean
 from hsm.core.states import Cause
-from hsm.core.story import clean, is_engine_matter, line_of
+from hsm.core.story import is_engine_matter, line_of
 from hsm.core.summary import tracker_of
 from hsm.wire.files import Files
 from tests.unit.core.stories import Story
