@@ -236,7 +236,7 @@ def _resign(path: Path, change: Callable[[bytes], bytes]) -> None:
 SWEEP = """
 name: {name}
 program: {{command: [python, -m, hsm.physics]}}
-parameters: {{N: 64, L: 32, T: {T}, save_every: 50}}
+parameters: {{N: 64, L: 32, T: {T}, save_every: 100}}
 sweep: {{grid: {{c: [-1.0, 0.5]}}}}
 sources: [local:2]
 {extra}
@@ -250,7 +250,7 @@ def test_a_sweep_whose_tasks_need_several_attempts_has_the_results_of_one_withou
     project = Project(root=tmp_path, hsm=hsm_command, environment={"HSM_JAX_CACHE": str(cache)})
     found = {}
     for name, extra in (("whole", ""), ("pieces", "timeout: 8s\nretry: {time: 30}")):
-        (tmp_path / f"{name}.yaml").write_text(SWEEP.format(name=name, T=8000, extra=extra))
+        (tmp_path / f"{name}.yaml").write_text(SWEEP.format(name=name, T=20_000, extra=extra))
         running = project.start("sweep", "run", f"{name}.yaml", "--json")
         assert running.process.wait(timeout=250) == 0, running.err.read_text()
         found[name] = next((tmp_path / "sweeps" / "outputs").glob(f"{name}-*"))
@@ -265,5 +265,5 @@ def test_a_sweep_whose_tasks_need_several_attempts_has_the_results_of_one_withou
         assert "going on from the checkpoint at t = " in told
         earlier = (found["pieces"] / ".hsm" / "attempts").glob(f"task_{number:04d}.*/stdout.log")
         told += "".join(path.read_text() for path in earlier)  # the last one may be too short for a rate
-        assert re.search(r"t = [\d.]+ of 8000  \d+ %  [\d.e+]+ steps/s  .+ left", told)
+        assert re.search(r"t = [\d.]+ of 20000  \d+ %  [\d.e+]+ steps/s  .+ left", told)
     assert not list((found["pieces"] / ".hsm" / "checkpoints").iterdir())
