@@ -153,6 +153,25 @@ async def test_an_idle_agent_leaves_and_another_one_comes(tmp_path: Path) -> Non
         assert len(agents) == 3
 
 
+async def test_an_agent_whose_sweep_was_removed_ends_what_runs_and_leaves(tmp_path: Path) -> None:
+    """Nobody could ever read what it would say; it does not wait for that for ever."""
+    site = Site(World(), tmp_path / "here", on_files, Setting(slots=2), lambda: None)
+    try:
+        await site.open()
+        first = await site.submit(site.hold("held", site.gate()), site.hold("held too", site.gate()))
+        await site.running(first[0])
+        await site.running(first[1])
+        (program, other), agent = site.bearers(), site.agent_pid
+        assert agent is not None
+        site.root.rename(tmp_path / "gone")
+        os.kill(program, signal.SIGKILL)
+        assert wait_gone(agent, PATIENCE_S), "it stays although there is nothing to write to"
+        assert wait_gone(other, PATIENCE_S), "it left a program behind"
+        (tmp_path / "gone").rename(site.root)
+    finally:
+        await site.close()
+
+
 async def test_an_attempt_that_was_claimed_before_is_lost(tmp_path: Path) -> None:
     """A directory without a record means that an agent died between the two: LOST, never run twice."""
     async with site_at(tmp_path, on_files) as site:

@@ -87,6 +87,11 @@ class Records:
         self.is_stuck = self._host.monotonic() < self._stuck_until
 
     @property
+    def has_waited(self) -> bool:
+        """Whether the machine has ever lacked something."""
+        return self._stuck_until > 0
+
+    @property
     def due(self) -> List[float]:
         """When to try again, if at all."""
         return [self._stuck_until] if self._unwritten or self.is_stuck else []

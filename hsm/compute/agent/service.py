@@ -72,6 +72,7 @@ class Agent:
         self._backlog = Backlog()
         self._inbox = Inbox(host.files, paths.inbox)
         self._stopping = False
+        self._is_bereft = False
         self._idle_since: Optional[float] = None
         self._hosts: Dict[str, str] = {}
         self._last_host = host.name()
@@ -122,11 +123,14 @@ class Agent:
 
     def close(self) -> None:
         """Make every record durable, once a turn has said that the agent may leave."""
-        self._records.close()
+        if not self._is_bereft:
+            self._records.close()
 
     def turn(self) -> bool:
         """Do everything that can be done now; False when the agent may leave."""
         self._records.begin_turn()
+        if self._records.has_waited and not self._files.is_directory(self._paths.records):
+            return self._wind_up()
         self._read_inbox()
         self._slots.reap()
         self._withdraw()
@@ -140,6 +144,14 @@ class Agent:
         if self._records.became_durable():
             self._bell.ring()
         return not self._may_leave()
+
+    def _wind_up(self) -> bool:
+        """Somebody removed the sweep: end what runs, for there is nowhere to say anything; True until it has."""
+        self._is_bereft = True
+        self._slots.reap()
+        self._slots.preempt()
+        self._slots.enforce_limits()
+        return self._slots.taken > 0
 
     # What came before
 
