@@ -146,7 +146,7 @@ class Agent:
         return not self._may_leave()
 
     def _wind_up(self) -> bool:
-        """Somebody removed the sweep: end what runs, for there is nowhere to say anything; True until it has."""
+        """Somebody removed the sweep: end what runs, and say nothing more; True until that is done."""
         self._is_bereft = True
         self._slots.reap()
         self._slots.preempt()
