@@ -29,7 +29,7 @@ from hsm.core.ledger import Ledger
 from hsm.core.mailbox import Mailbox
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
-from hsm.core.reactions import Reactions
+from hsm.core.reactions import LEAVE_S, Reactions
 from hsm.core.recorder import Listener, Recorder
 from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
@@ -108,7 +108,7 @@ class Drive:
                 await self._recorder.begin()
                 await self._loop()
                 self._homing.no_more()
-                await projecting
+                await asyncio.wait([projecting], timeout=LEAVE_S if self._reactions.detaching else None)
                 self._recorder.end()
                 status = await self._finish()
             finally:

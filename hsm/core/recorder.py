@@ -85,6 +85,8 @@ class Recorder:
     async def record(self, turn: Turn, *, patient: bool = True) -> None:
         """Make a turn's events durable; however long that takes where there is no room, if `patient`.
 
+        Nobody who wants to leave is kept waiting.
+
         Raises:
             LedgerError: they cannot be recorded, and waiting does not help.
         """
@@ -94,7 +96,7 @@ class Recorder:
             try:
                 await self._commit(turn)
             except LedgerFull as full:
-                if self.is_short and not patient:
+                if self.is_short and (not patient or self._mailbox.holds((DetachAsked,))):
                     raise
                 await self._make_room(turn, full)
             else:

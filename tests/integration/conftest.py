@@ -5,6 +5,11 @@ import pytest
 from tests.integration.tally import FAULTS
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what imports JAX come last: its threads make every later fork of this process a hazard."""
+    items.sort(key=lambda item: "physics" in item.path.parts)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell how many faults of each kind there were."""
     if FAULTS:
