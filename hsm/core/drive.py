@@ -29,7 +29,7 @@ from hsm.core.ledger import Ledger
 from hsm.core.mailbox import Mailbox
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
-from hsm.core.reactions import LEAVE_S, Reactions
+from hsm.core.reactions import Reactions
 from hsm.core.recorder import Listener, Recorder
 from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
@@ -107,8 +107,8 @@ class Drive:
                 await self._begin(openings)
                 await self._recorder.begin()
                 await self._loop()
-                self._homing.no_more()
-                await asyncio.wait([projecting], timeout=LEAVE_S if self._reactions.detaching else None)
+                self._homing.no_more(self._is_leaving)
+                await projecting
                 self._recorder.end()
                 status = await self._finish()
             finally:
@@ -241,6 +241,9 @@ class Drive:
         self._keeper.note(turn.events, self.tracker, self._ledger.mark)
         await self._scribe.note(turn.events, self.tracker)
 
+    def _is_leaving(self) -> bool:
+        return bool(self._reactions.detaching) or self.mailbox.holds((inp.DetachAsked,))
+
     def _is_done(self) -> bool:
         if self._world.monotonic() >= self._reactions.leave_at:
             return True
@@ -277,6 +280,7 @@ class Drive:
             await self._say_last(seal)
         head = self._ledger.mark  # the last group may be said again by a successor, what is before it never
         stopped = ev.EngineStopped(epoch=self._ledger.claim.epoch, status=status, reason=reason, at=now)
+        self._tenure.let_go()
         await self._say_last(stopped)
         self._recorder.release()
         if not self.tracker.live():

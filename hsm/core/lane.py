@@ -140,6 +140,7 @@ class Lane:
         try:
             await answer
         except Exception as error:  # noqa: BLE001 - as in `_serve`
+            _go_on_leaving(error)
             self.complain(_trouble(self.name, error))
             return False
         return True
@@ -192,6 +193,7 @@ class Lane:
                     group.create_task(self._work(session))
                     group.create_task(self._listen())
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything: it costs its own source
+            _go_on_leaving(error)
             return _trouble(self.name, error)
         raise AssertionError("a session ends by an error or by being cancelled")
 
@@ -252,6 +254,17 @@ class Lane:
                 self._post(HandoverLost(orders, lost))
         self._pauses.reset()
         self._post(HandedOver(orders, outcomes))
+
+
+def _go_on_leaving(error: Exception) -> None:
+    """Go on being cancelled, where that is what broke a session: else its task would never end.
+
+    Raises:
+        CancelledError: somebody ends this task.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def _trouble(name: str, error: Exception) -> SourceError:

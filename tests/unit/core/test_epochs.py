@@ -229,6 +229,29 @@ async def test_an_engine_that_slept_looks_before_it_acts(tmp_path: Path) -> None
     assert len(here.executed) == 4
 
 
+async def test_an_engine_that_has_nothing_to_do_learns_of_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its next heartbeat: it need not wait for an act to leave."""
+    monkeypatch.setattr(epochs, "BEAT_S", 0.01)
+    here, sleeper = lab(tmp_path, hold), Process("far")
+    running = asyncio.create_task(drive(here.job(numbered(1)), sleeper))
+    await until(lambda: here.kinds(ev.AttemptStarted))
+    claim_epoch(Process(), here.tree, "")
+    with pytest.raises(Fenced, match="epoch 2"):
+        await running
+
+
+async def test_an_engine_that_lets_go_minds_no_successor(tree: SweepTree) -> None:
+    """Whoever takes a sweep that was just let go of does not make an error of a good end."""
+    world = Clockwork()
+    held = tenure(world, tree)
+    async with held.beating():
+        held.let_go()
+        claim_epoch(Process("far"), tree, "")
+        await until(lambda: world.clock > 1000 + 3 * BEAT_S)
+
+
 async def test_what_a_zombie_intends_is_reported_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
