@@ -112,6 +112,8 @@ class Drive:
                 self._recorder.end()
                 status = await self._finish()
             finally:
+                for lane in self._lanes.values():
+                    lane.end()
                 for task in (*running, projecting):
                     task.cancel()
         if self._reactions.failure is not None:
@@ -219,15 +221,9 @@ class Drive:
         )
 
     def _stop_if_hopeless(self, turn: Turn) -> None:
-        rate = self.tracker.failure_rate()
-        if rate <= self._job.spec.max_failure_rate or self.tracker.open == 0:
-            return
-        worst = max(self.tracker.failures.values(), key=lambda group: group.count, default=None)
-        limit = self._job.spec.max_failure_rate
-        reason = f"{rate:.0%} of the finished tasks failed, more than max_failure_rate ({limit:.0%}) allows"
-        if worst is not None:
-            reason += f"; most of them for this cause: {worst.cause}: {worst.signature}"
-        turn.take(ev.SweepStopped(reason=reason, at=self._world.now()))
+        reason = _hopeless(self.tracker, self._job.spec.max_failure_rate)
+        if reason:
+            turn.take(ev.SweepStopped(reason=reason, at=self._world.now()))
 
     async def _commit(self, turn: Turn) -> None:
         """Make the turn's events durable, then act on them and tell whoever asked or listens."""
@@ -296,6 +292,18 @@ class Drive:
         turn.take(event)
         await self._recorder.record(turn, patient=False)
         self._listen(turn.news, self.tracker)
+
+
+def _hopeless(tracker: SweepTracker, limit: float) -> str:
+    """Return why a sweep is not gone on with, empty while it is: too many of its finished tasks failed."""
+    rate = tracker.failure_rate()
+    if rate <= limit or tracker.open == 0:
+        return ""
+    worst = max(tracker.failures.values(), key=lambda group: group.count, default=None)
+    reason = f"{rate:.0%} of the finished tasks failed, more than max_failure_rate ({limit:.0%}) allows"
+    if worst is not None:
+        reason += f"; most of them for this cause: {worst.cause}: {worst.signature}"
+    return reason
 
 
 def _without_what_has_passed(items: list[inp.Input]) -> list[inp.Input]:

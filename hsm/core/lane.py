@@ -98,6 +98,7 @@ class Lane:
         self.name = source.name
         self.session: SourceSession | None = None
         self.is_over = False
+        self._is_ending = False
         self._world = world
         self._tenure = tenure
         self._post = post
@@ -139,8 +140,9 @@ class Lane:
     async def _answered(self, answer: Awaitable[object]) -> bool:
         try:
             await answer
-        except Exception as error:  # noqa: BLE001 - as in `_serve`
-            _go_on_leaving(error)
+        except Exception as error:
+            if self._is_ending:
+                raise asyncio.CancelledError from error
             self.complain(_trouble(self.name, error))
             return False
         return True
@@ -173,10 +175,16 @@ class Lane:
         """Wait until the source was opened, or failed to, for the first time."""
         await self._tried.wait()
 
+    def end(self) -> None:
+        """Note that whoever uses the source is being cancelled, whatever its session makes of that."""
+        self._is_ending = True
+
     async def run(self, context: Callable[[], SweepContext], cursor: Callable[[], str]) -> None:
         """Keep the source open until cancelled; observe it from after `cursor()` on."""
         while not self.is_over:
             error = await self._serve(context(), cursor)
+            if self._is_ending:
+                return
             self.is_over = not error.transient
             self._close(error)
             self._tried.set()
@@ -193,7 +201,6 @@ class Lane:
                     group.create_task(self._work(session))
                     group.create_task(self._listen())
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything: it costs its own source
-            _go_on_leaving(error)
             return _trouble(self.name, error)
         raise AssertionError("a session ends by an error or by being cancelled")
 
@@ -254,17 +261,6 @@ class Lane:
                 self._post(HandoverLost(orders, lost))
         self._pauses.reset()
         self._post(HandedOver(orders, outcomes))
-
-
-def _go_on_leaving(error: Exception) -> None:
-    """Go on being cancelled, where that is what broke a session: else its task would never end.
-
-    Raises:
-        CancelledError: somebody ends this task.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError from error
 
 
 def _trouble(name: str, error: Exception) -> SourceError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hsm.core.errors import LedgerCorrupt, LedgerError, LedgerNewer
 from hsm.core.events import Event, UnknownEvent, from_record
-from hsm.core.segments import Headers, Mark, find_segment, live_segments, name_of, opened, segments
+from hsm.core.segments import Headers, Mark, find_segment, live_segments, name_of, newest_name, opened
 from hsm.core.storage import check_format
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
@@ -108,7 +108,7 @@ class LedgerReader:
 
         A segment without a whole header holds nothing: its writer died, or is at it just now.
         """
-        if not any(name_of(path) > self._name for path in segments(self._files, self._tree)):
+        if newest_name(self._files, self._tree) <= self._name:
             return None
         for path in live_segments(self._files, self._tree, self._headers):
             if name_of(path) > self._name:

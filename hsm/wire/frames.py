@@ -164,6 +164,12 @@ def first_payload(data: bytes) -> bytes | None:
     return found[1] if isinstance(found, tuple) else None
 
 
+def first_group(data: bytes, seq: int, chain: bytes) -> List[bytes]:
+    """Return the payloads of the group that these bytes begin with, none when it is not whole."""
+    found = _group_at(data, 0, seq, chain)
+    return found.payloads if isinstance(found, Group) else []
+
+
 class Found(NamedTuple):
     """A group that stands in damaged bytes: every frame whole, in order, up to a commit of their number.
 

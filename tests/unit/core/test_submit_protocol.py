@@ -15,12 +15,12 @@ from hsm.compute.testing.memory import Act, MemoryMachine, MemorySource
 from hsm.core import events as ev
 from hsm.core import reactions
 from hsm.core.errors import SweepError
-from hsm.core.lane import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pauses
+from hsm.core.lane import FIRST_PAUSE_S, LONGEST_PAUSE_S, Lane, Pauses
 from hsm.core.source import AttemptOrder
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.core.world import World
 from tests.unit.core.test_engine import Lab, drive, killed_after, lab, succeed, until, until_open
-from tests.unit.core.worlds import Process, numbered
+from tests.unit.core.worlds import Process, numbered, tenure_of
 
 
 def settling(
@@ -278,6 +278,27 @@ async def test_a_late_end_of_what_was_abandoned_is_kept(tmp_path: Path) -> None:
     assert (tasks[0].result, tasks[1].result) == (1, 0), "the late end was first for the one that still ran"
     assert tasks[0].attempts[1].state is AttemptState.CANCELLED, "what lost the race is ended"
     assert tasks[1].attempts[0].state is AttemptState.SUPERSEDED
+
+
+async def test_a_fetch_that_breaks_because_the_engine_ends_does_not_keep_it(tmp_path: Path) -> None:
+    """Whatever a session makes of being cancelled, who waits for it goes on being cancelled."""
+
+    class Clumsy:
+        async def fetch(self, ref: str, dest: Path) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("the connection was closed")
+
+    here, world = lab(tmp_path), World()
+    lane = Lane(world, here.source, tenure_of(world, here.tree), lambda _: None)
+    lane.session = Clumsy()  # type: ignore[assignment]
+    fetching = asyncio.create_task(lane.fetch("ref", tmp_path))
+    await asyncio.sleep(0)
+    lane.end()
+    fetching.cancel()
+    await asyncio.wait([fetching])
+    assert fetching.cancelled()
 
 
 def test_pauses_grow_and_are_never_in_step() -> None:

@@ -30,7 +30,9 @@ class Site:
     cluster: Cluster
 
     def after(self, seconds: float) -> None:
-        self.loop.run_until_complete(asyncio.sleep(seconds))
+        over: asyncio.Future[None] = self.loop.create_future()
+        self.loop.call_later(seconds, over.set_result, None)
+        self.loop.run_until_complete(over)
 
     @property
     def running(self) -> list[str]:
