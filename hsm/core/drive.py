@@ -129,7 +129,8 @@ class Drive:
     def _context(self, context: SweepContext, lane: Lane) -> Callable[[], SweepContext]:
         def of_now() -> SweepContext:
             live = (attempt for task in self.tracker.live() for attempt in task.live_attempts)
-            adopted = [a.token for a in live if a.source == lane.name and a.token not in self._given_up]
+            runs = (a for a in live if a.source == lane.name and a.state is not AttemptState.EXITED)
+            adopted = [attempt.token for attempt in runs if attempt.token not in self._given_up]
             return replace(context, adopted=adopted)
 
         return of_now

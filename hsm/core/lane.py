@@ -226,7 +226,7 @@ class Lane:
     async def _observe(self, session: SourceSession, cursor: str) -> None:
         async for batch in session.observations(cursor):
             self._pauses.reset()
-            self._post(Seen(self.name, batch))
+            self._post(Seen(self.name, batch, self._world.monotonic()))
 
     async def _work(self, session: SourceSession) -> None:
         while True:

@@ -60,6 +60,9 @@ class Elsewhere(Exception):
         )
 
 
+UNKNOWN = "its agent knows nothing of it: it was never ordered, or a power cut took the order"
+
+
 class Agent:
     """One incarnation of the agent of one source of one sweep."""
 
@@ -212,6 +215,8 @@ class Agent:
     def _withdraw(self) -> None:
         for token in self._backlog.take_withdrawn():
             self._records.add(Withdrawn(token, self._host.now()))
+        for token in self._backlog.take_unknown():
+            self._records.add(Withdrawn(token, self._host.now(), UNKNOWN))
 
     def _fill_slots(self) -> None:
         hello, backlog = self._backlog.hello, self._backlog
