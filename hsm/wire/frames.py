@@ -246,7 +246,7 @@ def _closes(commit: Tuple[int, bytes, int], seq: int) -> bool:
 
 
 def _lacks_sector(data: bytes, offset: int) -> bool:
-    """Tell whether these bytes, from a file's offset on, have zeros in the place of a sector or of its end."""
+    """Tell whether these bytes, from a file's offset on, have zeros in place of a sector or of its end."""
     at = 0
     while at < len(data):
         end = at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES
