@@ -128,10 +128,9 @@ class Drive:
 
     def _context(self, context: SweepContext, lane: Lane) -> Callable[[], SweepContext]:
         def of_now() -> SweepContext:
-            live = (attempt for task in self.tracker.live() for attempt in task.live_attempts)
-            runs = (a for a in live if a.source == lane.name and a.state is not AttemptState.EXITED)
-            adopted = [attempt.token for attempt in runs if attempt.token not in self._given_up]
-            return replace(context, adopted=adopted)
+            here = (a for task in self.tracker.live() for a in task.live_attempts if a.source == lane.name)
+            adopted = {a.token for a in here if a.state is not AttemptState.EXITED} - self._given_up
+            return replace(context, adopted=sorted(adopted))
 
         return of_now
 
