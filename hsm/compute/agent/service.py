@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import Dict, NamedTuple, Optional
 
 from hsm._version import __version__
@@ -102,7 +101,7 @@ class Agent:
         return Opened(
             incarnation=incarnation,
             version=__version__,
-            python=sys.version.split()[0],
+            python=host.python(),
             host=host.name(),
             pid=pid,
             start=host.start_of(pid) or "",
