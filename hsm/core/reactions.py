@@ -232,8 +232,9 @@ class Reactions:
 
 def _begun(seen: Observation, task: Task, number: int) -> Observation:
     """Return what was seen: that an attempt is not known, which had begun, says that it was lost."""
-    state = task.attempts[number - 1].state
-    if seen.state is not AttemptState.VOID or AttemptState.VOID in TRANSITIONS[state]:
+    attempt = task.attempts[number - 1]
+    never_began = attempt.started_at is None and AttemptState.VOID in TRANSITIONS[attempt.state]
+    if seen.state is not AttemptState.VOID or never_began:
         return seen
     return replace(seen, state=AttemptState.LOST)
 

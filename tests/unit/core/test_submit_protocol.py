@@ -322,6 +322,26 @@ async def test_what_had_begun_and_is_not_known_any_more_was_lost(tmp_path: Path)
     assert (lost.cause, lost.reason) == (Cause.LOST, "nothing is known of it")
 
 
+async def test_what_was_missing_and_never_began_is_charged_to_nobody(tmp_path: Path) -> None:
+    """A job that listings had lost sight of, and that was ended before its turn, costs its task nothing."""
+    gate = threading.Event()
+    here = settling(tmp_path, 0.0, until_open(gate), slots=1)
+    running = asyncio.create_task(drive(here.job(numbered(2))))
+    await until(lambda: here.kinds(ev.AttemptStarted))
+    (waits,) = here.machine._waiting
+    here.machine._see(waits, AttemptState.SUBMITTED)
+    here.machine.miss(waits)
+    await until(lambda: here.kinds(ev.AttemptMissed))
+    here.machine.recall([waits])
+    await until(lambda: here.kinds(ev.AttemptVoided))
+    gate.set()
+    here.machine.proceed()
+    result = await running
+    assert result.status is SweepStatus.COMPLETE
+    assert here.runs == Counter([1, 2])
+    assert not here.kinds(ev.AttemptLost)
+
+
 class Jumping(Process):
     """A process whose monotonic clock can be put forward."""
 
