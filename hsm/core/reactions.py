@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import singledispatchmethod
 
 from hsm.core import events as ev
@@ -16,7 +17,7 @@ from hsm.core.observed import event_of
 from hsm.core.planner import Planner
 from hsm.core.resolver import DOUBTFUL, Resolver
 from hsm.core.source import AttemptOrder, Observation, Rejected, SubmitOutcome, Submitted
-from hsm.core.states import PRESUMED, AttemptState, Hindrance, TaskStatus
+from hsm.core.states import PRESUMED, TRANSITIONS, AttemptState, Hindrance, TaskStatus
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
@@ -52,7 +53,7 @@ class Reactions:
         self._planner = planner
         self._homing = homing
         self._resolver = resolver
-        self._listings = Listings(world)
+        self._listings = Listings()
 
     @singledispatchmethod
     def react(self, item: inp.Input, turn: Turn) -> None:
@@ -68,13 +69,13 @@ class Reactions:
             found = turn.tracker.by_token(seen.token)
             if found is None or (seen.state is AttemptState.RUNNING and seen.token in over):
                 continue  # of an attempt that is over, or that is over in the same breath
-            self._take_in(seen, *found, turn)
+            self._take_in(_begun(seen, *found), *found, turn, item.heard_at)
         turn.take(ev.CursorMoved(source=item.source, cursor=item.batch.cursor))
 
-    def _take_in(self, seen: Observation, task: Task, number: int, turn: Turn) -> None:
+    def _take_in(self, seen: Observation, task: Task, number: int, turn: Turn, heard_at: float) -> None:
         attempt = task.attempts[number - 1]
         if seen.state is AttemptState.MISSING:
-            self._missed(seen, task, attempt, turn)
+            self._missed(seen, task, attempt, turn, heard_at)
             return
         if attempt.state in PRESUMED and seen.state is not AttemptState.EXITED:
             return  # only an exit record says more than that it was given up
@@ -86,7 +87,7 @@ class Reactions:
         if seen.state is AttemptState.EXITED and task.status is TaskStatus.SEALED:
             self._supersede(task.index, number, turn)
 
-    def _missed(self, seen: Observation, task: Task, attempt: Attempt, turn: Turn) -> None:
+    def _missed(self, seen: Observation, task: Task, attempt: Attempt, turn: Turn, heard_at: float) -> None:
         """A listing that worked lacks an attempt. That alone never ends it."""
         if attempt.state in DOUBTFUL:
             if attempt.state is AttemptState.INTENT:
@@ -101,7 +102,8 @@ class Reactions:
         turn.take(ev.AttemptMissed(task=task.index, attempt=attempt.number, at=seen.at))
         lane = self._lanes.get(attempt.source)
         session = lane.session if lane else None
-        vanished = self._listings.lacked(seen.token, session.capabilities.missing_s) if session else ""
+        missing_s = session.capabilities.missing_s if session else math.inf
+        vanished = self._listings.lacked(seen.token, missing_s, heard_at)
         if vanished:
             turn.take(
                 ev.AttemptLost(
@@ -228,20 +230,30 @@ class Reactions:
         self.leave_at = self._world.monotonic() + LEAVE_S
 
 
+def _begun(seen: Observation, task: Task, number: int) -> Observation:
+    """Return what was seen: that an attempt is not known, which had begun, says that it was lost."""
+    attempt = task.attempts[number - 1]
+    never_began = attempt.started_at is None and AttemptState.VOID in TRANSITIONS[attempt.state]
+    if seen.state is not AttemptState.VOID or never_began:
+        return seen
+    return replace(seen, state=AttemptState.LOST)
+
+
 class Listings:
     """How often, and for how long, listings have lacked an attempt without a break."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self) -> None:
         self._lacked: dict[str, tuple[float, int]] = {}
 
     def listed(self, token: str) -> None:
         """Note that an attempt was seen."""
         self._lacked.pop(token, None)
 
-    def lacked(self, token: str, missing_s: float) -> str:
-        """Note that a listing lacked an attempt, and return why it must be given up, empty while not."""
-        now = self._world.monotonic()
+    def lacked(self, token: str, missing_s: float, now: float) -> str:
+        """Note that a listing lacked an attempt, and return why it must be given up, empty while not.
+
+        `now` is when the listing came in: an engine that was kept waiting takes in several at once.
+        """
         since, count = self._lacked.get(token, (now, 0))
         self._lacked[token] = since, count + 1
         if count + 1 < MIN_LISTINGS or now - since < missing_s:
