@@ -156,9 +156,10 @@ def first_group(files: Files, path: Path) -> list[bytes]:
     data = unpack(data) if path.suffix == PACKED else data
     payload = frames.first_payload(data)
     header: Record = {} if payload is None else decode_record(payload)
+    seq: int | None = None
     if header.get("t") == "header":
-        prev = header["prev"]
-        reader = frames.GroupReader(seq=prev["seq"], chain=bytes.fromhex(prev["chain"]))
+        seq, chain = header["prev"]["seq"], bytes.fromhex(header["prev"]["chain"])
+        reader = frames.GroupReader(seq=seq, chain=chain)
         groups = reader.feed(data)
         if not groups and len(data) >= 1 << 16:
             length = len(data)
@@ -166,7 +167,7 @@ def first_group(files: Files, path: Path) -> list[bytes]:
             groups = reader.feed(data[length:])
         if groups:
             return groups[0].payloads
-    if frames.holds_commit(data):
+    if frames.holds_commit(data) and not frames.is_torn(opened(files, path).read(str(path), 0), 0, seq):
         raise LedgerCorrupt(
             f"{path}: damaged at byte 0: it does not begin with a header",
             hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",
