@@ -273,7 +273,10 @@ def _rejected(task: Task, event: ev.AttemptRejected, budget: Budget) -> Step:
 
 
 def _voided(task: Task, event: ev.AttemptVoided, budget: Budget) -> Step:
-    return _uncharged(task, _moved(task, event, AttemptState.VOID, reason=event.reason))
+    """The attempt never began; of a machine that lacked something there may be a directory all the same."""
+    moved = _moved(task, event, AttemptState.VOID, reason=event.reason)
+    after, _ = _uncharged(task, moved)
+    return after, NOTHING if moved is None else (Command.ARCHIVE,)
 
 
 def _abandoned(task: Task, event: ev.AttemptAbandoned, budget: Budget) -> Step:
