@@ -12,6 +12,7 @@ source and a handful besides, and none per task.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from hsm.core import inputs as inp
 from hsm.core.assigner import Assigner
 from hsm.core.deeds import Deeds
 from hsm.core.epochs import Tenure
+from hsm.core.errors import LedgerError
 from hsm.core.homing import Homing
 from hsm.core.job import SweepJob
 from hsm.core.keeper import Keeper
@@ -145,7 +147,9 @@ class Drive:
         """
         heard = sorted(self.mailbox.drain(), key=_is_not_of_a_lane)
         if self._lanes and not any(lane.is_open for lane in self._lanes.values()):
-            raise next(item.error for item in heard if isinstance(item, inp.LaneFailed))
+            error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
+            await self._give_back(openings, error.message)
+            raise error
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
             turn.take(event)
@@ -160,6 +164,16 @@ class Drive:
         if wishes.cancel:
             turn.take(ev.CancelRequested(tasks=tuple(wishes.tasks), at=self._world.now()))
         await self._commit(turn)
+
+    async def _give_back(self, openings: Sequence[ev.Event], reason: str) -> None:
+        """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us."""
+        turn, epoch = Turn(self.tracker), self._ledger.claim.epoch
+        for event in openings:
+            turn.take(event)
+        status, now = self.tracker.status(driven=False), self._world.now()
+        turn.take(ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=now))
+        with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
+            await self._recorder.record(turn, patient=False)
 
     def _abandon(self, turn: Turn) -> None:
         """Give up what the user wants to be given up: attempts on sources of which nothing can be learnt."""
