@@ -558,7 +558,7 @@ async def test_who_cannot_open_a_source_lets_go_of_the_sweep(tmp_path: Path) -> 
     with pytest.raises(SourceError, match="no route to host"):
         await drive(here.job(numbered(3), ClosedSource(here.machine)), Process("there"))
     (stopped,) = here.kinds(ev.EngineStopped)
-    assert (stopped.epoch, stopped.reason) == (1, "no route to host")
+    assert (stopped.epoch, stopped.reason) == (1, "source 'memory': no route to host")
     said: list[str] = []
     engine = SweepEngine(Process("elsewhere"), say=said.append)
     async with asyncio.timeout(LIMIT_S):
