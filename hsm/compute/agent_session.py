@@ -86,7 +86,7 @@ class AgentSession(SourceSession):
             if records:
                 seen = tuple(observations_of(records))
                 self._note(seen)
-                yield Observations(seen=seen, cursor=cursor_of(place))
+                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=hindrance_of(records))
             if await self._carrier.wait():
                 continue
             if self._released:
@@ -218,6 +218,15 @@ def _ended(ended: Ended) -> Observation:
         reason=ended.reason,
         started_at=ended.started_at,
     )
+
+
+def hindrance_of(records: Iterable[Record]) -> str | None:
+    """Return what the agent lacks by the last of its records that tell, None where none does."""
+    found = None
+    for record in records:
+        if record.get("t") in ("hindered", "opened"):
+            found = str(record.get("reason", ""))  # one that has just begun lacks nothing that it knows of
+    return found
 
 
 def is_opened(record: Record) -> bool:

@@ -82,6 +82,19 @@ class SourceFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceHindered:
+    """A compute source lacks something, so that it begins nothing; it tries again by itself.
+
+    Without a `reason` it lacks nothing any more.
+    """
+
+    kind: ClassVar[str] = "source_hindered"
+    source: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ZombieFound:
     """An engine that had been superseded went on writing, behind the place that counts in its segment.
 
@@ -431,6 +444,7 @@ SweepEvent: TypeAlias = (
     | EngineStopped
     | SourceOpened
     | SourceFailed
+    | SourceHindered
     | ZombieFound
     | CursorMoved
     | SnapshotTaken

@@ -69,7 +69,15 @@ class Reactions:
             if found is None or (seen.state is AttemptState.RUNNING and seen.token in over):
                 continue  # of an attempt that is over, or that is over in the same breath
             self._take_in(seen, *found, turn)
+        self._hindered(item, turn)
         turn.take(ev.CursorMoved(source=item.source, cursor=item.batch.cursor))
+
+    def _hindered(self, item: inp.Seen, turn: Turn) -> None:
+        """Take in what a source lacks, or lacks no more."""
+        known = turn.tracker.sources.get(item.source)
+        was, is_now = known.hindrance if known else "", item.batch.hindrance
+        if is_now is not None and is_now != was:
+            turn.take(ev.SourceHindered(source=item.source, reason=is_now, at=self._world.now()))
 
     def _take_in(self, seen: Observation, task: Task, number: int, turn: Turn) -> None:
         attempt = task.attempts[number - 1]

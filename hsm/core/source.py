@@ -118,10 +118,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """What was seen since the last batch; reading may begin again after `cursor`."""
+    """What was seen since the last batch; reading may begin again after `cursor`.
+
+    `hindrance` is what the source lacks, so that it begins nothing: empty when it lacks nothing any more,
+    None when nothing is new.
+    """
 
     seen: tuple[Observation, ...]
     cursor: str
+    hindrance: str | None = None
 
 
 class CancelOutcome(StrEnum):
