@@ -286,7 +286,10 @@ class AttemptExited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptLost:
-    """The attempt vanished without an exit record."""
+    """The attempt vanished without an exit record.
+
+    Where it is not `charged`, that is through no fault of its task.
+    """
 
     kind: ClassVar[str] = "attempt_lost"
     task: int
@@ -294,6 +297,7 @@ class AttemptLost:
     cause: Cause = Cause.LOST
     reason: str
     agent: str = ""
+    charged: bool = True
     at: float
 
 
