@@ -27,6 +27,10 @@ LEAVE_S = 5.0
 MIN_LISTINGS = 3
 """So many listings must lack an attempt before it is given up."""
 
+MANY_MISSING = 10
+MISSING_SHARE = 0.2
+"""Where that many and a larger share are missing at once, it is their source that is in doubt."""
+
 LISTED = frozenset({AttemptState.SUBMITTED, AttemptState.RUNNING, AttemptState.MISSING})
 
 
@@ -53,6 +57,7 @@ class Reactions:
         self._homing = homing
         self._resolver = resolver
         self._listings = Listings(world)
+        self._doubted: set[str] = set()
 
     @singledispatchmethod
     def react(self, item: inp.Input, turn: Turn) -> None:
@@ -64,25 +69,51 @@ class Reactions:
         over = {seen.token for seen in item.batch.seen if seen.state is AttemptState.EXITED}
         if over and item.source in self._lanes:
             self._lanes[item.source].ended(len(over), self._world.monotonic())
+        is_doubted = self._lacks_many(item, turn)
         for seen in item.batch.seen:
             found = turn.tracker.by_token(seen.token)
             if found is None or (seen.state is AttemptState.RUNNING and seen.token in over):
                 continue  # of an attempt that is over, or that is over in the same breath
-            self._take_in(seen, *found, turn)
-        self._hindered(item, turn)
+            self._take_in(seen, *found, turn, is_doubted=bool(is_doubted))
+        doubt = self._lacks_many(item, turn)
+        self._hindered(item, item.batch.hindrance if doubt is None else doubt, turn)
         turn.take(ev.CursorMoved(source=item.source, cursor=item.batch.cursor))
 
-    def _hindered(self, item: inp.Seen, turn: Turn) -> None:
-        """Take in what a source lacks, or lacks no more."""
+    def _lacks_many(self, item: inp.Seen, turn: Turn) -> str | None:
+        """Return why a listing proves nothing: so many are missing. Empty: not so many, None: no listing."""
+        if item.source not in self._doubted and not any(
+            seen.state is AttemptState.MISSING for seen in item.batch.seen
+        ):
+            return None
+        states = [
+            attempt.state
+            for task in turn.tracker.live()
+            for attempt in task.live_attempts
+            if attempt.source == item.source and attempt.state in LISTED
+        ]
+        missing = states.count(AttemptState.MISSING)
+        if missing < MANY_MISSING or missing <= MISSING_SHARE * len(states):
+            self._doubted.discard(item.source)
+            return ""
+        self._doubted.add(item.source)
+        return (
+            f"{missing} of {len(states)} attempts are missing from its listings: maybe it lost its memory; "
+            f"none is given up but by `hsm sweep complete ID --abandon-source {item.source}`"
+        )
+
+    def _hindered(self, item: inp.Seen, is_now: str | None, turn: Turn) -> None:
+        """Take in what keeps a source from beginning anything, or does no more."""
         known = turn.tracker.sources.get(item.source)
-        was, is_now = known.hindrance if known else "", item.batch.hindrance
+        was = known.hindrance if known else ""
         if is_now is not None and is_now != was:
             turn.take(ev.SourceHindered(source=item.source, reason=is_now, at=self._world.now()))
 
-    def _take_in(self, seen: Observation, task: Task, number: int, turn: Turn) -> None:
+    def _take_in(
+        self, seen: Observation, task: Task, number: int, turn: Turn, *, is_doubted: bool = False
+    ) -> None:
         attempt = task.attempts[number - 1]
         if seen.state is AttemptState.MISSING:
-            self._missed(seen, task, attempt, turn)
+            self._missed(seen, task, attempt, turn, is_doubted=is_doubted)
             return
         if attempt.state in PRESUMED and seen.state is not AttemptState.EXITED:
             return  # only an exit record says more than that it was given up
@@ -94,8 +125,10 @@ class Reactions:
         if seen.state is AttemptState.EXITED and task.status is TaskStatus.SEALED:
             self._supersede(task.index, number, turn)
 
-    def _missed(self, seen: Observation, task: Task, attempt: Attempt, turn: Turn) -> None:
-        """A listing that worked lacks an attempt. That alone never ends it."""
+    def _missed(
+        self, seen: Observation, task: Task, attempt: Attempt, turn: Turn, *, is_doubted: bool
+    ) -> None:
+        """A listing that worked lacks an attempt. That alone never ends it, and nothing does in doubt."""
         if attempt.state in DOUBTFUL:
             if attempt.state is AttemptState.INTENT:
                 reason = "a listing lacks it"
@@ -110,7 +143,8 @@ class Reactions:
         lane = self._lanes.get(attempt.source)
         session = lane.session if lane else None
         vanished = self._listings.lacked(seen.token, session.capabilities.missing_s) if session else ""
-        if vanished:
+        if vanished and not is_doubted:
+            self._listings.listed(seen.token)
             turn.take(
                 ev.AttemptLost(
                     task=task.index, attempt=attempt.number, reason=vanished, agent=seen.agent, at=seen.at
@@ -254,5 +288,4 @@ class Listings:
         self._lacked[token] = since, count + 1
         if count + 1 < MIN_LISTINGS or now - since < missing_s:
             return ""
-        del self._lacked[token]
         return f"it vanished: {count + 1} listings over {now - since:.0f} s lacked it"

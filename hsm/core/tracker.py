@@ -212,6 +212,7 @@ class SweepTracker(SweepState):
     def _close_sources(self) -> None:
         for source in self.sources.values():
             source.open = source.paused = False
+            source.hindrance = ""
 
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)
