@@ -148,7 +148,7 @@ class Drive:
         heard = sorted(self.mailbox.drain(), key=_is_not_of_a_lane)
         if self._lanes and not any(lane.is_open for lane in self._lanes.values()):
             error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
-            await self._give_back(openings, error.message)
+            await _give_back(self._recorder, self.tracker, openings, error.message)
             raise error
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
@@ -164,16 +164,6 @@ class Drive:
         if wishes.cancel:
             turn.take(ev.CancelRequested(tasks=tuple(wishes.tasks), at=self._world.now()))
         await self._commit(turn)
-
-    async def _give_back(self, openings: Sequence[ev.Event], reason: str) -> None:
-        """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us."""
-        turn, epoch = Turn(self.tracker), self._ledger.claim.epoch
-        for event in openings:
-            turn.take(event)
-        status, now = self.tracker.status(driven=False), self._world.now()
-        turn.take(ev.EngineStopped(epoch=epoch, status=status, reason=reason, at=now))
-        with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
-            await self._recorder.record(turn, patient=False)
 
     def _abandon(self, turn: Turn) -> None:
         """Give up what the user wants to be given up: attempts on sources of which nothing can be learnt."""
@@ -306,6 +296,20 @@ class Drive:
         turn.take(event)
         await self._recorder.record(turn, patient=False)
         self._listen(turn.news, self.tracker)
+
+
+async def _give_back(
+    recorder: Recorder, tracker: SweepTracker, openings: Sequence[ev.Event], reason: str
+) -> None:
+    """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us."""
+    turn = Turn(tracker)
+    for event in openings:
+        turn.take(event)
+    started = next(event for event in openings if isinstance(event, ev.EngineStarted))
+    status = tracker.status(driven=False)
+    turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=reason, at=started.at))
+    with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
+        await recorder.record(turn, patient=False)
 
 
 def _without_what_has_passed(items: list[inp.Input]) -> list[inp.Input]:

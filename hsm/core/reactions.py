@@ -11,6 +11,7 @@ from hsm.core import inputs as inp
 from hsm.core.errors import SourceError
 from hsm.core.homing import Homing
 from hsm.core.lane import Lane
+from hsm.core.listings import LISTED, Listings
 from hsm.core.model import Attempt, Task
 from hsm.core.observed import event_of
 from hsm.core.planner import Planner
@@ -22,16 +23,6 @@ from hsm.core.world import World
 
 LEAVE_S = 5.0
 """A user who wants to leave waits at most so long for attempts to be taken back."""
-
-
-MIN_LISTINGS = 3
-"""So many listings must lack an attempt before it is given up."""
-
-MANY_MISSING = 10
-MISSING_SHARE = 0.2
-"""Where that many and a larger share are missing at once, it is their source that is in doubt."""
-
-LISTED = frozenset({AttemptState.SUBMITTED, AttemptState.RUNNING, AttemptState.MISSING})
 
 
 class Reactions:
@@ -57,7 +48,6 @@ class Reactions:
         self._homing = homing
         self._resolver = resolver
         self._listings = Listings(world)
-        self._doubted: set[str] = set()
 
     @singledispatchmethod
     def react(self, item: inp.Input, turn: Turn) -> None:
@@ -69,37 +59,15 @@ class Reactions:
         over = {seen.token for seen in item.batch.seen if seen.state is AttemptState.EXITED}
         if over and item.source in self._lanes:
             self._lanes[item.source].ended(len(over), self._world.monotonic())
-        is_doubted = self._lacks_many(item, turn)
+        is_doubted = self._listings.doubt(item, turn.tracker)
         for seen in item.batch.seen:
             found = turn.tracker.by_token(seen.token)
             if found is None or (seen.state is AttemptState.RUNNING and seen.token in over):
                 continue  # of an attempt that is over, or that is over in the same breath
             self._take_in(seen, *found, turn, is_doubted=bool(is_doubted))
-        doubt = self._lacks_many(item, turn)
+        doubt = self._listings.doubt(item, turn.tracker)
         self._hindered(item, item.batch.hindrance if doubt is None else doubt, turn)
         turn.take(ev.CursorMoved(source=item.source, cursor=item.batch.cursor))
-
-    def _lacks_many(self, item: inp.Seen, turn: Turn) -> str | None:
-        """Return why a listing proves nothing: so many are missing. Empty: not so many, None: no listing."""
-        if item.source not in self._doubted and not any(
-            seen.state is AttemptState.MISSING for seen in item.batch.seen
-        ):
-            return None
-        states = [
-            attempt.state
-            for task in turn.tracker.live()
-            for attempt in task.live_attempts
-            if attempt.source == item.source and attempt.state in LISTED
-        ]
-        missing = states.count(AttemptState.MISSING)
-        if missing < MANY_MISSING or missing <= MISSING_SHARE * len(states):
-            self._doubted.discard(item.source)
-            return ""
-        self._doubted.add(item.source)
-        return (
-            f"{missing} of {len(states)} attempts are missing from its listings: maybe it lost its memory; "
-            f"none is given up but by `hsm sweep complete ID --abandon-source {item.source}`"
-        )
 
     def _hindered(self, item: inp.Seen, is_now: str | None, turn: Turn) -> None:
         """Take in what keeps a source from beginning anything, or does no more."""
@@ -268,24 +236,3 @@ class Reactions:
     def _detach_asked(self, item: inp.DetachAsked, turn: Turn) -> None:
         self.detaching = item.reason
         self.leave_at = self._world.monotonic() + LEAVE_S
-
-
-class Listings:
-    """How often, and for how long, listings have lacked an attempt without a break."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._lacked: dict[str, tuple[float, int]] = {}
-
-    def listed(self, token: str) -> None:
-        """Note that an attempt was seen."""
-        self._lacked.pop(token, None)
-
-    def lacked(self, token: str, missing_s: float) -> str:
-        """Note that a listing lacked an attempt, and return why it must be given up, empty while not."""
-        now = self._world.monotonic()
-        since, count = self._lacked.get(token, (now, 0))
-        self._lacked[token] = since, count + 1
-        if count + 1 < MIN_LISTINGS or now - since < missing_s:
-            return ""
-        return f"it vanished: {count + 1} listings over {now - since:.0f} s lacked it"

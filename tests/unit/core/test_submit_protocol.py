@@ -13,7 +13,7 @@ import pytest
 
 from hsm.compute.testing.memory import Act, MemoryMachine, MemorySource
 from hsm.core import events as ev
-from hsm.core import reactions
+from hsm.core import listings
 from hsm.core.errors import SweepError
 from hsm.core.lane import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pauses
 from hsm.core.source import AttemptOrder
@@ -327,4 +327,4 @@ def test_pauses_grow_and_are_never_in_step() -> None:
 
 def test_the_rules_of_missing_are_those_of_the_page() -> None:
     """Three listings, whatever a source's time is."""
-    assert reactions.MIN_LISTINGS == 3
+    assert listings.MIN_LISTINGS == 3
