@@ -147,9 +147,7 @@ class Drive:
         """
         heard = sorted(self.mailbox.drain(), key=_is_not_of_a_lane)
         if self._lanes and not any(lane.is_open for lane in self._lanes.values()):
-            error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
-            await _give_back(self._recorder, self.tracker, openings, error.message)
-            raise error
+            await _give_back(self._recorder, self.tracker, openings, heard)
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
             turn.take(event)
@@ -299,17 +297,23 @@ class Drive:
 
 
 async def _give_back(
-    recorder: Recorder, tracker: SweepTracker, openings: Sequence[ev.Event], reason: str
+    recorder: Recorder, tracker: SweepTracker, openings: Sequence[ev.Event], heard: Sequence[inp.Input]
 ) -> None:
-    """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us."""
+    """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us.
+
+    Raises:
+        SourceError: the first that was heard.
+    """
+    error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
     turn = Turn(tracker)
     for event in openings:
         turn.take(event)
     started = next(event for event in openings if isinstance(event, ev.EngineStarted))
     status = tracker.status(driven=False)
-    turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=reason, at=started.at))
+    turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=error.message, at=started.at))
     with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
         await recorder.record(turn, patient=False)
+    raise error
 
 
 def _without_what_has_passed(items: list[inp.Input]) -> list[inp.Input]:
