@@ -90,10 +90,10 @@ def records(project: Project) -> list[Mapping[str, Any]]:
 
 
 def tree_of(project: Project) -> Path | None:
-    """Return the newest sweep that came to be; one that did not may have been begun in the same second."""
+    """Return the newest sweep that came to be."""
     outputs = project.root / "sweeps" / "outputs"
     trees = [tree for tree in outputs.iterdir() if (tree / "tasks").is_dir()] if outputs.exists() else []
-    return max(trees, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return max(trees, key=lambda tree: tree.stat().st_mtime_ns, default=None)  # names tie within a second
 
 
 def finish(project: Project) -> None:
