@@ -195,7 +195,7 @@ def observation_of(message: Message) -> Observation | None:
                 token=message.token,
                 state=AttemptState.VOID,
                 at=message.at,
-                reason="taken back before it began",
+                reason=message.reason or "taken back before it began",
             )
         case Lost():
             return Observation(

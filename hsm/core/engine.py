@@ -14,7 +14,7 @@ from hsm._version import __version__
 from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
 from hsm.core.drive import Drive
-from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
+from hsm.core.epochs import Say, Tenure, check_epoch, holder, last_claim, say_nothing, watch
 from hsm.core.errors import HsmError, LedgerError, SweepError
 from hsm.core.inputs import DetachAsked
 from hsm.core.job import Origin, SweepJob
@@ -193,10 +193,11 @@ class SweepEngine:
                 if self._leaving is not None:
                     self._drive.mailbox.put(self._leaving)  # asked while the ledger was being read
                 status = await self._drive_it(self._drive, job, program, ledger)
-        except BaseExceptionGroup as group:
-            raise _first(group, tree) from None
-        except OSError as error:
-            raise _told(error, tree) from error
+        except (BaseExceptionGroup, OSError) as error:
+            told = _first(error, tree)
+            if isinstance(told, OSError):  # a successor may have moved things under our hands
+                await world.blocking(check_epoch, world.files, str(tree.epochs), ledger.claim)
+            raise told from None
         finally:
             self._drive = None
             ledger.close()
@@ -309,9 +310,9 @@ def check_sources(
         )
 
 
-def _first(group: BaseExceptionGroup[BaseException], tree: SweepTree) -> BaseException:
+def _first(raised: BaseException, tree: SweepTree) -> BaseException:
     """Return the one error that tells most: an expected one before a defect."""
-    leaves = [_told(error, tree) for error in _leaves(group)]
+    leaves = [_told(error, tree) for error in _leaves(raised)]
     expected = [error for error in leaves if isinstance(error, HsmError)]
     return (expected or leaves)[0]
 
@@ -323,12 +324,12 @@ def _told(error: BaseException, tree: SweepTree) -> BaseException:
     return error
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _leaves(raised: BaseException) -> Iterable[BaseException]:
+    if not isinstance(raised, BaseExceptionGroup):
+        yield raised
+        return
+    for error in raised.exceptions:
+        yield from _leaves(error)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector
-from hsm.core.room import when_there_is_room
+from hsm.core.room import never, when_there_is_room
 from hsm.core.tracker import Order
 from hsm.core.world import World
 from hsm.wire.manifest import NO_FILES
@@ -44,6 +44,7 @@ class Homing:
         self._post = post
         self._ended: Mailbox[Ended | Rival] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
+        self._is_leaving: Callable[[], bool] = never
 
     def collect_later(self, task: Task, attempt: Attempt, directory: Path) -> None:
         """Have an attempt that has exited brought home and judged, unless it is being brought home."""
@@ -65,8 +66,9 @@ class Homing:
         """Have an order carried out in `tasks/`, or a running task linked there."""
         self._written.put(item)
 
-    def no_more(self) -> None:
-        """Let `project` end when it has written everything."""
+    def no_more(self, is_leaving: Callable[[], bool]) -> None:
+        """Let `project` end when it has written everything, or finds no room for it when the user leaves."""
+        self._is_leaving = is_leaving
         self._written.put(None)
 
     async def collect(self) -> None:
@@ -109,15 +111,25 @@ class Homing:
         return where(ended.task, ended.attempt)
 
     async def project(self) -> None:
-        """Write what people read, until there is no more."""
+        """Write what people read, until there is no more.
+
+        Raises:
+            OSError: it cannot be written; the next engine will.
+        """
         items: list[Order | Task | None] = []
         while None not in items:
             items = await self._written.take()
             await self._tenure.check()
             todo = [item for item in items if item is not None]
             await when_there_is_room(
-                self._world, partial(self._write, todo), lambda reason: self._post(RoomMissed(reason))
+                self._world,
+                partial(self._write, todo),
+                lambda reason: self._post(RoomMissed(reason)),
+                self._gives_up,
             )
+
+    def _gives_up(self) -> bool:
+        return self._is_leaving()
 
     def _write(self, items: Sequence[Order | Task]) -> None:
         self._projector.link([item for item in items if isinstance(item, Task)])

@@ -98,6 +98,7 @@ class Lane:
         self.name = source.name
         self.session: SourceSession | None = None
         self.is_over = False
+        self._is_ending = False
         self._world = world
         self._tenure = tenure
         self._post = post
@@ -139,7 +140,9 @@ class Lane:
     async def _answered(self, answer: Awaitable[object]) -> bool:
         try:
             await answer
-        except Exception as error:  # noqa: BLE001 - as in `_serve`
+        except Exception as error:
+            if self._is_ending:
+                raise asyncio.CancelledError from error
             self.complain(_trouble(self.name, error))
             return False
         return True
@@ -172,10 +175,16 @@ class Lane:
         """Wait until the source was opened, or failed to, for the first time."""
         await self._tried.wait()
 
+    def end(self) -> None:
+        """Note that whoever uses the source is being cancelled, whatever its session makes of that."""
+        self._is_ending = True
+
     async def run(self, context: Callable[[], SweepContext], cursor: Callable[[], str]) -> None:
         """Keep the source open until cancelled; observe it from after `cursor()` on."""
         while not self.is_over:
             error = await self._serve(context(), cursor)
+            if self._is_ending:
+                return
             self.is_over = not error.transient
             self._close(error)
             self._tried.set()
@@ -217,7 +226,7 @@ class Lane:
     async def _observe(self, session: SourceSession, cursor: str) -> None:
         async for batch in session.observations(cursor):
             self._pauses.reset()
-            self._post(Seen(self.name, batch))
+            self._post(Seen(self.name, batch, self._world.monotonic()))
 
     async def _work(self, session: SourceSession) -> None:
         while True:

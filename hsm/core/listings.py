@@ -8,7 +8,6 @@ from __future__ import annotations
 from hsm.core.inputs import Seen
 from hsm.core.states import AttemptState
 from hsm.core.tracker import SweepTracker
-from hsm.core.world import World
 
 MIN_LISTINGS = 3
 """So many listings must lack an attempt before it is given up."""
@@ -23,8 +22,7 @@ LISTED = frozenset({AttemptState.SUBMITTED, AttemptState.RUNNING, AttemptState.M
 class Listings:
     """How often, and for how long, listings have lacked attempts without a break."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self) -> None:
         self._lacked: dict[str, tuple[float, int]] = {}
         self._doubted: set[str] = set()
 
@@ -32,9 +30,11 @@ class Listings:
         """Note that an attempt was seen."""
         self._lacked.pop(token, None)
 
-    def lacked(self, token: str, missing_s: float) -> str:
-        """Note that a listing lacked an attempt, and return why it must be given up, empty while not."""
-        now = self._world.monotonic()
+    def lacked(self, token: str, missing_s: float, now: float) -> str:
+        """Note that a listing lacked an attempt, and return why it must be given up, empty while not.
+
+        `now` is when the listing came in: an engine that was kept waiting takes in several at once.
+        """
         since, count = self._lacked.get(token, (now, 0))
         self._lacked[token] = since, count + 1
         if count + 1 < MIN_LISTINGS or now - since < missing_s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import singledispatchmethod
 
 from hsm.core import events as ev
@@ -17,7 +18,7 @@ from hsm.core.observed import event_of
 from hsm.core.planner import Planner
 from hsm.core.resolver import DOUBTFUL, Resolver
 from hsm.core.source import AttemptOrder, Observation, Rejected, SubmitOutcome, Submitted
-from hsm.core.states import PRESUMED, AttemptState, Hindrance, TaskStatus
+from hsm.core.states import PRESUMED, TRANSITIONS, AttemptState, Hindrance, TaskStatus
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
@@ -47,7 +48,7 @@ class Reactions:
         self._planner = planner
         self._homing = homing
         self._resolver = resolver
-        self._listings = Listings(world)
+        self._listings = Listings()
 
     @singledispatchmethod
     def react(self, item: inp.Input, turn: Turn) -> None:
@@ -64,7 +65,7 @@ class Reactions:
             found = turn.tracker.by_token(seen.token)
             if found is None or (seen.state is AttemptState.RUNNING and seen.token in over):
                 continue  # of an attempt that is over, or that is over in the same breath
-            self._take_in(seen, *found, turn, is_doubted=bool(is_doubted))
+            self._take_in(_begun(seen, *found), *found, turn, item.heard_at, is_doubted=bool(is_doubted))
         doubt = self._listings.doubt(item, turn.tracker)
         self._hindered(item, item.batch.hindrance if doubt is None else doubt, turn)
         turn.take(ev.CursorMoved(source=item.source, cursor=item.batch.cursor))
@@ -77,11 +78,11 @@ class Reactions:
             turn.take(ev.SourceHindered(source=item.source, reason=is_now, at=self._world.now()))
 
     def _take_in(
-        self, seen: Observation, task: Task, number: int, turn: Turn, *, is_doubted: bool = False
+        self, seen: Observation, task: Task, number: int, turn: Turn, heard_at: float, *, is_doubted: bool
     ) -> None:
         attempt = task.attempts[number - 1]
         if seen.state is AttemptState.MISSING:
-            self._missed(seen, task, attempt, turn, is_doubted=is_doubted)
+            self._missed(seen, task, attempt, turn, heard_at, is_doubted=is_doubted)
             return
         if attempt.state in PRESUMED and seen.state is not AttemptState.EXITED:
             return  # only an exit record says more than that it was given up
@@ -94,7 +95,14 @@ class Reactions:
             self._supersede(task.index, number, turn)
 
     def _missed(
-        self, seen: Observation, task: Task, attempt: Attempt, turn: Turn, *, is_doubted: bool
+        self,
+        seen: Observation,
+        task: Task,
+        attempt: Attempt,
+        turn: Turn,
+        heard_at: float,
+        *,
+        is_doubted: bool,
     ) -> None:
         """A listing that worked lacks an attempt. That alone never ends it, and nothing does in doubt."""
         if attempt.state in DOUBTFUL:
@@ -110,7 +118,8 @@ class Reactions:
         turn.take(ev.AttemptMissed(task=task.index, attempt=attempt.number, at=seen.at))
         lane = self._lanes.get(attempt.source)
         session = lane.session if lane else None
-        vanished = self._listings.lacked(seen.token, session.capabilities.missing_s) if session else ""
+        missing_s = session.capabilities.missing_s if session else math.inf
+        vanished = self._listings.lacked(seen.token, missing_s, heard_at)
         if vanished and not is_doubted:
             self._listings.listed(seen.token)
             turn.take(
@@ -236,3 +245,12 @@ class Reactions:
     def _detach_asked(self, item: inp.DetachAsked, turn: Turn) -> None:
         self.detaching = item.reason
         self.leave_at = self._world.monotonic() + LEAVE_S
+
+
+def _begun(seen: Observation, task: Task, number: int) -> Observation:
+    """Return what was seen: that an attempt is not known, which had begun, says that it was lost."""
+    attempt = task.attempts[number - 1]
+    never_began = attempt.started_at is None and AttemptState.VOID in TRANSITIONS[attempt.state]
+    if seen.state is not AttemptState.VOID or never_began:
+        return seen
+    return replace(seen, state=AttemptState.LOST)

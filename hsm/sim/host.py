@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hsm.compute.agent.host import Exited, Host
@@ -104,6 +104,15 @@ class SimHost(Host):
 
     def name(self) -> str:
         return self._machine.name
+
+    def python(self) -> str:
+        return "3.x"
+
+    def environment(self) -> Mapping[str, str]:
+        return {"PATH": "/bin"}
+
+    def machine(self) -> dict[str, Any]:
+        return {"system": "simulated"}
 
     def boot(self) -> str:
         return self._machine.boot

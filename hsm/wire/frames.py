@@ -164,6 +164,12 @@ def first_payload(data: bytes) -> bytes | None:
     return found[1] if isinstance(found, tuple) else None
 
 
+def first_group(data: bytes, seq: int, chain: bytes) -> List[bytes]:
+    """Return the payloads of the group that these bytes begin with, none when it is not whole."""
+    found = _group_at(data, 0, seq, chain)
+    return found.payloads if isinstance(found, Group) else []
+
+
 class Found(NamedTuple):
     """A group that stands in damaged bytes: every frame whole, in order, up to a commit of their number.
 
@@ -221,8 +227,8 @@ def is_torn(data: bytes, offset: int, seq: Optional[int]) -> bool:
 
     `seq` is where that one begins, None at the beginning of a log whose first frame is not there. A power
     cut may leave any of its sectors out, its beginning too, although its commit is there; what is left
-    out reads as zeros. Any other damage before a commit, and a commit of a later group, tells that bytes
-    were lost which counted.
+    out reads as zeros. Of a sector that was written twice the end alone may be missing. Any other damage
+    before a commit, and a commit of a later group, tells that bytes were lost which counted.
     """
     start = data.find(MAGIC)
     while start >= 0:
@@ -243,11 +249,11 @@ def _closes(commit: Tuple[int, bytes, int], seq: Optional[int]) -> bool:
 
 
 def _lacks_sector(data: bytes, offset: int) -> bool:
-    """Tell whether these bytes, from a file's offset on, have nothing but zeros in the place of a sector."""
+    """Tell whether these bytes, from a file's offset on, have zeros in place of a sector or of its end."""
     at = 0
     while at < len(data):
         end = at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES
-        if end <= len(data) and not any(data[at:end]):
+        if end <= len(data) and data[end - 1] == 0 and 0 not in data[at:end].rstrip(b"\0"):
             return True
         at = end
     return False

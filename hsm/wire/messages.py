@@ -17,7 +17,8 @@ class Hello(NamedTuple):
     """First message of a manager's session: what holds for every attempt of it.
 
     `prev` says how many bytes of each older log of the inbox count (`hsm.wire.inbox`); of the runs in them
-    only those that are `adopted` are still wanted, all of them when it is None.
+    only those that are `adopted` are still wanted, all of them when it is None. Of those of which nothing is
+    known the agent says so.
     """
 
     epoch: int
@@ -119,10 +120,11 @@ class Hindered(NamedTuple):
 
 
 class Withdrawn(NamedTuple):
-    """An attempt was recalled or cancelled before it began."""
+    """An attempt was recalled or cancelled before it began, or nothing is known of it here (`reason`)."""
 
     token: str
     at: float
+    reason: str = ""
 
 
 class Lost(NamedTuple):

@@ -6,9 +6,7 @@ import contextlib
 import errno
 import json
 import os
-import platform
 import signal
-import sys
 from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from weakref import WeakKeyDictionary
@@ -334,16 +332,9 @@ _ENCODE = json.JSONEncoder().encode
 @lru_cache(maxsize=4)
 def _machine(host: Host) -> str:
     """Return what every report says of machine and environment, encoded once."""
-    environment = {name: os.environ[name] for name in _REPORTED if name in os.environ}
-    machine = {
-        "name": host.name(),
-        "boot": host.boot(),
-        "system": platform.system(),
-        "release": platform.release(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "agent_python": sys.version.split()[0],
-    }
+    variables = host.environment()
+    environment = {name: variables[name] for name in _REPORTED if name in variables}
+    machine = {"name": host.name(), "boot": host.boot(), **host.machine(), "agent_python": host.python()}
     return f'"environment": {_ENCODE(environment)},\n"host": {_ENCODE(machine)}'
 
 

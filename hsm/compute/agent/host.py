@@ -7,8 +7,9 @@ import os
 import platform
 import resource  # noqa: F401 - `os.wait4` would import it when no descriptor may be left
 import signal
+import sys
 import time
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 
 from hsm.compute.agent.worker import Worker
 from hsm.wire.files import Files
@@ -65,6 +66,23 @@ class Host:
     def name(self) -> str:
         """Return the host's name."""
         return platform.node()
+
+    def python(self) -> str:
+        """Return the version of the agent's interpreter."""
+        return sys.version.split()[0]
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the agent's own variables."""
+        return os.environ
+
+    def machine(self) -> Dict[str, Any]:
+        """Return what kind of machine this is."""
+        return {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+        }
 
     def boot(self) -> str:
         """Return what distinguishes this boot of the machine from every other."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import Dict, NamedTuple, Optional
 
 from hsm._version import __version__
@@ -61,6 +60,9 @@ class Elsewhere(Exception):
         )
 
 
+UNKNOWN = "its agent knows nothing of it: it was never ordered, or a power cut took the order"
+
+
 class Agent:
     """One incarnation of the agent of one source of one sweep."""
 
@@ -100,7 +102,7 @@ class Agent:
         return Opened(
             incarnation=incarnation,
             version=__version__,
-            python=sys.version.split()[0],
+            python=host.python(),
             host=host.name(),
             pid=pid,
             start=host.start_of(pid) or "",
@@ -219,6 +221,8 @@ class Agent:
     def _withdraw(self) -> None:
         for token in self._backlog.take_withdrawn():
             self._records.add(Withdrawn(token, self._host.now()))
+        for token in self._backlog.take_unknown():
+            self._records.add(Withdrawn(token, self._host.now(), UNKNOWN))
 
     def _fill_slots(self) -> None:
         hello, backlog = self._backlog.hello, self._backlog

@@ -453,6 +453,53 @@ async def test_a_disk_that_fails_twice_stops_the_engine(tree: SweepTree) -> None
     assert events_of(tree)[-1] == cursor(3)
 
 
+async def fail_twice(tree: SweepTree, watching: LedgerReader) -> list[ev.Event]:
+    """Let an engine fail to record a group in two files while somebody reads, and return what he read."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    seen = list(watching.events())
+
+    def look(call: str) -> None:
+        if call == "create":
+            seen.extend(watching.events())
+
+    world.faults.before = look
+    world.faults.sync_errors = [errno.EIO, errno.EIO]
+    with pytest.raises(LedgerError, match="Input/output error"):
+        await ledger.commit([cursor(2), cursor(3)])
+    ledger.close()
+    world.close()
+    world.die()
+    return seen + list(watching.events())
+
+
+async def test_who_read_a_group_that_no_file_could_take_says_it_again(tree: SweepTree) -> None:
+    """An engine that goes on from what it read does so in the ledger, too: else its state would hold more."""
+    watching = LedgerReader(Files(), tree)
+    seen = await fail_twice(tree, watching)
+    assert seen == [cursor(1), cursor(2), cursor(3)]
+    world = Process()
+    ledger = Ledger.open(world, tree, watching, socket="", released=0)
+    await ledger.commit([cursor(4)])
+    ledger.close()
+    world.close()
+    assert events_of(tree) == [*seen, cursor(4)]
+    assert list(watching.events()) == [cursor(4)], "nobody is told twice"
+
+
+async def test_who_read_what_was_taken_back_is_told(tree: SweepTree) -> None:
+    """An engine that begins anew never sees that group; who has read it must begin anew, too."""
+    watching = LedgerReader(Files(), tree)
+    await fail_twice(tree, watching)
+    await write(tree, [[4]])
+    assert events_of(tree) == [cursor(1), cursor(4)]
+    with pytest.raises(LedgerError, match="does not say again") as told:
+        list(watching.events())
+    assert told.value.transient
+    assert not isinstance(told.value, LedgerCorrupt)
+
+
 async def test_an_error_of_the_disk_shows_that_another_engine_took_over(tree: SweepTree) -> None:
     """A lock that was lost on a network file system shows as EIO: no new segment is begun then."""
     world = Process("far")

@@ -34,7 +34,7 @@ BEFORE = {
     ev.AttemptLost: "intent unconfirmed submitted running missing",
     ev.AttemptAbandoned: "intent unconfirmed submitted running missing",
     ev.AttemptRejected: "intent unconfirmed submitted",
-    ev.AttemptVoided: "intent unconfirmed submitted",
+    ev.AttemptVoided: "intent unconfirmed submitted missing",
     ev.AttemptCancelled: "intent unconfirmed submitted running missing exited",
     ev.AttemptSealed: "exited",
     ev.AttemptFailed: "exited",
