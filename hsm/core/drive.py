@@ -12,6 +12,7 @@ source and a handful besides, and none per task.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from hsm.core import inputs as inp
 from hsm.core.assigner import Assigner
 from hsm.core.deeds import Deeds
 from hsm.core.epochs import Tenure
+from hsm.core.errors import LedgerError
 from hsm.core.homing import Homing
 from hsm.core.job import SweepJob
 from hsm.core.keeper import Keeper
@@ -147,7 +149,7 @@ class Drive:
         """
         heard = sorted(self.mailbox.drain(), key=_is_not_of_a_lane)
         if self._lanes and not any(lane.is_open for lane in self._lanes.values()):
-            raise next(item.error for item in heard if isinstance(item, inp.LaneFailed))
+            await _give_back(self._recorder, self.tracker, openings, heard)
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
             turn.take(event)
@@ -292,6 +294,26 @@ class Drive:
         turn.take(event)
         await self._recorder.record(turn, patient=False)
         self._listen(turn.news, self.tracker)
+
+
+async def _give_back(
+    recorder: Recorder, tracker: SweepTracker, openings: Sequence[ev.Event], heard: Sequence[inp.Input]
+) -> None:
+    """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us.
+
+    Raises:
+        SourceError: the first that was heard.
+    """
+    error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
+    turn = Turn(tracker)
+    for event in openings:
+        turn.take(event)
+    started = next(event for event in openings if isinstance(event, ev.EngineStarted))
+    status = tracker.status(driven=False)
+    turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=error.message, at=started.at))
+    with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
+        await recorder.record(turn, patient=False)
+    raise error
 
 
 def _hopeless(tracker: SweepTracker, limit: float) -> str:

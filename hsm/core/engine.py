@@ -196,7 +196,7 @@ class SweepEngine:
         except (BaseExceptionGroup, OSError) as error:
             told = _first(error, tree)
             if isinstance(told, OSError):  # a successor may have moved things under our hands
-                await world.blocking(check_epoch, world.files, tree, ledger.claim)
+                await world.blocking(check_epoch, world.files, str(tree.epochs), ledger.claim)
             raise told from None
         finally:
             self._drive = None

@@ -166,6 +166,7 @@ def first_group(files: Files, path: Path) -> list[bytes]:
     data = unpack(data) if path.suffix == PACKED else data
     payload = frames.first_payload(data)
     header: Record = {} if payload is None else decode_record(payload)
+    seq: int | None = None
     if header.get("t") == "header":
         seq, chain = header["prev"]["seq"], bytes.fromhex(header["prev"]["chain"])
         payloads = frames.first_group(data, seq, chain)
@@ -174,7 +175,7 @@ def first_group(files: Files, path: Path) -> list[bytes]:
             payloads = frames.first_group(data, seq, chain)
         if payloads:
             return payloads
-    if frames.holds_commit(data):
+    if frames.holds_commit(data) and not frames.is_torn(opened(files, path).read(str(path), 0), 0, seq):
         raise LedgerCorrupt(
             f"{path}: damaged at byte 0: it does not begin with a header",
             hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",

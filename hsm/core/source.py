@@ -101,7 +101,8 @@ class Observation:
     `state` is one of SUBMITTED, RUNNING, EXITED, LOST, VOID, CANCELLED, MISSING. With EXITED come `exit`,
     `manifest` (SHA-256 of the provenance report, None when there is none and `manifest.NO_FILES` where
     attempts leave no files at all), `started_at`, and `cause` and `reason` unless the program succeeded.
-    MISSING comes with every listing that worked and lacks the attempt. `agent` names who had it, where known.
+    MISSING comes with every listing that worked and lacks the attempt. `agent` names who had it, where known;
+    a LOST one is charged to its task's budget unless it is not `charged`.
     """
 
     token: str
@@ -114,14 +115,20 @@ class Observation:
     started_at: float = 0.0
     native_state: str = ""
     agent: str = ""
+    charged: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """What was seen since the last batch; reading may begin again after `cursor`."""
+    """What was seen since the last batch; reading may begin again after `cursor`.
+
+    `hindrance` is what the source lacks, so that it begins nothing: empty when it lacks nothing any more,
+    None when nothing is new.
+    """
 
     seen: tuple[Observation, ...]
     cursor: str
+    hindrance: str | None = None
 
 
 class CancelOutcome(StrEnum):

@@ -222,12 +222,13 @@ def holds_commit(data: bytes) -> bool:
     return False
 
 
-def is_torn(data: bytes, offset: int, seq: int) -> bool:
+def is_torn(data: bytes, offset: int, seq: Optional[int]) -> bool:
     """Tell whether bytes behind the last whole group are one that was never acknowledged, and nothing more.
 
-    A power cut may leave any of its sectors out, its beginning too, although its commit is there; what is
-    left out reads as zeros. Of a sector that was written twice the end alone may be missing. Any other
-    damage before a commit, and a commit of a later group, tells that bytes were lost which counted.
+    `seq` is where that one begins, None at the beginning of a log whose first frame is not there. A power
+    cut may leave any of its sectors out, its beginning too, although its commit is there; what is left
+    out reads as zeros. Of a sector that was written twice the end alone may be missing. Any other damage
+    before a commit, and a commit of a later group, tells that bytes were lost which counted.
     """
     start = data.find(MAGIC)
     while start >= 0:
@@ -239,8 +240,10 @@ def is_torn(data: bytes, offset: int, seq: int) -> bool:
     return True
 
 
-def _closes(commit: Tuple[int, bytes, int], seq: int) -> bool:
-    """Tell whether a commit frame closes the group that begins with this sequence number."""
+def _closes(commit: Tuple[int, bytes, int], seq: Optional[int]) -> bool:
+    """Tell whether a commit frame closes the group that begins with this sequence number, if known."""
+    if seq is None:
+        return True
     count = commit[1][len(_COMMIT_PREFIX) :].partition(b'"n":')[2].partition(b",")[0]
     return commit[0] - int(count) == seq
 

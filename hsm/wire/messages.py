@@ -1,9 +1,9 @@
 """What manager and agent say to each other: one record per message, in the inbox or in the records log.
 
 The manager writes `Hello`, `Run`, `Recall`, `Cancel` and `Close` into a log in `inbox/`; the agent writes
-`Opened`, `Started`, `Ended`, `Withdrawn` and `Lost` into `records/<incarnation>.log`. Each log has one
-writer. What the agent must do is a pure function of the two logs, so a new agent goes on where a dead
-one stopped, and a new manager reads on from any offset.
+`Opened`, `Started`, `Ended`, `Withdrawn`, `Lost` and `Hindered` into `records/<incarnation>.log`. Each log
+has one writer. What the agent must do is a pure function of the two logs, so a new agent goes on where a
+dead one stopped, and a new manager reads on from any offset.
 """
 
 from __future__ import annotations
@@ -112,6 +112,13 @@ class Ended(NamedTuple):
     reason: str
 
 
+class Hindered(NamedTuple):
+    """The machine lacks something, so that nothing new begins; without a reason it does no more."""
+
+    reason: str
+    at: float
+
+
 class Withdrawn(NamedTuple):
     """An attempt was recalled or cancelled before it began, or nothing is known of it here (`reason`)."""
 
@@ -128,11 +135,11 @@ class Lost(NamedTuple):
     at: float
 
 
-Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost]
+Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered]
 
 _KINDS: Dict[str, Type[Message]] = {
     cls.__name__.lower(): cls
-    for cls in (Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost)
+    for cls in (Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered)
 }
 
 

@@ -9,6 +9,7 @@ from hsm.wire.messages import (
     Close,
     Ended,
     Hello,
+    Hindered,
     Lost,
     Message,
     Opened,
@@ -38,7 +39,7 @@ class Backlog:
 
     def replay(self, message: Message) -> None:
         """Take in one record of a predecessor. Must come before what the inbox says."""
-        if isinstance(message, Opened):
+        if isinstance(message, (Opened, Hindered)):
             return
         token = message.token  # type: ignore[union-attr]
         self._known.add(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource  # noqa: F401 - `os.wait4` would import it when no descriptor may be left
 import signal
 import sys
 import time

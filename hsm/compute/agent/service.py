@@ -14,6 +14,7 @@ import signal
 from typing import Dict, NamedTuple, Optional
 
 from hsm._version import __version__
+from hsm.compute.agent.attempt import NO_ROOM
 from hsm.compute.agent.backlog import Backlog
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
@@ -201,8 +202,14 @@ class Agent:
             return
         self._bell.rang = False
         self._next_look = now + (self._leave.poll_s or 0.0)
-        for said in self._inbox.read():
-            self._hear(said.epoch, from_record(said.record))
+        try:
+            for said in self._inbox.read():
+                self._hear(said.epoch, from_record(said.record))
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self._records.wait_for_room(error)
+            self._bell.rang = True  # so that it is looked at again
 
     def _hear(self, epoch: int, message: Message) -> None:
         before = self._backlog.hello

@@ -575,6 +575,21 @@ async def test_without_any_source_nothing_is_begun(tmp_path: Path) -> None:
     assert (await drive(here.job(numbered(3)))).status is SweepStatus.COMPLETE
 
 
+async def test_who_cannot_open_a_source_lets_go_of_the_sweep(tmp_path: Path) -> None:
+    """So that an engine on another host, which cannot ask whether it lives, need not watch its heartbeat."""
+    here = lab(tmp_path)
+    with pytest.raises(SourceError, match="no route to host"):
+        await drive(here.job(numbered(3), ClosedSource(here.machine)), Process("there"))
+    (stopped,) = here.kinds(ev.EngineStopped)
+    assert (stopped.epoch, stopped.reason) == (1, "source 'memory': no route to host")
+    said: list[str] = []
+    engine = SweepEngine(Process("elsewhere"), say=said.append)
+    async with asyncio.timeout(LIMIT_S):
+        assert (await engine.complete_sweep(here.job(numbered(3)))).status is SweepStatus.COMPLETE
+    engine.close()
+    assert not said, "it waited"
+
+
 async def test_an_attempt_that_cannot_be_brought_home_does_not_hold_up_the_end(tmp_path: Path) -> None:
     """It stays as it is for a later engine, and this one is told that there is less to wait for."""
     here = lab(tmp_path)

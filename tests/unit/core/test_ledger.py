@@ -33,6 +33,7 @@ from hsm.core.storage import create_tree
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
 from hsm.wire.files import Files
+from hsm.wire.frames import SECTOR_BYTES
 from hsm.wire.log import LogWriter, encode_record
 from tests.unit.core.worlds import Process, new_tree, open_ledger
 
@@ -279,6 +280,43 @@ async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> 
         assert events_of(tree) == [cursor(1), cursor(2)]
         for item in [*tree.epochs.glob("000003*"), *tree.ledger.glob("000003*")]:
             item.unlink()
+
+
+@pytest.mark.parametrize("sector", [0, 1], ids=["with the header", "behind the header"])
+async def test_a_first_group_that_a_power_cut_tore_is_torn_like_any_other(
+    tree: SweepTree, sector: int
+) -> None:
+    """One that says much again is longer than a sector: its commit may be there and its beginning not."""
+    await write(tree, [[1], list(range(2, 12))])
+    await write(tree, [])
+    path = segments(Files(), tree)[1]
+    whole = path.read_bytes()
+    assert len(whole) > 2 * SECTOR_BYTES, "it says again what its predecessor did last"
+    torn = bytearray(whole)
+    torn[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES] = bytes(SECTOR_BYTES)
+    path.write_bytes(torn)
+    assert events_of(tree) == [cursor(number) for number in range(1, 12)]
+    assert [segment.state for segment in audit(Files(), tree).segments][1] is SegmentState.EMPTY
+    await write(tree, [[12]])
+    assert events_of(tree) == [cursor(number) for number in range(1, 13)]
+
+
+async def test_a_first_group_that_others_follow_is_damaged_where_a_sector_is_missing(tree: SweepTree) -> None:
+    """What follows it was acknowledged after it, so that it was whole once."""
+    await write(tree, [[1], list(range(2, 12))])
+    await write(tree, [[12]])
+    path = segments(Files(), tree)[1]
+    torn = bytearray(path.read_bytes())
+    for sector in (0, 1):
+        spoilt = bytearray(torn)
+        spoilt[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES] = bytes(SECTOR_BYTES)
+        path.write_bytes(spoilt)
+        before = content_of(tree)
+        with pytest.raises(LedgerCorrupt, match="damaged at byte 0"):
+            events_of(tree)
+        with pytest.raises(LedgerCorrupt, match="damaged at byte 0"):
+            open_ledger(Process(), tree)
+        assert content_of(tree) == before
 
 
 async def test_what_a_superseded_engine_still_writes_is_ignored(

@@ -181,6 +181,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "reason": st.just("because"),
     "others": st.just(("r2",)),
     "agent": st.sampled_from(["", "a", "b", "c"]),
+    "charged": st.just(True),
     "signature": st.sampled_from(["", "ValueError: #"]),
     "cause": causes,
     "exit": st.just(Exit(code=1)),

@@ -15,7 +15,7 @@ import pytest
 
 from hsm.compute.testing.memory import Act, MemoryMachine, MemorySource
 from hsm.core import events as ev
-from hsm.core import reactions
+from hsm.core import listings
 from hsm.core.engine import SweepEngine
 from hsm.core.errors import LedgerError, SweepError
 from hsm.core.lane import FIRST_PAUSE_S, LONGEST_PAUSE_S, Lane, Pauses
@@ -234,6 +234,39 @@ async def test_what_listings_lack_for_long_is_lost_and_its_late_end_still_counts
     assert [attempt.state for attempt in task.attempts] == [AttemptState.SEALED, AttemptState.SUPERSEDED]
 
 
+async def test_many_that_vanish_at_once_are_not_given_up_and_nothing_new_begins(tmp_path: Path) -> None:
+    """A scheduler that came back without its memory lacks them all: it is in doubt, and that is told.
+
+    When it lists them again all goes on, each run once; a single one that stays missing is given up.
+    """
+    gate = threading.Event()
+    here = settling(tmp_path, 0.0, until_open(gate), slots=12)
+    running = asyncio.create_task(drive(here.job(numbered(40))))
+    await until(lambda: len(here.kinds(ev.AttemptStarted)) == 12)
+    handed_over = len(here.kinds(ev.AttemptIntended))
+    tokens = [order.token for order in here.executed]
+    for _ in range(5):
+        for token in tokens:
+            here.machine.miss(token)
+        await passed(0.02)
+    await until(lambda: here.kinds(ev.SourceHindered))
+    hindrance = here.tracker.sources["memory"].hindrance
+    assert "attempts are missing from its listings" in hindrance
+    assert "--abandon-source memory" in hindrance
+    assert not here.kinds(ev.AttemptLost)
+    assert len(here.kinds(ev.AttemptIntended)) == handed_over
+    for token in tokens[1:]:
+        here.machine.show(token)
+    await until(lambda: here.tracker.task(12).attempts[0].state is AttemptState.RUNNING)
+    here.machine.miss(tokens[0])
+    await until(lambda: here.kinds(ev.AttemptLost))
+    assert here.tracker.sources["memory"].hindrance == ""
+    gate.set()
+    here.machine.proceed()
+    assert (await running).status is SweepStatus.COMPLETE
+    assert here.runs == Counter({1: 2, **dict.fromkeys(range(2, 41), 1)})
+
+
 async def test_what_is_abandoned_is_run_elsewhere(tmp_path: Path) -> None:
     """A source of which nothing can be learnt is given up by name; without that its attempts bar the way."""
     gate = threading.Event()
@@ -438,4 +471,4 @@ def test_pauses_grow_and_are_never_in_step() -> None:
 
 def test_the_rules_of_missing_are_those_of_the_page() -> None:
     """Three listings, whatever a source's time is."""
-    assert reactions.MIN_LISTINGS == 3
+    assert listings.MIN_LISTINGS == 3
