@@ -67,7 +67,7 @@ def excess(log_power: Numbers) -> Numbers:
     """Return y of spectra ln P, shape (…, shells), nats."""
     half = WINDOW // 2
     width = [(0, 0)] * (log_power.ndim - 1) + [(half, half)]
-    windows = sliding_window_view(np.pad(log_power, width, mode="edge"), WINDOW, axis=-1)
+    windows = sliding_window_view(np.pad(log_power, width, mode="reflect"), WINDOW, axis=-1)
     above: Numbers = log_power - np.median(windows, axis=-1)
     return above
 
@@ -90,8 +90,8 @@ class Spectrum:
         from scipy import special  # not needed by most runs, and slow to import
 
         uniform = stream.uniforms(count, self.modes.size)
-        chance = special.gammaincinv(self.modes / 2, uniform) / (self.modes / 2)
-        background = self.log_power - self.above
+        chance = special.gammaincinv(self.modes / 2, uniform) / special.gammaincinv(self.modes / 2, 0.5)
+        background = self.log_power - self.above  # a median, so the median of the draws
         drawn: Numbers = background + np.log(chance)
         return drawn
 
