@@ -21,7 +21,7 @@ from hsm.physics.measure.chance import NotComputable, Stream
 Numbers = NDArray[np.floating]
 WINDOW = 11  # shells of the running median
 PROMINENCE = 0.1  # nats
-ROUNDING = 100  # what is this many times weaker than rounding in the field is taken for nothing
+ROUNDING = 10  # what is not this many times stronger than rounding in the field is taken for nothing
 FEWEST_SHELLS = 8
 
 
@@ -29,11 +29,12 @@ FEWEST_SHELLS = 8
 class Shells:
     """The shells of a grid of N^d points.
 
-    of_mode: the shell of each mode in the layout of a real transform; weight: 2 where a mode stands for its
-    conjugate too; modes: n_j; radius: mean |m| of a shell, both from j = 0 to N/4.
+    of_mode: the shell of each mode in the layout of a real transform; length: its |m|; weight: 2 where it
+    stands for its conjugate too; modes: n_j; radius: mean |m| of a shell, both from j = 0 to N/4.
     """
 
     of_mode: NDArray[np.intp]
+    length: Numbers
     weight: Numbers
     modes: Numbers
     radius: Numbers
@@ -44,23 +45,33 @@ def shells(points: int, dimension: int) -> Shells:
     """Return the shells of a grid."""
     whole, half = np.fft.fftfreq(points, 1 / points), np.fft.rfftfreq(points, 1 / points)
     axes = [*[whole] * (dimension - 1), half]
-    length = np.sqrt(reduce(np.add.outer, [axis**2 for axis in axes]))
+    lengths = np.sqrt(reduce(np.add.outer, [axis**2 for axis in axes]))
     twice = np.where((half > 0) & (half < points / 2), 2.0, 1.0)
-    weight = np.broadcast_to(twice, length.shape).ravel()
+    weight, length = np.broadcast_to(twice, lengths.shape).ravel(), lengths.ravel()
     last = points // 4
-    of_mode = np.minimum(np.rint(length).astype(np.intp), last + 1).ravel()
+    of_mode = np.minimum(np.rint(length).astype(np.intp), last + 1)
     modes = np.bincount(of_mode, weight, last + 2)[: last + 1]
-    radius = np.bincount(of_mode, weight * length.ravel(), last + 2)[: last + 1] / modes
-    return Shells(of_mode=of_mode, weight=weight, modes=modes, radius=radius)
+    radius = np.bincount(of_mode, weight * length, last + 2)[: last + 1] / modes
+    return Shells(of_mode=of_mode, length=length, weight=weight, modes=modes, radius=radius)
 
 
 def shell_means(rho: Numbers) -> Numbers:
     """Return P_j of a density (N, …) for 1 ≤ j ≤ N/4, density²."""
     parts = shells(rho.shape[0], rho.ndim)
-    amplitudes = np.fft.rfftn(rho - rho.mean()).ravel() / rho.size
-    power = parts.weight * (amplitudes.real**2 + amplitudes.imag**2)
-    means: Numbers = np.bincount(parts.of_mode, power, parts.modes.size + 1)[1:-1] / parts.modes[1:]
+    means: Numbers = _sums(parts, power_of_modes(rho)) / parts.modes[1:]
     return means
+
+
+def power_of_modes(rho: Numbers) -> Numbers:
+    """Return |ρ̂|² of each mode of the layout of a real transform, with its weight, flat."""
+    amplitudes = np.fft.rfftn(rho - rho.mean()).ravel() / rho.size
+    power: Numbers = shells(rho.shape[0], rho.ndim).weight * (amplitudes.real**2 + amplitudes.imag**2)
+    return power
+
+
+def _sums(parts: Shells, values: Numbers) -> Numbers:
+    sums: Numbers = np.bincount(parts.of_mode, values, parts.modes.size + 1)[1:-1]
+    return sums
 
 
 def excess(log_power: Numbers) -> Numbers:
@@ -74,10 +85,14 @@ def excess(log_power: Numbers) -> Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Spectrum:
-    """The spectrum of one density. log_power: ln P_j; k: k_j, 1/length; modes: n_j; from j = 1 on."""
+    """The spectrum of one density, from j = 1 on.
+
+    log_power: ln P_j; k: k_j, and centre: the mean of |k| weighted by the power, 1/length; modes: n_j.
+    """
 
     log_power: Numbers
     k: Numbers
+    centre: Numbers
     modes: Numbers
 
     @cached_property
@@ -104,15 +119,18 @@ def spectrum(rho: Numbers, length: float, epsilon: float) -> Spectrum:
     Raises:
         NotComputable: the density is uniform, or there are too few shells.
     """
-    floor = ROUNDING * epsilon**2 * float(np.mean(rho**2)) / rho.size
-    means = shell_means(rho)
+    # rounding may be alike along an axis, and is then in N times fewer modes than if it were white
+    floor = ROUNDING * epsilon**2 * float(np.mean(rho**2)) / rho.shape[0]
+    parts, power = shells(rho.shape[0], rho.ndim), power_of_modes(rho)
+    means = _sums(parts, power) / parts.modes[1:]
     if means.size < FEWEST_SHELLS:
         raise NotComputable(f"{means.size} shells of wave vectors are too few for a spectrum: N is too small")
     if not means.max() > floor:
         raise NotComputable("the density is uniform: its spectrum is rounding")
-    parts = shells(rho.shape[0], rho.ndim)
+    unit, total = 2 * np.pi / length, means + floor
+    centre = (_sums(parts, power * parts.length) / parts.modes[1:] + floor * parts.radius[1:]) / total
     return Spectrum(
-        log_power=np.log(means + floor), k=2 * np.pi / length * parts.radius[1:], modes=parts.modes[1:]
+        log_power=np.log(total), k=unit * parts.radius[1:], centre=unit * centre, modes=parts.modes[1:]
     )
 
 

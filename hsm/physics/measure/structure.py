@@ -1,6 +1,6 @@
 """The peak of the structure factor: at which wave number the density is patterned, and against what chance.
 
-structure_peak_k: the wave number of the largest P_j (`spectrum`), refined by a parabola through ln P, 1/length.
+structure_peak_k: the mean |k| of the shell with the largest P_j (`spectrum`), weighted by the power, 1/length.
 structure_peak_excess: its y, the height above the running median, nats. Its null is the spectrum null: the
 same background without peaks, in whose draws the largest P_j is looked for in the same way.
 
@@ -28,10 +28,7 @@ def peak(found: Spectrum) -> Mapping[str, float]:
     if at in (0, found.k.size - 1):
         end = "longest" if at == 0 else "shortest"
         raise NotComputable(f"the density varies most at the {end} waves: its spectrum has no peak")
-    left, top, right = found.log_power[at - 1 : at + 2]
-    place = at + 0.5 * (left - right) / (left - 2 * top + right)
-    k = float(np.interp(place, np.arange(found.k.size), found.k))
-    return {"structure_peak_k": k, "structure_peak_excess": float(found.above[at])}
+    return {"structure_peak_k": float(found.centre[at]), "structure_peak_excess": float(found.above[at])}
 
 
 def peak_p_value(found: Spectrum, key: int) -> float:

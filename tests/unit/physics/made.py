@@ -78,3 +78,25 @@ def gaussian_field(seed: int, power: NDArray[np.floating]) -> NDArray[np.complex
 def plane_wave(x: int, y: int) -> NDArray[np.complexfloating]:
     """Return the plane wave of these mode numbers."""
     return np.exp(1j * tau * (x * X + y * Y) / N)
+
+
+RINGS = (2, 3, 5, 7, 11)
+
+
+def ringed(seed: int, gain: float, *, points: int = 128, noisy: bool = False) -> NDArray[np.complexfloating]:
+    """Return a field whose density has rings at ln 2 … ln 11, 1 + gain times the background in power.
+
+    noisy: the background is that of a Gaussian field, else its modulus is given and its phases are of chance.
+    The phase of the field is of chance at every point, so that its own spectrum has no rings.
+    """
+    rng = np.random.default_rng(seed)
+    m2 = k_squared(points)
+    power = 1 / (1 + m2 / (points / 8) ** 2)
+    for prime in RINGS:
+        power = np.where(abs(np.sqrt(m2) - points / 10.24 * np.log(prime)) <= 0.5, power * (1 + gain), power)
+    waves = np.fft.fftn(rng.normal(size=power.shape))
+    waves = np.sqrt(power) * (waves if noisy else waves / np.abs(waves))
+    bumps = np.fft.ifftn(waves).real
+    rho = np.maximum(1 + 0.2 * bumps / bumps.std(), 0.01)
+    field: NDArray[np.complexfloating] = np.sqrt(rho) * np.exp(1j * tau * rng.random(power.shape))
+    return field
