@@ -81,9 +81,7 @@ class HistoryFile:
         """Return every saved time and all densities."""
         return self._t[:], self._rho[:]
 
-    def finish(
-        self, last: Frame, ending: Ending, balance: Sequence[tuple[float, float, float]] = ()
-    ) -> None:
+    def finish(self, last: Frame, ending: Ending, balance: Sequence[tuple[float, float, float]] = ()) -> None:
         """Add the final field and the ending, close, sync and give the file its final name."""
         self._file.close()  # objects can only be added after the multiple-readers mode
         with h5py.File(part_of(self._path), "r+", libver=FORMAT, locking=False) as file:

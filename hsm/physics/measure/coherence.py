@@ -32,7 +32,7 @@ def local_coherence(psi: Field, grid: Grid) -> float:
     Raises:
         NotComputable: the range does not fit between the spacing and the box.
     """
-    if RANGE > WIDEST * grid.length:
+    if WIDEST * grid.length < RANGE:
         raise NotComputable(f"the box is too small for the range {RANGE:g}: L must be {RANGE / WIDEST:g}")
     if grid.length / grid.points > RANGE:
         raise NotComputable(f"the grid is too coarse for the range {RANGE:g}: L/N must be at most that")

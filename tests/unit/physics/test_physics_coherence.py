@@ -49,7 +49,10 @@ def test_correlation_length_of_a_gaussian_field_is_that_of_its_spectrum() -> Non
 def test_correlation_does_not_see_a_plane_wave_or_the_size_of_the_field() -> None:
     """|⟨ψ*(x)ψ(x+r)⟩|/⟨ρ⟩ is the same for ψ and 3ψe^{iqx}."""
     field = made.gaussian_field(3, np.exp(-made.k_squared() / 50))
-    one, other = correlation_by_distance(field)[1], correlation_by_distance(3 * field * made.plane_wave(4, 1))[1]
+    one, other = (
+        correlation_by_distance(field)[1],
+        correlation_by_distance(3 * field * made.plane_wave(4, 1))[1],
+    )
     assert one == pytest.approx(other, abs=1e-12)
 
 

@@ -146,7 +146,11 @@ def test_scores_of_a_good_run_are_numbers() -> None:
 
 def test_every_null_has_its_reason_and_nothing_else_has_one() -> None:
     """Whatever a run did, each score is a finite number or null with a sentence."""
-    for ending in (outcome.completed(10, 50), outcome.dead(5.0, 25, 1e-9, 1e-6), outcome.metric_failed(3.0, 15)):
+    for ending in (
+        outcome.completed(10, 50),
+        outcome.dead(5.0, 25, 1e-9, 1e-6),
+        outcome.metric_failed(3.0, 15),
+    ):
         found = scores(ending, seen())
         assert set(found) == {"status", "reason", "reasons", *names()}
         assert {name for name in names() if found[name] is None} == set(found["reasons"])
