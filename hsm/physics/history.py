@@ -5,7 +5,7 @@
     /series/*     (frames,)      the columns of `record.Record`, NaN where there is no value
     /psi_final    (N, …)         complex64 or complex128, the last good field; attribute t
     /omega_final  (N, …)         float32 or float64, Ω of its metric g = Ω²δ; in curved space only
-    /balance/*    (rows,)        t, mass and rate, the change of mass by the equation, over the last steps (`balance`)
+    /balance/*    (rows,)        t, mass and its rate by the equation, over the last steps (`balance`)
     /identity                    attributes: what was run (see `run.identity`)
     attributes                   schema, status, reason
 

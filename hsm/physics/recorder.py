@@ -50,7 +50,8 @@ class Stopwatch:
 class Recorder:
     """Takes the segments of a run, after the frames that an earlier attempt kept, if one did.
 
-    seen: the figures of every frame; frame, record: the last one; cg_iterations: since then. balance: of the last steps.
+    seen: the figures of every frame; frame, record: the last one; cg_iterations: since then.
+    balance: of the last steps.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ scores, `reasons` why each single one is null. docs/explanation/scores.md says w
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 
 from hsm.physics.balance import residual
@@ -108,7 +109,7 @@ def lyapunov_rise(artifact: Artifact) -> Numbers:
 def largest_rise(values: Sequence[float]) -> float:
     """Return the largest rise from one value to the next as a share of the largest modulus; 0: none rises."""
     scale = max(map(abs, values)) or 1.0
-    return max(0.0, *(after - before for before, after in zip(values, values[1:], strict=False))) / scale
+    return max(0.0, *(after - before for before, after in pairwise(values))) / scale
 
 
 def mass_balance(artifact: Artifact) -> Numbers:
@@ -119,10 +120,12 @@ def mass_balance(artifact: Artifact) -> Numbers:
 
 
 def pcs_local(artifact: Artifact) -> Numbers:
+    """Return the coherence over a stated range."""
     return {"pcs_local": coherence.local_coherence(artifact.field, artifact.params.grid)}
 
 
 def correlation_length(artifact: Artifact) -> Numbers:
+    """Return where the field forgets itself."""
     return {"correlation_length": coherence.correlation_length(artifact.field, artifact.params.grid)}
 
 
@@ -137,6 +140,7 @@ def pcs_null(artifact: Artifact) -> Numbers:
 
 
 def pcs_local_null(artifact: Artifact) -> Numbers:
+    """Return the p-value of pcs_local."""
     score = coherence.local_coherence(artifact.field, artifact.params.grid)
     return {"pcs_local_p_value": _usual_p(score, artifact.order_null[:, 1])}
 
@@ -146,18 +150,22 @@ def _usual_p(score: float, null: coherence.Numbers) -> float:
 
 
 def structure_peak(artifact: Artifact) -> Numbers:
+    """Return place and height of the peak of the structure factor."""
     return structure.peak(artifact.spectrum)
 
 
 def structure_null(artifact: Artifact) -> Numbers:
+    """Return the p-value of its height."""
     return {"structure_peak_p_value": structure.peak_p_value(artifact.spectrum, artifact.key)}
 
 
 def log_prime_peaks(artifact: Artifact) -> Numbers:
+    """Return how many peaks there are, enough for a score or not."""
     return {"log_prime_peaks": log_prime.peak_count(artifact.spectrum)}
 
 
 def log_prime_sse(artifact: Artifact) -> Numbers:
+    """Return the misfit, which means nothing without its p-value."""
     return {"log_prime_sse": log_prime.score(artifact.spectrum)}
 
 

@@ -1,13 +1,13 @@
 """What a finished history says: everything that scores are made from, and nothing else.
 
-The worker reads its own file back before it writes the scores, so whoever has the file can compute them again.
+The worker reads its own file back before it writes the scores, so who has it can compute them again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -93,7 +93,8 @@ class Artifact:
     def figures(self) -> tuple[Diagnostics, ...]:
         """What was measured on each saved field."""
         names = [f.name for f in fields(Diagnostics)]
-        return tuple(Diagnostics(**{name: frame[name] for name in names}) for frame in self.frames)
+        kept: list[dict[str, Any]] = [{name: frame[name] for name in names} for frame in self.frames]
+        return tuple(Diagnostics(**frame) for frame in kept)
 
     @cached_property
     def key(self) -> int:

@@ -55,16 +55,16 @@ def p_value(score: float, draw: Draw, most: int, *, low_is_good: bool) -> float:
     Raises:
         NotComputable: the null has hardly ever a score.
     """
+    sign = 1 if low_is_good else -1
     drawn = draw(min(FEW, most))
-    if np.count_nonzero(_reaches(drawn, score, low_is_good)) < ENOUGH and most > drawn.size:
+    if _reached(sign * drawn, sign * score) < ENOUGH and most > drawn.size:
         drawn = np.concatenate([drawn, draw(most - drawn.size)])
     valid = int(np.count_nonzero(np.isfinite(drawn)))
     if valid < FEW // 10:
         raise NotComputable(f"only {valid} of {drawn.size} draws of its null have such a score")
-    return (1 + int(np.count_nonzero(_reaches(drawn, score, low_is_good)))) / (1 + valid)
+    return (1 + _reached(sign * drawn, sign * score)) / (1 + valid)
 
 
-def _reaches(drawn: NDArray[np.floating], score: float, low_is_good: bool) -> NDArray[np.bool_]:
-    """Return which draws are as good as the score; NaN is not."""
-    slack = SLACK * abs(score)
-    return drawn <= score + slack if low_is_good else drawn >= score - slack
+def _reached(drawn: NDArray[np.floating], score: float) -> int:
+    """Return how many draws are as low as the score; NaN is not."""
+    return int(np.count_nonzero(drawn <= score + SLACK * abs(score)))

@@ -1,8 +1,8 @@
 """What theory says of Gaussian fields: a yardstick for defects and for the topology of densities.
 
 For a complex Gaussian field with the spectrum |ψ̂_k|², the zeros per unit area are sqrt(det C)/2π, C the
-covariance of k over the spectrum; ⟨k²⟩/4π where it is isotropic (M. V. Berry and M. R. Dennis, Proc. R. Soc. A
-456, 2059, 2000). For a real one with variance 1, the Euler characteristic of where it is above ν has the mean
+covariance of k over the spectrum; ⟨k²⟩/4π where it is isotropic (M. V. Berry and M. R. Dennis, Proc. R. Soc.
+A 456, 2059, 2000). For a real one with variance 1, the Euler characteristic of {f > ν} has the mean
 ⟨k²⟩/2 (2π)^{−3/2} ν e^{−ν²/2} per unit area (R. J. Adler, The Geometry of Random Fields, 1981).
 """
 
@@ -30,7 +30,7 @@ def zero_density(psi: Field, grid: Grid) -> float:
 
 def euler_density(level: float, mean_k_squared: float) -> float:
     """Return the mean Euler characteristic per unit area of {f > level}, f of variance 1, 1/length²."""
-    return mean_k_squared / 2 * (2 * math.pi) ** -1.5 * level * math.exp(-(level**2) / 2)
+    return mean_k_squared / 2 / math.sqrt(2 * math.pi) ** 3 * level * math.exp(-(level**2) / 2)
 
 
 def euler_characteristic(field: Numbers, level: float) -> int:

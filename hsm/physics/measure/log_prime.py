@@ -82,7 +82,7 @@ def p_values(found: Spectrum, surrogates: Surrogates, key: int) -> Mapping[str, 
 
 
 def drawn_targets(uniforms: Numbers) -> Numbers:
-    """Return targets whose first and last are those of the primes, the others uniform between them, rising."""
+    """Return targets whose ends are those of the primes, the others uniform between them, rising."""
     first, last = TARGETS[0], TARGETS[-1]
     inner = np.sort(first + (last - first) * uniforms, axis=-1)
     ends = np.ones((len(inner), 1))

@@ -50,7 +50,7 @@ def shells(points: int, dimension: int) -> Shells:
     weight, length = np.broadcast_to(twice, lengths.shape).ravel(), lengths.ravel()
     last = points // 4
     of_mode = np.minimum(np.rint(length).astype(np.intp), last + 1)
-    modes = np.bincount(of_mode, weight, last + 2)[: last + 1]
+    modes: Numbers = np.bincount(of_mode, weight, last + 2)[: last + 1].astype(float)
     radius = np.bincount(of_mode, weight * length, last + 2)[: last + 1] / modes
     return Shells(of_mode=of_mode, length=length, weight=weight, modes=modes, radius=radius)
 
@@ -70,7 +70,7 @@ def power_of_modes(rho: Numbers) -> Numbers:
 
 
 def _sums(parts: Shells, values: Numbers) -> Numbers:
-    sums: Numbers = np.bincount(parts.of_mode, values, parts.modes.size + 1)[1:-1]
+    sums: Numbers = np.bincount(parts.of_mode, values, parts.modes.size + 1)[1:-1].astype(float)
     return sums
 
 

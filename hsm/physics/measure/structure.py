@@ -1,6 +1,6 @@
 """The peak of the structure factor: at which wave number the density is patterned, and against what chance.
 
-structure_peak_k: the mean |k| of the shell with the largest P_j (`spectrum`), weighted by the power, 1/length.
+structure_peak_k: the mean |k| of the shell with the largest P_j (`spectrum`), weighted by power, 1/length.
 structure_peak_excess: its y, the height above the running median, nats. Its null is the spectrum null: the
 same background without peaks, in whose draws the largest P_j is looked for in the same way.
 

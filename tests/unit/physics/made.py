@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsm.physics.draws import Purpose as Purpose
 from hsm.physics.measure.artifact import Artifact
-from hsm.physics.metrics import Diagnostics
-from hsm.physics.metrics import diagnose as diagnose
+from hsm.physics.metrics import Diagnostics, diagnose
 from hsm.physics.outcome import Ending, completed
 from hsm.physics.parameters import Params, read_params
 from hsm.physics.record import Record, python_value

@@ -8,6 +8,7 @@ import pytest
 from hsm.physics.grid import Grid
 from hsm.physics.measure.chance import NotComputable
 from hsm.physics.measure.coherence import RANGE, correlation_by_distance, correlation_length, local_coherence
+from hsm.physics.metrics import diagnose
 from hsm.physics.scores import metrics
 from tests.unit.physics import made
 
@@ -72,7 +73,7 @@ def test_pcs_of_a_plane_wave_is_one_and_is_not_significant() -> None:
 
 
 def test_order_that_chance_does_not_have_is_told_from_its_surrogates() -> None:
-    """A phase that is uniform under a rough modulus: the surrogates have the same spectrum and no such phase."""
+    """A uniform phase under a rough modulus: surrogates have the same spectrum and no such phase."""
     rough = 0.2 + np.abs(made.gaussian_field(4, np.exp(-made.k_squared() / 60)))
     found = metrics(made.artifact(rough))
     assert found["pcs"] == pytest.approx(1)
@@ -85,7 +86,7 @@ def test_a_field_that_is_not_finite_has_no_scores_and_says_so() -> None:
     """No number is made of NaN, and JSON gets none."""
     field = made.plane_wave(1, 1).copy()
     field[3, 4] = np.nan
-    found = metrics(made.artifact(field, seen=[made.diagnose(made.plane_wave(1, 1), 16)]))
+    found = metrics(made.artifact(field, seen=[diagnose(made.plane_wave(1, 1), 16)]))
     for name in ("pcs_local", "correlation_length", "structure_peak_k", "log_prime_sse", "pcs_p_value"):
         assert found[name] is None
         assert found["reasons"][name] == "the final field is not finite"  # type: ignore[index]

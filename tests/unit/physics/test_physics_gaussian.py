@@ -20,7 +20,7 @@ def power(width: float, stretch: float = 1.0) -> np.ndarray:
 
 @pytest.mark.parametrize("stretch", [1.0, 2.0])
 def test_defect_density_of_gaussian_fields_is_that_of_theory(stretch: float) -> None:
-    """Zeros per area are sqrt(det C)/2π: ⟨k²⟩/4π if isotropic, and half of it, squeezed twofold along an axis."""
+    """Zeros per area are sqrt(det C)/2π: ⟨k²⟩/4π if isotropic, half of that if stretched twofold."""
     fields = [made.gaussian_field(seed, power(1.0, stretch)) for seed in range(8)]
     counted = np.mean([defect_count(field) for field in fields]) / GRID.length**2
     assert counted == pytest.approx(1 / (4 * np.pi) / stretch, rel=0.04)

@@ -8,6 +8,7 @@ import pytest
 from scipy import special
 
 from hsm.physics import outcome
+from hsm.physics.draws import Purpose
 from hsm.physics.measure.log_prime import TARGETS, drawn_targets, misfit
 from hsm.physics.measure.spectrum import shell_means
 from hsm.physics.measure.surrogates import Surrogates
@@ -67,7 +68,7 @@ def test_smooth_chance_rarely_passes_for_primes() -> None:
 
 
 def test_a_library_that_changed_is_an_error_and_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window function that SciPy removed turned every score into a sentinel: what breaks is not caught here."""
+    """A window function that SciPy removed turned every score into a sentinel: what breaks is told."""
     monkeypatch.delattr(special, "gammaincinv")
     with pytest.raises(AttributeError, match="gammaincinv"):
         scores(made.gaussian_field(2, 1 / (1 + made.k_squared(96) / 64)))
@@ -83,12 +84,12 @@ def test_a_small_misfit_alone_is_never_significant() -> None:
 
 def test_surrogates_keep_the_power_spectrum_of_the_field() -> None:
     """Phases without Hermitian symmetry, of which the real part is taken, keep a half of it at random."""
-    surrogate = next(Surrogates(NOISE, 1).fields(made.Purpose.FIELD_NULL))
+    surrogate = next(Surrogates(NOISE, 1).fields(Purpose.FIELD_NULL))
     assert np.abs(np.fft.fftn(surrogate)) == pytest.approx(np.abs(np.fft.fftn(NOISE)), rel=1e-3)
 
 
 def test_the_field_null_can_reject() -> None:
-    """Phases of ρ̂ drawn anew leave its spectrum as it was, and with it every score of it; those of ψ̂ do not."""
+    """Phases of ρ̂ drawn anew leave its spectrum, and with it every score, as it was; those of ψ̂ do not."""
     artifact = made.artifact(NOISE)
     observed = np.log(shell_means(np.abs(NOISE) ** 2))
     drawn = artifact.surrogates.density_spectra(20)
@@ -97,14 +98,14 @@ def test_the_field_null_can_reject() -> None:
 
 
 def test_the_target_null_is_not_undone_by_sorting() -> None:
-    """Shuffled targets, sorted by the matcher, are the targets: a null that was the score itself 1,000 times."""
+    """Shuffled targets, sorted by the matcher, are the targets: a null that was the score itself."""
     drawn = misfit(1.3 * TARGETS, drawn_targets(np.random.default_rng(5).random((1000, 3))))
     assert np.count_nonzero(drawn < 1e-9) == 0
     assert len(np.unique(drawn)) == 1000
 
 
 def test_nulls_are_drawn_and_are_no_multiples_of_the_score() -> None:
-    """They were the score times 10 and times 15; the nulls of one score are three different shares of draws."""
+    """They were the score times 10 and times 15; here they are three different shares of draws."""
     field = made.gaussian_field(2, 1 / (1 + made.k_squared(96) / 64))
     found = scores(field)
     parts = [found[f"log_prime_p_{name}"] for name in ("spectrum", "targets", "field")]
@@ -113,7 +114,7 @@ def test_nulls_are_drawn_and_are_no_multiples_of_the_score() -> None:
 
 
 def test_the_variance_of_the_density_is_no_score_of_primes() -> None:
-    """1/(1 + 100 var) passed every field with var > 1.99: here the size of the density does not count at all."""
+    """1/(1 + 100 var) passed every field with var > 1.99: here the size of the density does not count."""
     field = made.gaussian_field(2, 1 / (1 + made.k_squared(96) / 64))
     assert scores(30 * field)["log_prime_sse"] == pytest.approx(scores(field)["log_prime_sse"], rel=1e-9)
 

@@ -19,7 +19,7 @@ def test_misfit_is_zero_at_the_logarithms_and_has_one_scale() -> None:
 
 
 def test_misfit_takes_peaks_in_order() -> None:
-    """The i-th peak belongs to the i-th prime: five equal gaps are what they are, however they are matched."""
+    """The i-th peak belongs to the i-th prime: equal gaps do not fit, however they are matched."""
     x = np.arange(1.0, 6.0)
     scale = x @ TARGETS / (x @ x)
     assert float(misfit(x)) == pytest.approx(np.mean((scale * x - TARGETS) ** 2))
@@ -46,7 +46,7 @@ def test_planted_rings_are_found() -> None:
 
 
 def test_surrogates_have_the_rings_that_the_spectrum_of_the_field_has() -> None:
-    """A field of uniform phase hands its rings down; one whose phases are of chance at every point does not."""
+    """A field of uniform phase hands its rings down; one whose phases are of chance does not."""
     field = made.ringed(1, 4.0)
     rings = np.rint(12.5 * TARGETS).astype(int) - 1
     own = made.artifact(np.abs(field), L=64.0)
@@ -78,7 +78,7 @@ def test_the_same_artifact_has_the_same_p_values_and_another_seed_others() -> No
 
 
 def test_target_null_keeps_the_ends_and_the_order() -> None:
-    """Only the gaps between are of chance, and they are uniform: the middle target is, on average, half way."""
+    """Only the gaps between are of chance, and uniform: the middle target is, on average, half way."""
     drawn = drawn_targets(Stream(1, Purpose.TARGET_NULL).uniforms(2000, 3))
     assert (drawn[:, 0] == TARGETS[0]).all()
     assert (drawn[:, -1] == TARGETS[-1]).all()
