@@ -23,7 +23,7 @@ def q_value_of(metric: str) -> str:
 
 
 def q_values(p: Sequence[float | None]) -> list[float | None]:
-    """Return the q-value of each p-value: the false discovery rate at which it is first among the discoveries.
+    """Return the q-value of each p-value: the false discovery rate at which it is first discovered.
 
     By Y. Benjamini and Y. Hochberg, J. R. Stat. Soc. B 57, 289 (1995): min over j ≥ i of m p_(j)/j. None and
     what is no probability stay None, and do not count as tests.

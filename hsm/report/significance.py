@@ -36,7 +36,7 @@ def has_p_values(view: ReportView) -> bool:
 
 def significance(view: ReportView) -> Markup:
     """Return the section."""
-    every = [tested(view, name) for name in view.metric_names if is_p_value(name)]
+    every = [ranked_p_values(view, name) for name in view.metric_names if is_p_value(name)]
     head = [tag("th", "p-value"), tag("th", "task")]
     head += [tag("th", title, class_="n") for title in ("p", "q", "tested")]
     rows = [row for each in every for row in _rows(each)]
@@ -44,9 +44,9 @@ def significance(view: ReportView) -> Markup:
         "significance",
         "Significance",
         note(
-            "p is the chance that a null reaches the score of one run, q (Benjamini and Hochberg) takes all runs "
-            f"of the sweep into account. A run with q ≤ {LEVEL} is a candidate; it is believed when fresh seeds "
-            "confirm it: ",
+            "p is the chance that a null reaches the score of one run, q (Benjamini and Hochberg) takes all "
+            f"runs of the sweep into account. A run with q ≤ {LEVEL} is a candidate; it is believed when "
+            "fresh seeds confirm it: ",
             code(f"hsm analyze {view.sweep_id} --with significance"),
             " names them.",
         ),
@@ -55,12 +55,14 @@ def significance(view: ReportView) -> Markup:
     )
 
 
-def tested(view: ReportView, name: str) -> Tested:
+def ranked_p_values(view: ReportView, name: str) -> Tested:
     """Return a p-value over the sweep; a result that stands for several tasks was tested once."""
     pairs = zip(view.tasks, view.values_of(name), strict=True)
     own = [(value, task) for task, value in pairs if value is not None and task.reuses is None]
     q = q_values([value for value, _ in own])
-    found = [(value, q_value, task) for (value, task), q_value in zip(own, q, strict=True) if q_value is not None]
+    found = [
+        (value, q_value, task) for (value, task), q_value in zip(own, q, strict=True) if q_value is not None
+    ]
     return Tested(name=name, ranked=tuple(sorted(found, key=lambda each: each[0])))
 
 
@@ -71,7 +73,10 @@ def sentence(each: Tested) -> str:
     best, tests = each.ranked[0][0], len(each.ranked)
     chance = number(chance_of_best(best, tests), digits=2)
     runs = count(tests, "run")
-    by_chance = f"the best of {runs} has p = {number(best, digits=2)}, and chance alone does that with {chance}"
+    smallest = number(best, digits=2)
+    by_chance = (
+        f"the best of {runs} has p = {smallest}; chance alone does that with a probability of {chance}"
+    )
     if not each.candidates:
         return f"nothing is more than chance; {by_chance}."
     return f"{count(each.candidates, 'candidate')} to be confirmed; {by_chance}."

@@ -25,7 +25,7 @@ SEED = "seed"
 
 
 def significance(results: Results) -> Mapping[str, Any]:
-    """Return, for each p-value of a sweep, what it can claim: a sentence, candidates, runs to confirm them."""
+    """Return, for each p-value of a sweep, what it can claim: a sentence, candidates, runs to confirm."""
     rows = list(results)
     names = [name.removeprefix(METRIC) for name in results.columns if name.startswith(METRIC)]
     return {name: _claim(name, rows) for name in names if is_p_value(name)}

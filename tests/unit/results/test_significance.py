@@ -52,7 +52,7 @@ def test_a_result_that_stands_for_two_tasks_is_tested_once() -> None:
 
 
 def test_the_best_of_many_tries_of_chance_is_no_candidate() -> None:
-    """p = 0.004 among 200 runs is what chance gives, and the sentence says with what probability."""
+    """P = 0.004 among 200 runs is what chance gives, and the sentence says with what probability."""
     found = claim(runs([0.004, *(0.01 + 0.98 * at / 199 for at in range(199))]))
     assert found["candidates"] == []
     assert found["claim"].startswith("Nothing is more than chance: the smallest of 200 p-values is 0.004")
