@@ -26,6 +26,7 @@ def found(p: Params, h: float, duration: float = 2.0) -> float:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{}, {"source_s0": 0.3, "source_omega": 1.0}], ids=["free", "driven"])
 def test_mass_is_balanced_to_the_order_of_the_steps(given: dict[str, object]) -> None:
     """With every term on, and with a source, the residual falls at least as h^3.5 and is small."""

@@ -32,6 +32,7 @@ def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(surrogates, "WORK", 499 * 128**2)
 
 
+@pytest.mark.slow
 def test_planted_rings_are_found() -> None:
     """On a background without noise, sse is below 5e-4 and all three nulls are beaten."""
     found = metrics(made.artifact(made.ringed(1, 1.0), L=64.0))
