@@ -109,7 +109,7 @@ def lyapunov_rise(artifact: Artifact) -> Numbers:
 def largest_rise(values: Sequence[float]) -> float:
     """Return the largest rise from one value to the next as a share of the largest modulus; 0: none rises."""
     scale = max(map(abs, values)) or 1.0
-    return max(0.0, *(after - before for before, after in pairwise(values))) / scale
+    return max([0.0, *(after - before for before, after in pairwise(values))]) / scale
 
 
 def mass_balance(artifact: Artifact) -> Numbers:

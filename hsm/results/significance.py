@@ -97,7 +97,7 @@ def _candidate(name: str, row: Row, q: float, rows: Iterable[Row]) -> dict[str, 
 
 
 def _runs(params: Mapping[str, Value], seeds: Sequence[int]) -> dict[str, Any]:
-    """Return the part of a sweep file that runs a parameter set with these seeds."""
+    """Return the part of a sweep file that runs a parameter set with these seeds, as a parameter `seed`."""
     return {"parameters": dict(params), "sweep": {"grid": {SEED: list(seeds)}}}
 
 

@@ -43,6 +43,8 @@ def test_correlation_length_of_a_gaussian_field_is_that_of_its_spectrum() -> Non
     """A spectrum exp(−k²s²) has the correlation exp(−r²/4s²), which is 1/e at 2s."""
     s, grid = 1.5, Grid(points=128, length=64.0)
     power = np.exp(-grid.k_squared_full() * s**2)
+    phases = np.exp(1j * np.random.default_rng(2).uniform(0, tau, power.shape))
+    assert correlation_length(np.fft.ifftn(np.sqrt(power) * phases), grid) == pytest.approx(2 * s, rel=0.01)
     found = [correlation_length(made.gaussian_field(seed, power), grid) for seed in range(12)]
     assert np.mean(found) == pytest.approx(2 * s, rel=0.05)
 

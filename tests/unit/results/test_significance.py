@@ -1,11 +1,16 @@
 """The analysis of p-values: candidates, their confirmation, and what it refuses to claim."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from hsm.config import Project, build_sweep
+from hsm.core.model import History
 from hsm.core.spec import Value
+from hsm.hunt.grid import GridHunter
 from hsm.results import Results
 from hsm.results.collect import gathered
 from hsm.results.rows import Row
@@ -59,7 +64,7 @@ def test_the_best_of_many_tries_of_chance_is_no_candidate() -> None:
     assert "0.55" in found["claim"]
 
 
-def test_a_candidate_is_not_confirmed_by_itself_and_its_fresh_runs_are_named() -> None:
+def test_a_candidate_is_not_confirmed_by_itself_and_its_fresh_runs_are_named(tmp_path: Path) -> None:
     """Its own p-value does not count; five seeds that it has not had are asked for."""
     found = claim(runs([1e-5, 0.3, 0.7]))
     (candidate,) = found["candidates"]
@@ -69,6 +74,12 @@ def test_a_candidate_is_not_confirmed_by_itself_and_its_fresh_runs_are_named() -
         "sweep": {"grid": {"seed": [1, 2, 3, 4, 5]}},
     }
     assert found["claim"].startswith("1 run is a candidate, to be confirmed with fresh seeds")
+    document = {"name": "confirm", "program": {"command": ["run"]}} | candidate["confirm"]
+    spec = build_sweep(document, project=Project.bare(tmp_path))
+    runs_asked = list(GridHunter.from_spec(spec).ask(History(generation=1), Random(0)))
+    assert [proposal.params for proposal in runs_asked] == [
+        {"b": 0.0, "N": 64, "seed": seed} for seed in range(1, 6)
+    ]
 
 
 @pytest.mark.parametrize(("fresh", "verdict"), [(0.02, "confirmed"), (0.6, "refuted")])
@@ -88,6 +99,22 @@ def test_a_sweep_that_confirms_combines_its_seeds() -> None:
     (combined,) = found["combined"]
     assert combined["seeds"] == [1, 2, 3, 4, 5]
     assert combined["p"] < 0.001
+
+
+def test_a_seed_among_the_parameters_makes_no_other_set() -> None:
+    """As in the runs that are named for confirmation: there `seed` is a parameter."""
+    rows: list[Row] = [
+        {
+            "meta.path": f"/{seed}",
+            "meta.seed": 0,
+            "param.b": 1.0,
+            "param.seed": seed,
+            "metric.ring_p_value": 0.03,
+        }
+        for seed in range(1, 6)
+    ]
+    (combined,) = claim(gathered(rows, []))["combined"]
+    assert (combined["params"], combined["seeds"]) == ({"b": 1.0}, [1, 2, 3, 4, 5])
 
 
 def test_runs_without_a_score_are_counted_and_claim_nothing() -> None:
