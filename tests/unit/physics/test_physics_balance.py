@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import hsm.physics.balance
 from hsm.physics.balance import LEAST, STEPS, Ledger, residual
 from hsm.physics.parameters import Params
 from hsm.physics.scores import largest_rise, metrics
@@ -60,11 +61,13 @@ def test_the_last_steps_are_balanced_and_no_more() -> None:
     assert residual(balance(p, 0.1, LEAST - 1)) is None
 
 
-def test_balancing_does_not_change_the_run() -> None:
+def test_balancing_changes_no_bit_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps taken one by one are the steps of a chunk."""
     p = solving.make(init_amp=0.4)
-    ahead = solving.solve(p, 0.1, 12, solving.solve(p, 0.1, 8))
-    assert ahead == pytest.approx(solving.solve(p, 0.1, 20), abs=1e-12)
+    balanced = solving.solve(p, 0.1, 20)
+    monkeypatch.setattr(hsm.physics.balance, "STEPS", 0)
+    assert np.array_equal(solving.solve(p, 0.1, 20), balanced)
+    assert len(solving.run(p, 0.1, 20)[-1].balance) == 1
 
 
 def test_a_run_without_balance_says_why() -> None:
