@@ -1,7 +1,7 @@
 """ETDRK4 in a curved space: D∇²ψ becomes DΔ_gψ, and the metric follows the density.
 
-    d = 2, Ω = e^x:    Δ_g ψ = Ω^{−2}∇²ψ
-    d = 3, Ω = x²:     Δ_g ψ = Ω^{−2}(∇²ψ + ∇lnΩ·∇ψ) = x^{−5}[∇²(xψ) − ψ∇²x]
+    d = 2, Ω = y:      Δ_g ψ = Ω^{−2}∇²ψ
+    d = 3, Ω = y²:     Δ_g ψ = Ω^{−2}(∇²ψ + ∇lnΩ·∇ψ) = y^{−5}[∇²(yψ) − ψ∇²y]
 
 αD∇² is stepped implicitly and D(Δ_g − α∇²) explicitly, which is stable while Ω^{−2} ≤ 1.6 α (`stability`): α
 is a little more than the largest Ω^{−2}, and is planned anew when that moves (`due`).
@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hsm.physics.elliptic import Constraint
+from hsm.physics.elliptic import Constraint, conformal
 from hsm.physics.etdrk4 import Etdrk4
 from hsm.physics.exponential import State, Toll
 from hsm.physics.parameters import MetricMode, Params
@@ -64,15 +64,15 @@ class Bending:
         flat = to_points(self.k_squared * v, psi.shape[0])
         if self.k_squared_gauged is None:
             return self.diffusion * ((self.alpha - shape.factor) * flat)
-        curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(shape.x * psi)) + shape.factor * psi
-        return self.diffusion * (self.alpha * flat - curved / shape.x**5)
+        curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(shape.y * psi)) + shape.factor * psi
+        return self.diffusion * (self.alpha * flat - curved / shape.y**5)
 
 
 class Shape(NamedTuple):
-    """A metric as the diffusion needs it: x, and Ω^{−2} in two dimensions, ∇²x in three."""
+    """A metric as the diffusion needs it: Ω^{−2} alone in two dimensions; ∇²y and y in three."""
 
-    x: Array
     factor: Array
+    y: Array | None
 
 
 @partial(
@@ -82,7 +82,7 @@ class Shape(NamedTuple):
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curved:
-    """ETDRK4 with a metric; it remembers the metric fields x at the start of its last steps, newest first.
+    """ETDRK4 with a metric; it remembers the metric fields y at the start of its last steps, newest first.
 
     power: a of the algebraic metric.
     """
@@ -104,9 +104,9 @@ class Curved:
 
     def step(self, state: State, t: Array) -> tuple[State, Toll]:
         psi = to_points(state.v, self.points)
-        x, toll = self.metric(_density(psi), self._guess(state.past))
-        past = jnp.concatenate([x[None], state.past[:-1]])
-        first, later = self.shape(x), self._later(past)
+        y, toll = self.metric(_density(psi), self._guess(state.past))
+        past = jnp.concatenate([y[None], state.past[:-1]])
+        first, later = self.shape(y), self._later(past)
 
         def evaluate(
             v: Array, t: Array, stage: int, memory: tuple[Array, Toll]
@@ -119,26 +119,27 @@ class Curved:
             known, more = self.metric(_density(field), known)
             return self.change(v, field, t, self.shape(known)), (known, toll + more)
 
-        v, (_, toll) = self.scheme.advance(state.v, t, evaluate, (x, toll))
+        v, (_, toll) = self.scheme.advance(state.v, t, evaluate, (y, toll))
         return State(v=v, past=past), toll
 
     def metric(self, density: Array, guess: Array) -> tuple[Array, Toll]:
         """Return the metric field of a density |ψ|² on the points."""
         if self.mode is MetricMode.ALGEBRAIC:
-            x = self._algebraic(density)
-            return x, self._toll(x, jnp.int32(0), jnp.bool_(False))
+            y = self._algebraic(density)
+            return y, self._toll(y, jnp.int32(0), jnp.bool_(False))
         found = self.constraint.solve(density, guess)
-        return found.x, self._toll(found.x, found.iterations, found.failed)
+        return found.y, self._toll(found.y, found.iterations, found.failed)
 
     def _guess(self, past: Array) -> Array:
         if self.mode is MetricMode.EXTRAPOLATED:
             return _combined(AHEAD, past)
         return past[0]
 
-    def shape(self, x: Array) -> Shape:
-        """Return the metric of a field x; computed once, however often it is used."""
-        factor = jnp.exp(-2 * x) if x.ndim == 2 else self.constraint.laplacian(x)
-        return Shape(*jax.lax.optimization_barrier((x, factor)))
+    def shape(self, y: Array) -> Shape:
+        """Return the metric of a field y; computed once, however often it is used."""
+        if y.ndim == 2:
+            return Shape(jax.lax.optimization_barrier(y**-2), None)
+        return Shape(*jax.lax.optimization_barrier((self.constraint.laplacian(y), y)))
 
     def _later(self, past: Array) -> dict[int, Shape]:
         """Return the metrics of the later stages, where they do not depend on these stages."""
@@ -157,15 +158,14 @@ class Curved:
     def _algebraic(self, density: Array) -> Array:
         rho = density + self.constraint.vacuum
         reference = jnp.mean(rho) if self.constraint.reference is None else self.constraint.reference
-        log = self.power / 2 * jnp.log(reference / rho)
-        return log if rho.ndim == 2 else jnp.exp(log / 2)
+        omega: Array = (reference / rho) ** (self.power / 2)
+        return omega if rho.ndim == 2 else jnp.sqrt(omega)
 
-    def _toll(self, x: Array, iterations: Array, failed: Array) -> Toll:
-        steepest = jnp.exp(-2 * x.min()) if x.ndim == 2 else x.min() ** -4
+    def _toll(self, y: Array, iterations: Array, failed: Array) -> Toll:
         return Toll(
             iterations=iterations,
             failures=failed.astype(jnp.int32),
-            steepest=steepest.astype(jnp.float32),
+            steepest=(conformal(y.min(), y.ndim) ** -2).astype(jnp.float32),
         )
 
 
@@ -181,9 +181,9 @@ def observed(stepper: Curved, state: State) -> Array:
     return _of_band(stepper, state.v, state.past[0])
 
 
-def steepest(x: np.ndarray) -> float:
+def steepest(y: np.ndarray) -> float:
     """Return the largest Ω^{−2} of a metric field."""
-    return float(np.exp(-2 * x.min()) if x.ndim == 2 else x.min() ** -4.0)
+    return float(conformal(y.min(), y.ndim) ** -2.0)
 
 
 def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
@@ -196,7 +196,7 @@ def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
 
 @jax.jit
 def _solved(constraint: Constraint, density: Array, guess: Array) -> Array:
-    return constraint.solve(density, guess).x
+    return constraint.solve(density, guess).y
 
 
 @jax.jit

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from hsm.physics import outcome
+from hsm.physics.elliptic import conformal
 from hsm.physics.exponential import State, Stepper, Toll
 from hsm.physics.gravity import Curved, due, observed, planned, untenable
 from hsm.physics.hamiltonian import violation
@@ -119,9 +120,9 @@ class _Run:
         psi = grid.field(np.asarray(self._state.v)).astype(self._plan.complex)
         violated = omega = None
         if isinstance(main, Curved):
-            x = np.asarray(observed(main, self._state)).T  # see `transforms` for the order of its axes
-            omega = np.exp(x) if x.ndim == 2 else x**2
-            violated = violation(self._plan.params, psi, x)
+            y = np.asarray(observed(main, self._state)).T  # see `transforms` for the order of its axes
+            omega = conformal(y, y.ndim)
+            violated = violation(self._plan.params, psi, np.log(y) if y.ndim == 2 else y)
         figures = diagnose(psi, grid.reach, violated)
         return Frame(t=self._t, step=self._step, psi=psi, omega=omega, figures=figures)
 

@@ -115,7 +115,10 @@ def _kept(dimension: int, count: int) -> float:
     main = replace(prepared, schedule=cuts).program(planned(steepest)).main
     assert isinstance(main, Curved)
     main = replace(main, rates=replace(main.rates, source=jnp.asarray(prepared.grid.band(push))))
-    state = State(v=jnp.asarray(prepared.grid.band(field)), past=jnp.asarray(_chosen(p))[None])
+    state = State(
+        v=jnp.asarray(prepared.grid.band(field)),
+        past=jnp.asarray(np.exp(_chosen(p)) if dimension == 2 else _chosen(p))[None],
+    )
     end, _, toll = advance(main, state, np.int64(0), np.int64(count))
     assert int(toll.failures) == 0
     return relative(prepared.grid.field(np.asarray(end.v)), field * np.exp(1.3j))
