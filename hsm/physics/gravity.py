@@ -25,11 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hsm.physics.elliptic import Constraint, conformal
-from hsm.physics.etdrk4 import Etdrk4
+from hsm.physics.elliptic import Constraint, Solution, conformal
+from hsm.physics.etdrk4 import RungeKutta
 from hsm.physics.exponential import State, Toll
 from hsm.physics.parameters import MetricMode, Params
-from hsm.physics.rates import Rates
 from hsm.physics.transforms import to_band, to_points
 
 HALF = np.array([35, -35, 21, -5]) / 16  # the cubic through four equal steps, half a step ahead of the newest
@@ -44,28 +43,28 @@ REMEMBERED = {
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["diffusion", "alpha", "k_squared", "k_squared_gauged"],
+    data_fields=["diffusion", "alpha", "spreading", "k_squared_gauged"],
     meta_fields=[],
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bending:
     """D(Δ_g − α∇²)ψ. diffusion: D; alpha: α, scalars.
 
-    k_squared: (M, …) of the band; k_squared_gauged: (N, …) of gauged fields in three dimensions, else None.
+    spreading: Dk² (M, …) of the band; k_squared_gauged: (N, …) of gauged fields in three dimensions, or None.
     """
 
     diffusion: Array
     alpha: Array
-    k_squared: Array
+    spreading: Array
     k_squared_gauged: Array | None
 
     def __call__(self, v: Array, psi: Array, shape: "Shape") -> Array:
         """Return the change on the points."""
-        flat = to_points(self.k_squared * v, psi.shape[0])
-        if self.k_squared_gauged is None:
-            return self.diffusion * ((self.alpha - shape.factor) * flat)
+        spread = to_points(self.spreading * v, psi.shape[0])
+        if self.k_squared_gauged is None or shape.y is None:
+            return (self.alpha - shape.factor) * spread
         curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(shape.y * psi)) + shape.factor * psi
-        return self.diffusion * (self.alpha * flat - curved / shape.y**5)
+        return self.alpha * spread - self.diffusion * (curved / shape.y**5)
 
 
 class Shape(NamedTuple):
@@ -81,26 +80,16 @@ class Shape(NamedTuple):
     meta_fields=["mode"],
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curved:
+class Curved(RungeKutta):
     """ETDRK4 with a metric; it remembers the metric fields y at the start of its last steps, newest first.
 
     power: a of the algebraic metric.
     """
 
-    scheme: Etdrk4
-    rates: Rates
     bending: Bending
     constraint: Constraint
     power: Array
     mode: MetricMode
-
-    @property
-    def h(self) -> Array:
-        return self.scheme.h
-
-    @property
-    def points(self) -> int:
-        return self.rates.points
 
     def step(self, state: State, t: Array) -> tuple[State, Toll]:
         psi = to_points(state.v, self.points)
@@ -170,15 +159,28 @@ class Curved:
 
 
 def initial_metric(stepper: Curved, v: Array) -> Array:
-    """Return the metric field of a band, from a cold start; if there is none the first step will say so."""
-    return _of_band(stepper, v, _cold(stepper.constraint, _density_of_band(v, stepper.points)))
+    """Return the metric y of a band, from a cold start; if there is none the first step will say so."""
+    density = _density_of_band(v, stepper.points)
+    guess: Array = _cold(stepper.constraint, density)
+    if stepper.mode is MetricMode.ALGEBRAIC:
+        return stepper.metric(density, guess)[0]
+    found: Solution = _solved(stepper.constraint, density, guess)
+    return found.y
 
 
 def observed(stepper: Curved, state: State) -> Array:
-    """Return the metric field that acts on a state: with `frozen` that of the start of the last step."""
+    """Return the metric x that acts on a state: with `frozen` that of the start of the last step."""
     if stepper.mode is MetricMode.FROZEN:
-        return state.past[0]
-    return _of_band(stepper, state.v, state.past[0])
+        return _deviation(state.past[0])
+    density = _density_of_band(state.v, stepper.points)
+    if stepper.mode is MetricMode.ALGEBRAIC:
+        return _deviation(stepper.metric(density, state.past[0])[0])
+    found: Solution = _solved(stepper.constraint, density, state.past[0])
+    return found.x
+
+
+def _deviation(y: Array) -> Array:
+    return jnp.log(y) if y.ndim == 2 else y - 1
 
 
 def steepest(y: np.ndarray) -> float:
@@ -186,17 +188,9 @@ def steepest(y: np.ndarray) -> float:
     return float(conformal(y.min(), y.ndim) ** -2.0)
 
 
-def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
-    density = _density_of_band(v, stepper.points)
-    if stepper.mode is MetricMode.ALGEBRAIC:
-        return stepper.metric(density, guess)[0]
-    found: Array = _solved(stepper.constraint, density, guess)
-    return found
-
-
 @jax.jit
-def _solved(constraint: Constraint, density: Array, guess: Array) -> Array:
-    return constraint.solve(density, guess).y
+def _solved(constraint: Constraint, density: Array, guess: Array) -> Solution:
+    return constraint.solve(density, guess)
 
 
 @jax.jit
@@ -211,11 +205,11 @@ def _density_of_band(v: Array, points: int) -> Array:
 
 def bending(p: Params, alpha: float, real: np.dtype[np.floating]) -> Bending:
     """Build the explicit part of the diffusion for a share alpha that is implicit."""
-    grid = p.grid
+    grid, kind = p.grid, np.result_type(real, np.complex64)
     return Bending(
-        diffusion=jax.device_put(np.asarray(p.equation.diffusion, np.result_type(real, np.complex64))),
+        diffusion=jax.device_put(np.asarray(p.equation.diffusion, kind)),
         alpha=jax.device_put(np.asarray(alpha, real)),
-        k_squared=jax.device_put(grid.k_squared().astype(real)),
+        spreading=jax.device_put((p.equation.diffusion * grid.k_squared()).astype(kind)),
         k_squared_gauged=jax.device_put(grid.k_squared_gauged().astype(real)) if p.dim == 3 else None,
     )
 

@@ -12,7 +12,6 @@ import numpy as np
 from jax import Array
 
 from hsm.physics import outcome
-from hsm.physics.elliptic import conformal
 from hsm.physics.exponential import State, Stepper, Toll
 from hsm.physics.gravity import Curved, due, observed, planned, untenable
 from hsm.physics.hamiltonian import violation
@@ -82,7 +81,8 @@ def segments(plan: Plan, start: Checkpoint | None = None) -> Iterator[Segment]:
     begin = start or plan.first()
     run = _Run(plan, begin)
     if start is None:
-        yield run.segment(run.frame(), ending=None)
+        frame = run.frame()
+        yield run.segment(frame, run.constrained(frame))
     while run.ending is None:
         yield run.chunk()
 
@@ -120,9 +120,11 @@ class _Run:
         psi = grid.field(np.asarray(self._state.v)).astype(self._plan.complex)
         violated = omega = None
         if isinstance(main, Curved):
-            y = np.asarray(observed(main, self._state)).T  # see `transforms` for the order of its axes
-            omega = conformal(y, y.ndim)
-            violated = violation(self._plan.params, psi, np.log(y) if y.ndim == 2 else y)
+            # see `transforms` for the order of its axes
+            x = np.asarray(observed(main, self._state)).T.astype(np.float64)
+            field = x if x.ndim == 2 else 1 + x
+            omega = (np.exp(x) if x.ndim == 2 else field**2).astype(self._plan.real)
+            violated = violation(self._plan.params, psi, field)
         figures = diagnose(psi, grid.reach, violated)
         return Frame(t=self._t, step=self._step, psi=psi, omega=omega, figures=figures)
 
@@ -181,14 +183,20 @@ class _Run:
         limit = self._plan.tail_limit
         if frame.figures.spectral_tail > limit:
             return outcome.underresolved(frame.t, frame.step, frame.figures.spectral_tail, limit)
-        last = self._step == self._plan.schedule.steps
-        if (last or self._plan.params.metric in SOLVED) and (frame.figures.h_norm or 0) > VIOLATED_ABOVE:
-            return outcome.violated(frame.t, frame.step, frame.figures.h_norm or 0, VIOLATED_ABOVE)
-        if not last:
+        if (broken := self.constrained(frame)) is not None:
+            return broken
+        if self._step < self._plan.schedule.steps:
             return None
         if frame.figures.mean_rho < DEAD_BELOW:
             return outcome.dead(frame.t, frame.step, frame.figures.mean_rho, DEAD_BELOW)
         return outcome.completed(frame.t, frame.step)
+
+    def constrained(self, frame: Frame) -> Ending | None:
+        """Return the ending of a run whose metric breaks its constraint; a comparison may, until its end."""
+        compared, norm = self._plan.params.metric not in SOLVED, frame.figures.h_norm or 0
+        if norm <= VIOLATED_ABOVE or (compared and self._step < self._plan.schedule.steps):
+            return None
+        return outcome.violated(frame.t, frame.step, norm, VIOLATED_ABOVE, compared=compared)
 
 
 def _advanced(stepper: Stepper, state: State, step: int, count: int) -> tuple[State, Array, Toll]:

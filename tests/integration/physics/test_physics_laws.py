@@ -95,7 +95,8 @@ def test_mass_is_balanced(dimension: int, kappa: float, figure: Figure) -> None:
     main = prepared.program(1.0).main
     if isinstance(main, Curved):
         first = loaded(prepared.first())
-        y = observed(main, replace(first, v=v))
+        x = observed(main, replace(first, v=v))
+        y = jnp.exp(x) if dimension == 2 else 1 + x
         gauged = jnp.asarray((psi * np.asarray(prepared.grid._gauge())).T)
         change = main.change(v, gauged, jnp.asarray(0.0), main.shape(y))
         omega = conformal(np.asarray(y).T, dimension)
