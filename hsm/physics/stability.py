@@ -117,7 +117,7 @@ def turns_with_phase(equation: Equation) -> bool:
     x = grid.coordinates()
     psi = (0.6 + 0.3 * np.cos(x) + 0.2j * np.sin(2 * x + 1)).astype(np.complex64)
     one: Any = np.asarray(nonlinear(grid.ungauged(psi)))  # type: ignore[arg-type]
-    other = grid.ungauged(np.asarray(nonlinear(psi)))  # type: ignore[arg-type]
+    other = grid.ungauged(np.asarray(nonlinear(psi)))
     return bool(np.abs(one - other).max() <= 1e-3 * max(float(np.abs(other).max()), 1e-6))
 
 

@@ -58,7 +58,8 @@ def _plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "their_quintic-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-quintic\nVersion: 1.0\n")
-    points = "quintic = their_quintic:Quintic\nclash = their_quintic:Clash\nreal = their_quintic:OfRealFields\nnone = their_quintic:saturated\n"
+    points = "quintic = their_quintic:Quintic\nclash = their_quintic:Clash\nnone = their_quintic:saturated\n"
+    points += "real = their_quintic:OfRealFields\n"
     (info / "entry_points.txt").write_text(f"[hsm.models]\n{points}gone = their_quintic:Gone\n")
     monkeypatch.syspath_prepend(str(tmp_path))
 
