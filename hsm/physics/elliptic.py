@@ -131,7 +131,7 @@ class Constraint:
     def _begun(self, guess: Array, rho: Array, reference: Array) -> tuple[Array, Array]:
         """Return x and ∇²x after one fixed-point step from a guess y."""
         slope = self._slope(guess, rho, reference)
-        middle = (jnp.min(slope) + jnp.max(slope)) / 2
+        middle = jnp.maximum(jnp.mean(slope), jnp.max(slope) / 2)
         near = _near_log(guess) if self.dimension == 2 else guess - 1
         right = middle * near - self._force(guess, rho, reference)
         x = filtered(right, 1 / (self.k_squared + middle))

@@ -10,7 +10,8 @@ When the metric is solved for:
 
 - `stage`: at every stage of every step. Order four; the reference.
 - `extrapolated`: once per step, at its start; the later stages get the cubic through the metrics of the last
-  four steps, order four again. The first four steps are by stage.
+  four steps, order four again. A solve starts from
+  the quartic through the last five. The first five steps are by stage.
 - `frozen`: once per step, and kept for the whole step. Order one: a comparison.
 - `algebraic`: Ω² = (ρ_ref/ρ)^a at every stage, without constraint: the closure of earlier codes.
 """
@@ -33,8 +34,9 @@ from hsm.physics.transforms import to_band, to_points
 
 HALF = np.array([35, -35, 21, -5]) / 16  # the cubic through four equal steps, half a step ahead of the newest
 AHEAD = np.array([4, -6, 4, -1])  # a whole step ahead
+GUESS = np.array([5, -10, 10, -5, 1])  # the quartic, where the next solve starts
 REMEMBERED = {
-    MetricMode.EXTRAPOLATED: 4,
+    MetricMode.EXTRAPOLATED: 5,
     MetricMode.STAGE: 1,
     MetricMode.FROZEN: 1,
     MetricMode.ALGEBRAIC: 1,
@@ -121,7 +123,7 @@ class Curved(RungeKutta):
 
     def _guess(self, past: Array) -> Array:
         if self.mode is MetricMode.EXTRAPOLATED:
-            return _combined(AHEAD, past)
+            return _combined(GUESS, past)
         return past[0]
 
     def shape(self, y: Array) -> Shape:
@@ -241,6 +243,6 @@ def _density(psi: Array) -> Array:
 
 def _combined(weights: np.ndarray, past: Array) -> Array:
     return sum(
-        (float(weight) * field for weight, field in zip(weights[1:], past[1:], strict=True)),
+        (float(weight) * field for weight, field in zip(weights[1:], past[1 : len(weights)], strict=True)),
         start=float(weights[0]) * past[0],
     )
