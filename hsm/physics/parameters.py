@@ -255,8 +255,12 @@ def _unknown(name: str, rules: Mapping[str, Rule]) -> str:
 
 def _conflicts(p: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield (parameters involved, problem) for every broken rule between parameters."""
-    from hsm.physics.stability import largest_step
+    from hsm.physics.stability import largest_step, turns_with_phase
 
+    if not type(p.equation).__module__.startswith("hsm.physics.") and not turns_with_phase(p.equation):
+        rule = "f(ψ e^iθ) = f(ψ) e^iθ: the stored field carries a phase of its own, real fields cannot do so"
+        yield ("model",), f"model: f of {p.model} does not turn with the phase of ψ, {rule}"
+        return
     if p.save_every > p.T:
         yield ("save_every", "T"), f"save_every: {p.save_every:g} is longer than the run, T = {p.T:g}"
     if p.source_kind is SourceKind.SITES and p.source_width > p.L / 4:

@@ -85,7 +85,8 @@ def segments(plan: Plan, start: Checkpoint | None = None) -> Iterator[Segment]:
     begin = start or plan.first()
     run = _Run(plan, begin)
     if start is None:
-        yield run.segment(run.frame(), ending=None)
+        frame = run.frame()
+        yield run.segment(frame, run.constrained(frame))
     while run.ending is None:
         yield run.chunk()
 
@@ -125,7 +126,7 @@ class _Run:
         psi = grid.field(np.asarray(self._state.v)).astype(self._plan.complex)
         violated = omega = None
         if (x := self._metric(self._state)) is not None:
-            omega = np.exp(x) if x.ndim == 2 else x**2
+            omega = (np.exp(x) if x.ndim == 2 else x**2).astype(self._plan.real)
             violated = violation(self._plan.params, psi, x)
         figures = diagnose(psi, grid.reach, violated)
         return Frame(t=self._t, step=self._step, psi=psi, omega=omega, figures=figures)
@@ -183,10 +184,13 @@ class _Run:
         )
 
     def _metric(self, state: State) -> np.ndarray | None:
-        """Return the metric field of a state (N, …), None in flat space."""
+        """Return the metric field of a state (N, …): ln Ω in 2-D, √Ω in 3-D; None in flat space."""
         main = self._program.main
+        if not isinstance(main, Curved):
+            return None
         # see `transforms` for the order of its axes
-        return np.asarray(observed(main, state)).T if isinstance(main, Curved) else None
+        x = np.asarray(observed(main, state)).T.astype(np.float64)
+        return x if x.ndim == 2 else 1 + x
 
     def _bad(self, psi: Array, toll: Toll) -> bool:
         return int(toll.failures) > 0 or not max_density(psi) <= self._plan.rho_limit
@@ -210,14 +214,20 @@ class _Run:
         limit = self._plan.tail_limit
         if frame.figures.spectral_tail > limit:
             return outcome.underresolved(frame.t, frame.step, frame.figures.spectral_tail, limit)
-        last = self._step == self._plan.schedule.steps
-        if (last or self._plan.params.metric in SOLVED) and (frame.figures.h_norm or 0) > VIOLATED_ABOVE:
-            return outcome.violated(frame.t, frame.step, frame.figures.h_norm or 0, VIOLATED_ABOVE)
-        if not last:
+        if (broken := self.constrained(frame)) is not None:
+            return broken
+        if self._step < self._plan.schedule.steps:
             return None
         if frame.figures.mean_rho < DEAD_BELOW:
             return outcome.dead(frame.t, frame.step, frame.figures.mean_rho, DEAD_BELOW)
         return outcome.completed(frame.t, frame.step)
+
+    def constrained(self, frame: Frame) -> Ending | None:
+        """Return the ending of a run whose metric breaks its constraint; a comparison may, until its end."""
+        compared, norm = self._plan.params.metric not in SOLVED, frame.figures.h_norm or 0
+        if norm <= VIOLATED_ABOVE or (compared and self._step < self._plan.schedule.steps):
+            return None
+        return outcome.violated(frame.t, frame.step, norm, VIOLATED_ABOVE, compared=compared)
 
 
 def _advanced(stepper: Stepper, state: State, step: int, count: int) -> tuple[State, Array, Toll]:

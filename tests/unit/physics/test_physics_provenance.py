@@ -32,7 +32,7 @@ ENDINGS = {
     Status.DEAD: outcome.dead(4.0, 20, 1e-9, 1e-6),
     Status.BLOWN_UP: outcome.blown_up(4.0, 20, float("inf")),
     Status.METRIC_FAILED: outcome.metric_failed(4.0, 20),
-    Status.CONSTRAINT_VIOLATED: outcome.violated(4.0, 20, 0.1, 1e-3),
+    Status.CONSTRAINT_VIOLATED: outcome.violated(4.0, 20, 0.1, 1e-3, compared=False),
     Status.TIMEOUT: outcome.stopped(Status.TIMEOUT, 4.0, 20),
     Status.CANCELLED: outcome.stopped(Status.CANCELLED, 4.0, 20),
 }
