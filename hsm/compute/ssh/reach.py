@@ -36,13 +36,13 @@ class Connection(ABC):
         """Run a script of a POSIX shell in a login shell, and return how it ended and what it printed.
 
         Raises:
-            SourceError: the connection was lost or the time ran out (transient): whether the script ran to its
-                end is not known.
+            SourceError: the connection was lost or the time ran out (transient): whether the script ran to
+                its end is not known.
         """
 
     @abstractmethod
     def relay(self, *arguments: str) -> AbstractAsyncContextManager[Link]:
-        """Start a relay in the context, shipping the agent's program when the host lacks it, and yield its link.
+        """Start a relay in the context, shipping the agent's program where it lacks, and yield its link.
 
         The caller runs `Link.run` in a task of its own. Leaving the context ends the relay.
 
