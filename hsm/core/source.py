@@ -239,6 +239,13 @@ class ComputeSource(ABC):
     async def checks(self) -> HealthReport:
         """Look at everything that an attempt will need."""
 
+    def project(self, project: Path) -> Path:
+        """Return where attempts find the project: `{project}` in their commands, `HSM_PROJECT`.
+
+        Known for sure once a session is open.
+        """
+        return project
+
     @abstractmethod
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
         """Return the command as this source will run it, its interpreter and program resolved."""

@@ -1,4 +1,7 @@
-"""`python -m hsm.compute.agent SWEEP HOME [options]`: run the agent of one source of one sweep."""
+"""`python -m hsm.compute.agent SWEEP HOME [options]`: run the agent of one source of one sweep.
+
+`python -m hsm.compute.agent relay ROOT WORD`: be the hands of a manager on another machine.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,14 @@ ALREADY_RUNNING = 75
 
 
 def main() -> "Union[int, str]":
-    """Run an agent until nothing is left to do; 75 when one runs already, words when one may elsewhere."""
+    """Run an agent until nothing is left to do; 75 when one runs already, words when one may elsewhere.
+
+    With `relay` as the first word: serve a manager until it has gone.
+    """
+    if sys.argv[1:2] == ["relay"]:
+        from hsm.compute.agent.serving import relay  # noqa: PLC0415 - an agent needs nothing of it
+
+        return relay(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="hsm-agent")
     parser.add_argument("sweep")
     parser.add_argument("home")
