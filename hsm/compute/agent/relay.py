@@ -7,11 +7,13 @@ of packets; a long answer is an iterator of packets, and several of those take t
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
 import time
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from hsm.compute.agent.host import Host
 from hsm.wire.link import BEAT, DONE, REFUSED, STOP, BadPacket, Packet, PacketReader, encode_packet, greeting
 
 READ_BYTES = 256 << 10
@@ -157,3 +159,31 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(REFUSED, 0, {"reason": f"{where}{error.strerror or error}", "errno": error.errno})
     else:
         yield Packet(DONE)
+
+
+def services(root: str) -> "List[Service]":
+    """Return everything that a relay does under HSM's directory on this host."""
+    from hsm.compute.agent.carrying import Carrying  # noqa: PLC0415 - they know the relay
+    from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415
+
+    return [Carrying(root), Reporting(Host(), root)]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve the manager at the other end of standard input and output until it has gone.
+
+    ROOT, and the word to greet with, which tells what is said from a shell's noise.
+    """
+    parser = argparse.ArgumentParser(prog="hsm-agent relay")
+    parser.add_argument("root")
+    parser.add_argument("word")
+    parser.add_argument("--silence", type=float, default=SILENCE_S, help="leave after so long without a word")
+    said = parser.parse_args(arguments)
+    root = os.path.abspath(os.path.expanduser(said.root))
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)  # whatever prints by accident never gets between packets
+    Relay(source, sink, services(root), said.silence).run(said.word)
+    return 0
