@@ -1,7 +1,7 @@
 """The manager's end of a link to a relay: calls and their answers over one stream of bytes.
 
-A link is lost as a whole: every call that waits then raises `LinkLost`, and what became of it on the other side is
-not known.
+A link is lost as a whole: every call that waits then raises `LinkLost`, and what became of it on the other
+side is not known.
 """
 
 from __future__ import annotations
