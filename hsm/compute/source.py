@@ -7,6 +7,7 @@ from hsm.core.source import (
     Check,
     CollectionResult,
     ComputeSource,
+    Fault,
     Health,
     HealthReport,
     Observation,
@@ -16,6 +17,7 @@ from hsm.core.source import (
     SubmitOutcome,
     Submitted,
     SweepContext,
+    Wanted,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Check",
     "CollectionResult",
     "ComputeSource",
+    "Fault",
     "Health",
     "HealthReport",
     "Observation",
@@ -34,4 +37,5 @@ __all__ = [
     "SubmitOutcome",
     "Submitted",
     "SweepContext",
+    "Wanted",
 ]

@@ -23,6 +23,7 @@ from hsm.core.source import (
     Rejected,
     SourceSession,
     SweepContext,
+    Wanted,
 )
 from hsm.core.spec import Resources
 from hsm.core.states import AttemptState
@@ -227,7 +228,7 @@ class Site:
 
     async def fetched(self, order: AttemptOrder) -> Path:
         """Bring an attempt home and return its directory."""
-        return (await self.session.fetch(order.token, self.tree.root / order.directory)).directory
+        return (await fetched_all(self, [order]))[0]
 
     def bearers(self) -> dict[int, str]:
         """Return the living processes of this site's attempts, with the token of each."""
@@ -275,3 +276,21 @@ class Site:
         for left in self.bearers():
             os.kill(left, signal.SIGKILL)
         self.world.close()
+
+
+async def fetched_all(site: Site, orders: Sequence[AttemptOrder]) -> list[Path]:
+    """Bring attempts that have ended home by one call, and return their directories in order."""
+    wanted = [
+        Wanted(
+            ref=order.token,
+            directory=order.directory,
+            report=site.endings[order.token].manifest,
+            dest=site.tree.root / order.directory,
+        )
+        for order in orders
+    ]
+    results = await site.session.fetch(wanted)
+    assert set(results) == {one.ref for one in wanted}, "one result for each attempt"
+    faults = {ref: result.fault for ref, result in results.items() if result.fault is not None}
+    assert not faults, f"did not come home whole: {faults}"
+    return [results[one.ref].directory for one in wanted]
