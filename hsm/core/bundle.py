@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hsm.core.program import Program
+from hsm.core.survey import LeftOut
 from hsm.core.tree import SweepTree
 from hsm.wire.bundle import BadListing, Item, ItemKind, decode_listing, digest_of, encode_listing
 from hsm.wire.files import Files
@@ -34,7 +35,8 @@ def write_listing(files: Files, tree: SweepTree, program: Program) -> None:
     """
     if not files.exists(str(tree.bundle)):
         listing = json.loads(program.listing)
-        content = {"format": VERSION, "program": program.report, "listing": listing}
+        outside = [path for path, why in program.left_out.items() if why is LeftOut.LEADS_OUT]
+        content = {"format": VERSION, "program": program.report, "listing": listing, "outside": outside}
         files.replace(str(tree.bundle), json.dumps(content).encode("ascii") + b"\n", durable=True)
 
 
@@ -42,7 +44,8 @@ def write_listing(files: Files, tree: SweepTree, program: Program) -> None:
 class Bundle:
     """What the attempts of a sweep start from.
 
-    `report` is what their provenance says about the code, `places` the paths of each content.
+    `report` is what their provenance says about the code, `places` the paths of each content;
+    `outside` are links of the project that lead out of it, to what no host has.
     """
 
     tree: SweepTree
@@ -51,6 +54,7 @@ class Bundle:
     listing: bytes
     report: Mapping[str, Any]
     places: Mapping[str, Sequence[str]]
+    outside: tuple[str, ...] = ()
 
     @classmethod
     def of_sweep(cls, files: Files, tree: SweepTree, project: Path) -> Bundle | None:
@@ -62,6 +66,7 @@ class Bundle:
         try:
             content = json.loads(files.contents(str(tree.bundle)))
             listing, report = json.dumps(content["listing"]).encode(), dict(content["program"])
+            outside = tuple(map(str, content["outside"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -72,7 +77,15 @@ class Bundle:
             if item.kind is not ItemKind.LINK:
                 places.setdefault(item.content, []).append(item.path)
         text = encode_listing(items)
-        return cls(tree=tree, project=project, items=items, listing=text, report=report, places=places)
+        return cls(
+            tree=tree,
+            project=project,
+            items=items,
+            listing=text,
+            report=report,
+            places=places,
+            outside=outside,
+        )
 
     @property
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""The environment of attempts on a host: made once in a session, kept here for the agent, told to the manager.
+"""The environment of attempts on a host: made once in a session, and kept here for the agent.
 
 Variables never leave the host; the manager learns which interpreter and which GPUs there are.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from hsm.compute.agent.host import Host
@@ -24,10 +25,11 @@ PYTHONS = ("python3", "python")
 """What `python` means on a host where nothing is said: the first of these that is on PATH."""
 
 SLICE_BYTES = 1 << 19
+_REST = re.compile(r"^~/")
 
 
 class Place(NamedTuple):
-    """Where the environment of one source of one sweep is made, and the bundle that its attempts start from."""
+    """Where the environment of a source of a sweep is made, and the bundle that its attempts start from."""
 
     home: str
     project: str
@@ -68,7 +70,7 @@ class Preparing(Service):
         yield Packet(DONE, 0, done)
 
     def _asked(self, fields: Mapping[str, Any]) -> Tuple[Place, Wanted]:
-        """Return where and what: a set-up script lies in the bundle, other paths count from the home directory.
+        """Return where and what: a set-up script lies in the bundle, other paths in the home directory.
 
         Raises:
             Refusal: it cannot be understood.
@@ -129,8 +131,7 @@ def _path(text: Optional[str], base: str, *, is_name: bool = False) -> Optional[
     """Return a path as an absolute one; `~` is the home directory, a name without a slash may be a name."""
     if text is None or (is_name and os.sep not in text):
         return text
-    inside = text[2:] if text.startswith("~/") else text
-    return os.path.normpath(os.path.join(base, inside))
+    return os.path.normpath(os.path.join(base, _REST.sub("", text)))
 
 
 def _setup(text: Optional[str], base: str, project: str) -> Optional[str]:
