@@ -12,6 +12,7 @@ import selectors
 from collections import deque
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence
 
+from hsm.compute.agent.host import Host
 from hsm.wire.link import DONE, REFUSED, BadPacket, Packet, PacketReader, encode_packet, greeting
 
 READ_BYTES = 256 << 10
@@ -132,3 +133,17 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(REFUSED, 0, {"reason": f"{where}{error.strerror or error}", "errno": error.errno})
     else:
         yield Packet(DONE)
+
+
+def services(root: str, arguments: Sequence[str]) -> List[Service]:
+    """Return what a relay does for the HSM directory of a host."""
+    from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415 - it knows the relay
+
+    return [Reporting(Host(), root)]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a relay: ROOT, the word to greet with, and what its services are told."""
+    root, word, *rest = arguments
+    Relay(0, 1, services(root, rest)).run(word)
+    return 0
