@@ -199,6 +199,30 @@ class HealthReport:
         return max((check.health for check in self.checks), key=order.index, default=Health.PASS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleaningWish:
+    """What is to be removed of what HSM left where a source runs.
+
+    One sweep, everything there is, or (neither) what no sweep uses. By force, agents that run are ended
+    first; a dry wish removes nothing, and tells what it would.
+    """
+
+    sweep: str | None = None
+    is_all: bool = False
+    is_forced: bool = False
+    is_dry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remnant:
+    """Something that HSM left where a source runs: removed, or `kept_because` of something."""
+
+    path: str
+    files: int
+    bytes: int
+    kept_because: str = ""
+
+
 class SourceSession(ABC):
     """A source opened for one sweep by one engine.
 
@@ -276,6 +300,23 @@ class ComputeSource(ABC):
     async def checks(self) -> HealthReport:
         """Look at everything that an attempt will need."""
 
+    def project(self, project: Path) -> Path:
+        """Return where attempts find the project: `{project}` in their commands, `HSM_PROJECT`.
+
+        Known for sure once a session is open.
+        """
+        return project
+
     @abstractmethod
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
         """Return the command as this source will run it, its interpreter and program resolved."""
+
+    async def clean(self, wish: CleaningWish) -> Sequence[Remnant]:
+        """Remove what HSM left where this source runs, and nothing else.
+
+        A source that leaves nothing outside of the sweeps' own directories has nothing to remove.
+
+        Raises:
+            SourceError: it cannot be reached, or what is wished would disturb what runs.
+        """
+        return ()
