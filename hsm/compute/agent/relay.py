@@ -170,6 +170,7 @@ def services(root: str, word: str) -> "List[Service]":
     from hsm.compute.agent.cleaning import Cleaning  # noqa: PLC0415
     from hsm.compute.agent.preparing import Preparing  # noqa: PLC0415
     from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415
+    from hsm.compute.agent.sending import Sending  # noqa: PLC0415
 
     host = Host()
     return [
@@ -178,6 +179,7 @@ def services(root: str, word: str) -> "List[Service]":
         Bundling(host, root, word),
         Preparing(host, root, sys.executable),
         Cleaning(host, root, word),
+        Sending(host.files, root),
     ]
 
 

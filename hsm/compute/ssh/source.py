@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsm.compute.agent_session import AgentSession
 from hsm.compute.link import Link
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
 from hsm.compute.ssh.cleaning import clean_after
+from hsm.compute.ssh.collecting import Collecting
 from hsm.compute.ssh.environments import HostEnvironment, prepare_there
 from hsm.compute.ssh.mirror import Copy, Mirror
 from hsm.compute.ssh.reach import Reach
@@ -20,11 +21,13 @@ from hsm.core.errors import SourceError
 from hsm.core.source import (
     Capabilities,
     Check,
+    CollectionResult,
     ComputeSource,
     Health,
     HealthReport,
     SourceSession,
     SweepContext,
+    Wanted,
 )
 from hsm.core.spec import SourceSpec
 from hsm.core.world import World
@@ -84,7 +87,10 @@ class SSHSource(ComputeSource):
                 await self._prepare(context, bulk)
                 mirror, host = await self._mirror(context, logs)
                 stack.push_async_callback(mirror.close)
-                session = _SSHSession(mirror, logs, bulk, context, self._capabilities(host))
+                collecting = Collecting(self._world, bulk, context.sweep_dir)
+                session = _SSHSession(
+                    context.sweep_id, mirror, _Lines(logs, bulk), collecting, self._capabilities(host)
+                )
                 await session.begin(self._hello(context, mirror, session.capabilities.slots))
                 tasks.append(group.create_task(mirror.carry()))
                 yield session
@@ -149,29 +155,40 @@ class SSHSource(ComputeSource):
         return HealthReport(source=self.name, checks=(found,))
 
 
+class _Lines(NamedTuple):
+    """The links to a host: one for what must not wait, one for what may be large."""
+
+    logs: Link
+    bulk: Link
+
+
 class _SSHSession(AgentSession):
     """The agent of one sweep on a host."""
 
     def __init__(
-        self, mirror: Mirror, logs: Link, bulk: Link, context: SweepContext, capabilities: Capabilities
+        self, sweep_id: str, mirror: Mirror, lines: _Lines, collecting: Collecting, capabilities: Capabilities
     ) -> None:
         super().__init__(mirror, capabilities)
         self.mirror = mirror
-        self._logs = logs
-        self._bulk = bulk
-        self._context = context
+        self._lines = lines
+        self._sweep_id = sweep_id
+        self._collecting = collecting
 
     async def begin(self, hello: Hello) -> None:
         """Say hello, bring the agent up, and listen to what it has recorded and will record."""
         await self.mirror.send([hello])
         await self.mirror.carry_now()
         await self.replace_agent()
-        await _answer(self._logs, "follow", {"records": dict(self.mirror.copied)})
+        await _answer(self._lines.logs, "follow", {"records": dict(self.mirror.copied)})
 
     async def replace_agent(self) -> None:
         """Connect to the agent that runs, or else have one started."""
         self.mirror.met()
-        await _answer(self._logs, "agent", {})
+        await _answer(self._lines.logs, "agent", {})
+
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
+        """Bring attempts home, many as one stream."""
+        return await self._collecting.fetch(wanted)
 
     async def release(self) -> None:
         """Tell the agent that nothing more will come, and see to it that it hears, and leaves nothing."""
@@ -181,8 +198,8 @@ class _SSHSession(AgentSession):
                 await self.mirror.arrived()
                 await self.mirror.parted()
         except TimeoutError as error:
-            raise SourceError(self._logs.source, "it did not take leave", transient=True) from error
-        await clean_after(self._bulk, self._logs.source, self._context.sweep_id)
+            raise SourceError(self._lines.logs.source, "it did not take leave", transient=True) from error
+        await clean_after(self._lines.bulk, self._lines.bulk.source, self._sweep_id)
 
 
 async def _answer(link: Link, kind: str, fields: Mapping[str, Any]) -> Packet:
