@@ -16,11 +16,12 @@ import re
 import time
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from hsm.compute.agent.host import Host
+from hsm.compute.agent.premises import Premises
 from hsm.compute.agent.relay import Answer, Refusal, Service
 from hsm.compute.agent.starting import AgentLine, Heard, Post
 from hsm.wire.files import Files, write_all
 from hsm.wire.link import DONE, Packet
-from hsm.wire.names import SWEEP_ID
 
 GATHER_S = 0.01
 CHUNK_BYTES = 256 << 10
@@ -38,9 +39,10 @@ def head_of(files: Files, path: str, length: int) -> str:
 class Carrying(Service):
     """The logs between a manager and the agent of one source of one sweep."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._files = Files()
+    def __init__(self, host: Host, root: str) -> None:
+        self._host = host
+        self._files = host.files
+        self._premises = Premises(host.files, root)
         self._home = ""
         self._line: Optional[AgentLine] = None
         self._followed: Optional[Dict[str, int]] = None
@@ -53,17 +55,18 @@ class Carrying(Service):
     # What is asked
 
     def _open(self, packet: Packet) -> Iterator[Packet]:
-        sweep, source = packet.fields["sweep"], packet.fields["source"]
-        if not SWEEP_ID.fullmatch(sweep) or not _SOURCE.fullmatch(source):
-            raise Refusal(f"{sweep!r} or {source!r} is no name", is_final=True)
-        place = os.path.join(self._root, "sweeps", sweep)
+        source = packet.fields["source"]
+        if not _SOURCE.fullmatch(source):
+            raise Refusal(f"no source is called {source!a:.100}", is_final=True)
+        self._premises.settle()
+        place = self._premises.sweep(packet.fields["sweep"])
         self._home = os.path.join(place, ".hsm", "agents", source)
         logs = os.path.join(place, "logs", "sources")
         for directory in (self._path(INBOX), self._path(RECORDS), logs):
             self._files.make_directories(directory)
         for name in ("work", "checkpoints"):
             self._files.make_directories(os.path.join(place, ".hsm", name))
-        self._line = AgentLine(self._files, Post(place, self._home, os.path.join(logs, f"{source}.log")))
+        self._line = AgentLine(self._host, Post(place, self._home, os.path.join(logs, f"{source}.log")))
         self._compare(packet.fields["records"])
         yield Packet(
             DONE,
@@ -71,10 +74,8 @@ class Carrying(Service):
             {
                 INBOX: self._lengths(INBOX),
                 RECORDS: self._lengths(RECORDS),
-                "sweep": place,
                 "agent": self._line.opened() is not None,
                 "cpus": _cpus(),
-                "gpus": _gpus(self._files),
             },
         )
 
@@ -126,7 +127,7 @@ class Carrying(Service):
     def _agent(self, packet: Packet) -> Iterator[Packet]:
         if self._line is None:
             raise Refusal("no sweep was opened")
-        opened = self._line.bring_up(packet.fields.get("variables") or {})
+        opened = self._line.bring_up()
         self._look_at = 0.0
         yield Packet(DONE, 0, opened._asdict())
 
@@ -208,11 +209,3 @@ def _cpus() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         return os.cpu_count() or 1
-
-
-def _gpus(files: Files) -> "List[str]":
-    """Return the GPUs of this host that attempts may be given."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [gpu for gpu in visible.split(",") if gpu.strip()]
-    return [path.rpartition("nvidia")[2] for path in files.glob("/dev", "nvidia[0-9]*")]

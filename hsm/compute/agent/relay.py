@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import select
+import sys
 import time
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -161,12 +162,23 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(DONE)
 
 
-def services(root: str) -> "List[Service]":
+def services(root: str, word: str) -> "List[Service]":
     """Return everything that a relay does under HSM's directory on this host."""
-    from hsm.compute.agent.carrying import Carrying  # noqa: PLC0415 - they know the relay
+    # They know the relay, and an agent needs none of them.
+    from hsm.compute.agent.bundling import Bundling  # noqa: PLC0415
+    from hsm.compute.agent.carrying import Carrying  # noqa: PLC0415
+    from hsm.compute.agent.cleaning import Cleaning  # noqa: PLC0415
+    from hsm.compute.agent.preparing import Preparing  # noqa: PLC0415
     from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415
 
-    return [Carrying(root), Reporting(Host(), root)]
+    host = Host()
+    return [
+        Carrying(host, root),
+        Reporting(host, root),
+        Bundling(host, root, word),
+        Preparing(host, root, sys.executable),
+        Cleaning(host, root, word),
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -185,5 +197,5 @@ def main(arguments: Sequence[str]) -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)  # whatever prints by accident never gets between packets
-    Relay(source, sink, services(root), said.silence).run(said.word)
+    Relay(source, sink, services(root, said.word), said.silence).run(said.word)
     return 0

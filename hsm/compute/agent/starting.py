@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 from enum import Enum
-from typing import Dict, List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
+from hsm.compute.agent.host import Host
+from hsm.compute.agent.preparing import environment_of
 from hsm.compute.agent.relay import Refusal
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader
 from hsm.wire.messages import Opened, from_record
-from hsm.wire.process import boot_id, start_of
 
 READY_S = 20.0
 LAST_WORDS_BYTES = 4096
@@ -43,16 +44,17 @@ class Post(NamedTuple):
 def own_program() -> "List[str]":
     """Return the command that runs this program again."""
     if sys.argv[0].endswith(".pyz"):
-        return [sys.executable, os.path.abspath(sys.argv[0])]
+        return [sys.executable, "-I", os.path.abspath(sys.argv[0])]
     return [sys.executable, "-P", "-m", "hsm.compute.agent"]
 
 
 class AgentLine:
     """The line to the agent of one source of one sweep. `bell` is its socket, None when there is no agent."""
 
-    def __init__(self, files: Files, post: Post) -> None:
+    def __init__(self, host: Host, post: Post) -> None:
         self.bell: Optional[socket.socket] = None
-        self._files = files
+        self._host = host
+        self._files = host.files
         self._post = post
         self._child: Optional["subprocess.Popen[bytes]"] = None
 
@@ -61,11 +63,11 @@ class AgentLine:
         logs = self._files.matching(os.path.join(self._post.home, "records"), ".log")
         first = next(LogReader(self._files, logs[-1]).records(), None) if logs else None
         opened = from_record(first) if first else None
-        if not isinstance(opened, Opened) or opened.boot != boot_id():
+        if not isinstance(opened, Opened) or opened.boot != self._host.boot():
             return None
-        return opened if start_of(opened.pid) == opened.start else None
+        return opened if self._host.start_of(opened.pid) == opened.start else None
 
-    def bring_up(self, variables: Dict[str, str]) -> Opened:
+    def bring_up(self) -> Opened:
         """Connect to the agent that runs, or else start one and connect to it.
 
         Raises:
@@ -80,7 +82,7 @@ class AgentLine:
                 return opened
             if not is_last:
                 heard = self._files.length(self._post.log) if self._files.is_file(self._post.log) else 0
-                self._start(variables)
+                self._start()
         words = last_words(self._files, self._post.log, heard)
         raise Refusal(f"its agent does not answer: {words}" if words else "its agent does not answer")
 
@@ -95,16 +97,16 @@ class AgentLine:
         self.bell = line
         return True
 
-    def _start(self, variables: Dict[str, str]) -> None:
+    def _start(self) -> None:
         """Start an agent and wait until it listens, or has given up."""
-        inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_LOGIN}
+        made = environment_of(self._files, self._post.home) or self._host.environment()
         ready, keep = os.pipe()
         try:
             with open(self._post.log, "ab") as log:
                 self._child = subprocess.Popen(
                     [*own_program(), "--ready", str(keep), self._post.sweep, self._post.home],
                     cwd="/",
-                    env={**inherited, **variables},
+                    env={name: value for name, value in made.items() if name not in OF_THE_LOGIN},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

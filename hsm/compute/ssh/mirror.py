@@ -117,7 +117,7 @@ class Mirror(FileCarrier):
         self._said = asyncio.Event()
         self._heard = asyncio.Event()
         self._had = asyncio.Event()
-        self._is_gone = False
+        self._gone = asyncio.Event()
         self._carried: dict[str, int] = {}
         self._there: dict[str, int] = {}
         link.on(RECORDS, self._take)
@@ -206,7 +206,7 @@ class Mirror(FileCarrier):
         self._heard.set()
 
     def _part(self, _packet: Packet) -> None:
-        self._is_gone = True
+        self._gone.set()
         self._heard.set()
 
     @property
@@ -214,9 +214,13 @@ class Mirror(FileCarrier):
         """How long each log of the records is here."""
         return self._copy.ends
 
+    async def parted(self) -> None:
+        """Wait until the agent has gone."""
+        await self._gone.wait()
+
     def met(self) -> None:
         """Note that an agent is there."""
-        self._is_gone = False
+        self._gone.clear()
 
     async def receive(self, place: Place) -> tuple[list[Record], Place]:
         """Return the records after a place, as far as they have come home, and the place behind them."""
@@ -226,7 +230,7 @@ class Mirror(FileCarrier):
     async def wait(self) -> bool:
         """Wait until more records have come home; False when the agent has gone."""
         await self._heard.wait()
-        return not self._is_gone
+        return not self._gone.is_set()
 
     async def close(self) -> None:
         """Close the files."""

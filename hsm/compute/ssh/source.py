@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hsm.compute.agent_session import AgentSession
-from hsm.compute.environment import PYTHONS
 from hsm.compute.link import Link
+from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
+from hsm.compute.ssh.cleaning import clean_after
+from hsm.compute.ssh.environments import HostEnvironment, prepare_there
 from hsm.compute.ssh.mirror import Copy, Mirror
 from hsm.compute.ssh.reach import Reach
 from hsm.core.errors import SourceError
@@ -32,6 +34,8 @@ from hsm.wire.messages import Hello
 ANSWER_S = 60.0
 LEAVE_S = 10.0
 MAX_CPUS = 100_000
+UNKNOWN_BUNDLE = "~/.hsm/bundles/DIGEST"
+"""Shown in previews, where no host is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,6 @@ class Host:
     records: Mapping[str, int]
     has_agent: bool
     cpus: int
-    gpus: tuple[str, ...]
 
 
 class SSHSource(ComputeSource):
@@ -54,39 +57,47 @@ class SSHSource(ComputeSource):
         self._world = world
         self._spec = spec
         self._cpus_per_task = max(1, cpus_per_task)
-        self._python = ""
+        self._shipped: Shipped | None = None
+        self._environment: HostEnvironment | None = None
 
     def project(self, project: Path) -> Path:
-        """Return where the project is on the host."""
-        return project
+        """Return where the sweep's bundle lies on the host; before that is known, a path that says so."""
+        return Path(self._shipped.path if self._shipped else UNKNOWN_BUNDLE)
 
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
         """Return the command as the host will run it."""
-        if self._python and argv and argv[0] in PYTHONS:
-            return (self._python, *argv[1:])
-        return tuple(argv)
+        return self._environment.resolve(argv) if self._environment else tuple(argv)
 
     @asynccontextmanager
     async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
-        """Connect, bring the agent up or find the one that is there, and mirror its logs."""
+        """Connect, send what lacks, bring the agent up or find the one that is there, and mirror its logs."""
         try:
             async with (
                 self.reach.connected() as connection,
                 asyncio.TaskGroup() as group,
-                connection.relay() as link,
+                connection.relay() as logs,
+                connection.relay() as bulk,
+                AsyncExitStack() as stack,
             ):
-                tasks = [group.create_task(link.run())]
-                self._python = self._spec.environment.python or connection.python
-                async with AsyncExitStack() as stack:
-                    stack.callback(lambda: [task.cancel() for task in tasks])
-                    mirror, host = await self._mirror(context, link)
-                    stack.push_async_callback(mirror.close)
-                    session = _SSHSession(mirror, link, self._capabilities(host))
-                    await session.begin(self._hello(context, mirror, host))
-                    tasks.append(group.create_task(mirror.carry()))
-                    yield session
+                tasks = [group.create_task(link.run()) for link in (logs, bulk)]
+                stack.callback(lambda: [task.cancel() for task in tasks])
+                await self._prepare(context, bulk)
+                mirror, host = await self._mirror(context, logs)
+                stack.push_async_callback(mirror.close)
+                session = _SSHSession(mirror, logs, bulk, context, self._capabilities(host))
+                await session.begin(self._hello(context, mirror, session.capabilities.slots))
+                tasks.append(group.create_task(mirror.carry()))
+                yield session
         except BaseExceptionGroup as errors:
             raise _the_one(errors) from errors
+
+    async def _prepare(self, context: SweepContext, link: Link) -> None:
+        """See to it that the host has what attempts start from, and the environment that they run in."""
+        bundle = await bundle_of(self._world, self.name, context)
+        self._shipped = await ship(self._world, link, bundle, source=self.name, sweep_id=context.sweep_id)
+        self._environment = await prepare_there(
+            self._world, link, self._spec.environment, bundle, source=self.name
+        )
 
     async def _mirror(self, context: SweepContext, link: Link) -> tuple[Mirror, Host]:
         """Compare both ends of the logs, and carry over what was not."""
@@ -107,19 +118,23 @@ class SSHSource(ComputeSource):
         return mirror, host
 
     def _capabilities(self, host: Host) -> Capabilities:
+        gpus = self._environment.gpus if self._environment else ()
         slots = self._spec.slots or max(1, host.cpus // self._cpus_per_task)
-        return Capabilities(slots=slots, gpus=len(host.gpus))
+        return Capabilities(slots=slots, gpus=len(gpus))
 
-    def _hello(self, context: SweepContext, mirror: Mirror, host: Host) -> Hello:
+    def _hello(self, context: SweepContext, mirror: Mirror, slots: int) -> Hello:
+        environment, shipped = self._environment, self._shipped
+        if environment is None or shipped is None:
+            raise AssertionError("a host is greeted when it has been prepared")
         return Hello(
             epoch=context.epoch,
             sweep_id=context.sweep_id,
-            slots=self._capabilities(host).slots,
-            project=str(self.project(context.project)),
+            slots=slots,
+            project=shipped.path,
             variables={**context.variables, **self._spec.environment.variables},
-            gpus=list(host.gpus),
+            gpus=list(environment.gpus),
             grace_s=context.grace_s,
-            program=dict(context.program),
+            program={**context.program, **shipped.report, "interpreter": environment.interpreter},
             prev=mirror.prev,
             adopted=None if context.adopted is None else list(context.adopted),
         )
@@ -137,31 +152,37 @@ class SSHSource(ComputeSource):
 class _SSHSession(AgentSession):
     """The agent of one sweep on a host."""
 
-    def __init__(self, mirror: Mirror, link: Link, capabilities: Capabilities) -> None:
+    def __init__(
+        self, mirror: Mirror, logs: Link, bulk: Link, context: SweepContext, capabilities: Capabilities
+    ) -> None:
         super().__init__(mirror, capabilities)
         self.mirror = mirror
-        self._link = link
+        self._logs = logs
+        self._bulk = bulk
+        self._context = context
 
     async def begin(self, hello: Hello) -> None:
         """Say hello, bring the agent up, and listen to what it has recorded and will record."""
         await self.mirror.send([hello])
         await self.mirror.carry_now()
         await self.replace_agent()
-        await _answer(self._link, "follow", {"records": dict(self.mirror.copied)})
+        await _answer(self._logs, "follow", {"records": dict(self.mirror.copied)})
 
     async def replace_agent(self) -> None:
         """Connect to the agent that runs, or else have one started."""
         self.mirror.met()
-        await _answer(self._link, "agent", {"variables": {}})
+        await _answer(self._logs, "agent", {})
 
     async def release(self) -> None:
-        """Tell the agent that nothing more will come, and see to it that it hears."""
+        """Tell the agent that nothing more will come, and see to it that it hears, and leaves nothing."""
         await super().release()
         try:
             async with asyncio.timeout(LEAVE_S):
                 await self.mirror.arrived()
+                await self.mirror.parted()
         except TimeoutError as error:
-            raise SourceError(self._link.source, "it did not take leave", transient=True) from error
+            raise SourceError(self._logs.source, "it did not take leave", transient=True) from error
+        await clean_after(self._bulk, self._logs.source, self._context.sweep_id)
 
 
 async def _answer(link: Link, kind: str, fields: Mapping[str, Any]) -> Packet:
@@ -185,12 +206,12 @@ def _host(source: str, fields: Mapping[str, Any]) -> Host:
         SourceError: it cannot.
     """
     try:
-        cpus, gpus = int(fields["cpus"]), tuple(map(str, fields["gpus"]))
+        cpus = int(fields["cpus"])
         inbox, records = _lengths(fields["inbox"]), _lengths(fields["records"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(source, f"its relay says what cannot be: {error}") from error
     cpus = max(1, min(cpus, MAX_CPUS))
-    return Host(inbox=inbox, records=records, has_agent=bool(fields.get("agent")), cpus=cpus, gpus=gpus)
+    return Host(inbox=inbox, records=records, has_agent=bool(fields.get("agent")), cpus=cpus)
 
 
 def _lengths(told: Mapping[str, Any]) -> dict[str, int]:

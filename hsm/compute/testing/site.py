@@ -15,6 +15,8 @@ from typing import Any
 from hsm.compute.testing.file_agent import home_of, newest_agent
 from hsm.compute.testing.plays import HOLD, NOTE, OPENED
 from hsm.compute.testing.processes import bearers, wait_gone
+from hsm.core.bundle import write_listing
+from hsm.core.program import Program
 from hsm.core.source import (
     AttemptOrder,
     ComputeSource,
@@ -100,6 +102,8 @@ class Site:
         self._stack = AsyncExitStack()
         for directory in self.tree.directories():
             directory.mkdir(parents=True, exist_ok=True)
+        program = Program(digest="contract", items=(), left_out={}, commit=None, is_dirty=False)
+        write_listing(world.files, self.tree, program)
 
     # Managers
 
