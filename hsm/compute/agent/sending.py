@@ -14,7 +14,6 @@ SHA-256]`: if the file here begins with just that, it is sent from there on.
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Tuple
 
 from hsm.compute.agent.relay import Answer, Refusal, Service

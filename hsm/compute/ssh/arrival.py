@@ -84,7 +84,7 @@ class Part:
 
 
 class Arrival:
-    """Takes in one attempt. Paths are relative to its directory, a file is known by its place in the manifest."""
+    """Takes in one attempt. Paths are relative to its directory, files known by their place in its manifest."""
 
     def __init__(self, files: Files, wanted: Wanted, room: Room, limits: Limits) -> None:
         self.wanted = wanted
@@ -275,14 +275,18 @@ class Arrival:
 
     def _begin(self, entry: Entry) -> Part:
         self._discard(entry)
-        has_other_name = entry.path not in GROWING and entry.path + PARTIAL not in self._places
-        part = Part(entry.path + PARTIAL if has_other_name else entry.path, 0, hashlib.sha256())
+        part = Part(self._name_meanwhile(entry.path), 0, hashlib.sha256())
         self._make_folder(_above(part.at))
         self.close()
         part.fd = self._files.create(f"{self._home}/{part.at}")
         self._present.add(part.at)
         self._open = self._parts[entry.path] = part
         return part
+
+    def _name_meanwhile(self, path: str) -> str:
+        """Return what a file is called that is not whole: where its name cannot be longer, just as it is."""
+        other = path + PARTIAL
+        return path if path in GROWING or other in self._places or not is_safe(other) else other
 
     def _discard(self, entry: Entry) -> None:
         """Remove what there is of a file."""
