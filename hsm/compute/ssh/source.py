@@ -7,25 +7,29 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from hsm.compute.agent_session import AgentSession
+from hsm.compute.agent_session import START, AgentSession, observations_of
 from hsm.compute.link import Link
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
 from hsm.compute.ssh.cleaning import clean_after
 from hsm.compute.ssh.collecting import Collecting
 from hsm.compute.ssh.environments import HostEnvironment, prepare_there
+from hsm.compute.ssh.live import LiveView
 from hsm.compute.ssh.mirror import Copy, Mirror
 from hsm.compute.ssh.reach import Reach
 from hsm.core.errors import SourceError
 from hsm.core.source import (
+    AttemptOrder,
     Capabilities,
     Check,
     CollectionResult,
     ComputeSource,
     Health,
     HealthReport,
+    Observations,
     SourceSession,
+    SubmitOutcome,
     SweepContext,
     Wanted,
 )
@@ -87,12 +91,9 @@ class SSHSource(ComputeSource):
                 await self._prepare(context, bulk)
                 mirror, host = await self._mirror(context, logs)
                 stack.push_async_callback(mirror.close)
-                collecting = Collecting(self._world, bulk, context.sweep_dir)
-                session = _SSHSession(
-                    context.sweep_id, mirror, _Lines(logs, bulk), collecting, self._capabilities(host)
-                )
+                session = _SSHSession(self._world, mirror, (logs, bulk), context, self._capabilities(host))
                 await session.begin(self._hello(context, mirror, session.capabilities.slots))
-                tasks.append(group.create_task(mirror.carry()))
+                tasks += [group.create_task(mirror.carry()), group.create_task(session.live.run())]
                 yield session
         except BaseExceptionGroup as errors:
             raise _the_one(errors) from errors
@@ -155,40 +156,62 @@ class SSHSource(ComputeSource):
         return HealthReport(source=self.name, checks=(found,))
 
 
-class _Lines(NamedTuple):
-    """The links to a host: one for what must not wait, one for what may be large."""
-
-    logs: Link
-    bulk: Link
-
-
 class _SSHSession(AgentSession):
     """The agent of one sweep on a host."""
 
     def __init__(
-        self, sweep_id: str, mirror: Mirror, lines: _Lines, collecting: Collecting, capabilities: Capabilities
+        self,
+        world: World,
+        mirror: Mirror,
+        links: tuple[Link, Link],
+        context: SweepContext,
+        capabilities: Capabilities,
     ) -> None:
         super().__init__(mirror, capabilities)
         self.mirror = mirror
-        self._lines = lines
-        self._sweep_id = sweep_id
-        self._collecting = collecting
+        logs, bulk = self._logs, self._bulk = links
+        self._collecting = Collecting(world, bulk, context.sweep_dir)
+        self.live = LiveView(world, logs, context.sweep_dir)
+        self._context = context
 
     async def begin(self, hello: Hello) -> None:
         """Say hello, bring the agent up, and listen to what it has recorded and will record."""
         await self.mirror.send([hello])
         await self.mirror.carry_now()
         await self.replace_agent()
-        await _answer(self._lines.logs, "follow", {"records": dict(self.mirror.copied)})
+        await _answer(self._logs, "follow", {"records": dict(self.mirror.copied)})
+        await self._take_up()
+
+    async def _take_up(self) -> None:
+        """Watch the attempts that run already, handed over by an earlier session."""
+        adopted = set(self._context.adopted or ())
+        if adopted:
+            sent = await self.mirror.sent()
+            runs = (said for said in sent if said["t"] == "run" and said["token"] in adopted)
+            self.live.known({run["token"]: run["directory"] for run in runs})
+            records, _ = await self.mirror.receive(START)
+            await self.live.note([seen for seen in observations_of(records) if seen.token in adopted])
+
+    async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
+        """Hand attempts over, and note where they will run."""
+        self.live.ordered(orders)
+        return await super().submit(orders)
+
+    async def observations(self, cursor: str = "") -> AsyncIterator[Observations]:
+        """Yield what is seen; what has begun is watched from then on."""
+        async for batch in super().observations(cursor):
+            await self.live.note(batch.seen)
+            yield batch
+
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
+        """Bring attempts home from the host, where they were watched from where that ended."""
+        await self.live.leave([one.directory for one in wanted])
+        return await self._collecting.fetch(wanted)
 
     async def replace_agent(self) -> None:
         """Connect to the agent that runs, or else have one started."""
         self.mirror.met()
-        await _answer(self._lines.logs, "agent", {})
-
-    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
-        """Bring attempts home, many as one stream."""
-        return await self._collecting.fetch(wanted)
+        await _answer(self._logs, "agent", {})
 
     async def release(self) -> None:
         """Tell the agent that nothing more will come, and see to it that it hears, and leaves nothing."""
@@ -198,8 +221,8 @@ class _SSHSession(AgentSession):
                 await self.mirror.arrived()
                 await self.mirror.parted()
         except TimeoutError as error:
-            raise SourceError(self._lines.logs.source, "it did not take leave", transient=True) from error
-        await clean_after(self._lines.bulk, self._lines.bulk.source, self._sweep_id)
+            raise SourceError(self._logs.source, "it did not take leave", transient=True) from error
+        await clean_after(self._bulk, self._logs.source, self._context.sweep_id)
 
 
 async def _answer(link: Link, kind: str, fields: Mapping[str, Any]) -> Packet:
