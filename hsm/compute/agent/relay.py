@@ -135,7 +135,7 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(DONE)
 
 
-def services(root: str, arguments: Sequence[str]) -> List[Service]:
+def services(root: str, _arguments: Sequence[str]) -> List[Service]:
     """Return what a relay does for the HSM directory of a host."""
     from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415 - it knows the relay
 
