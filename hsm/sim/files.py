@@ -42,6 +42,10 @@ class SimFiles(Contents):
         node = self._disk(path).node(path, follow=False)
         return None if node is None else _kind(node)
 
+    def is_own(self, path: str) -> bool:
+        self._process.check()
+        return True  # there is one user
+
     def is_executable(self, path: str) -> bool:
         self._process.check()
         return True  # whatever is meant to run does

@@ -217,6 +217,10 @@ class Files:
         """Tell whether a path leads to a regular file."""
         return os.path.isfile(path)
 
+    def is_own(self, path: str) -> bool:
+        """Tell whether what a path stands for belongs to this user; a link is not followed."""
+        return os.lstat(path).st_uid == os.geteuid()
+
     def is_executable(self, path: str) -> bool:
         """Tell whether a path leads to something that this user may execute, or enter."""
         return os.access(path, os.X_OK)
