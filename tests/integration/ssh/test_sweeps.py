@@ -1,4 +1,4 @@
-"""Whole sweeps on hosts with real sshd: managers, agents, programs, hosts and lines die, and nothing is lost."""
+"""Whole sweeps over real sshd: managers, agents, programs, hosts and lines die, and nothing is lost."""
 
 import os
 import signal
@@ -103,7 +103,7 @@ class TestHosts:
         assert len(sweep.events("attempt_sealed")) == 1
 
     def test_a_host_that_boots_anew_goes_on(self, sweeping: Make, ssh_host: Host) -> None:
-        """Everything on it died: what ran is LOST and run again, what waited is run, without a new command."""
+        """Everything on it died: what ran is LOST and run again, what waited is run."""
         sweep = sweeping(4)
         sweep.hold()
         manager = sweep.start("run", "s.yaml", "--source", "ssh:alpha:2")
@@ -144,7 +144,7 @@ class TestLines:
     """The line is cut."""
 
     def test_a_cut_line_costs_nothing(self, sweeping: Make, ssh_host: Host, wire: Between) -> None:
-        """Programs go on, and what they did is brought home when the line is there again; nothing runs twice."""
+        """Programs go on, and come home when the line is there again; nothing runs twice."""
         line = wire(ssh_host)
         sweep = sweeping(12)
         sweep.hold()
@@ -164,7 +164,7 @@ class TestLines:
     def test_a_line_that_is_cut_again_and_again_costs_nothing(
         self, sweeping: Make, ssh_host: Host, wire: Between
     ) -> None:
-        """At whatever byte of hand-over, records or files it is cut: every task runs once and is sealed once."""
+        """Whatever byte it is cut at, every task runs once and is sealed once."""
         line = wire(ssh_host)
         sweep = sweeping(40)
         manager = sweep.start("run", "s.yaml", "--source", "ssh:alpha-wire:4")
