@@ -72,13 +72,15 @@ install_hsm() {
     cp pyproject.toml ".venv/.installed-$kind"
 }
 
-# Pages are tested in a real browser, completion in real shells, the watch in tmux and over ssh, power cuts on
-# ext4 and XFS. Without them those tests skip and say so.
+# Pages are tested in a real browser, completion in real shells, the watch in tmux and over ssh, hosts over ssh
+# (with a csh as login shell, too, and behind a cable that can be pulled), power cuts on ext4 and XFS. Without them
+# those tests skip and say so.
 install_packages() {
     missing=""
-    for package in chromium zsh fish tmux; do
+    for package in chromium zsh fish tmux rsync tcsh; do
         [ -x "/usr/bin/$package" ] || missing="$missing $package"
     done
+    command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing="$missing iproute2"
     [ -x /usr/sbin/sshd ] || missing="$missing openssh-server"
     [ -x /usr/sbin/mkfs.xfs ] || missing="$missing xfsprogs"
     [ -x /usr/bin/ssh ] || missing="$missing openssh-client"

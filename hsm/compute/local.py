@@ -11,7 +11,7 @@ from pathlib import Path
 from hsm.compute.agent_session import AgentSession
 from hsm.compute.carrier import FileCarrier
 from hsm.compute.deaths import Deaths
-from hsm.compute.environment import Environment, prepare
+from hsm.compute.environment import Environment, prepare, prepared
 from hsm.core.errors import SourceError
 from hsm.core.limits import remedy
 from hsm.core.source import (
@@ -25,6 +25,7 @@ from hsm.core.source import (
 )
 from hsm.core.spec import SourceSpec
 from hsm.core.world import World
+from hsm.wire.environment import visible_gpus
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader
 from hsm.wire.messages import Hello, Opened, from_record
@@ -68,7 +69,7 @@ class LocalSource(ComputeSource):
         """Bring the agent up, or find the one that is there, and listen to it."""
         log = context.sweep_dir / "scripts" / "setup_scripts" / f"{self.name}.log"
         environment = await self._world.blocking(
-            prepare, self._world, self.name, self._spec.environment, self._project, log
+            prepared, self._world, self.name, self._spec.environment, self._project, log
         )
         self._environment = environment
         session = await _LocalSession.open(self._world, self, context, environment)
@@ -145,7 +146,7 @@ class _LocalSession(AgentSession):
         for part in ("inbox", "records"):
             world.files.make_directories(f"{home}/{part}")
         self._disk = FileCarrier(world, home, context.epoch, poll_s=0.5)
-        gpus = visible_gpus(world.files, environment)
+        gpus = visible_gpus(world.files, environment.variables)
         super().__init__(self._disk, Capabilities(slots=source.slots, gpus=len(gpus)))
         self._world = world
         self._name = source.name
@@ -185,9 +186,9 @@ class _LocalSession(AgentSession):
             slots=self.capabilities.slots,
             project=str(context.project),
             variables=dict(context.variables),
-            gpus=visible_gpus(self._world.files, self._environment),
+            gpus=visible_gpus(self._world.files, self._environment.variables),
             grace_s=context.grace_s,
-            program=dict(context.program),
+            program={**context.program, "interpreter": self._environment.interpreter},
             prev=self._disk.prev,
             adopted=None if context.adopted is None else list(context.adopted),
         )
@@ -268,11 +269,3 @@ class _LocalSession(AgentSession):
     async def close(self) -> None:
         """Disconnect; the agent goes on with what it has."""
         await self._disk.close()
-
-
-def visible_gpus(files: Files, environment: Environment) -> list[str]:
-    """Return the GPUs of this machine that attempts may be given."""
-    visible = environment.variables.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [gpu for gpu in visible.split(",") if gpu.strip()]
-    return [path.removeprefix("nvidia") for path in files.glob("/dev", "nvidia[0-9]*")]

@@ -13,6 +13,7 @@ from pathlib import Path
 from hsm._version import __version__
 from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
+from hsm.core.bundle import write_listing
 from hsm.core.drive import Drive
 from hsm.core.epochs import Say, Tenure, check_epoch, holder, last_claim, say_nothing, watch
 from hsm.core.errors import HsmError, LedgerError, SweepError
@@ -21,7 +22,7 @@ from hsm.core.job import Origin, SweepJob
 from hsm.core.ledger import Ledger
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.metadata import write_metadata
-from hsm.core.program import Program, pin
+from hsm.core.program import Program, left_out_words, pin
 from hsm.core.projection import Projector
 from hsm.core.recorder import Listener
 from hsm.core.seal import write_seal
@@ -35,6 +36,10 @@ from hsm.core.world import World
 from hsm.core.zombies import keep, zombie_tails
 
 ASK_AGAIN_S = 0.2
+CHANGED = (
+    "the program has changed since the sweep began: on this machine tasks run as it is now, which their "
+    "reports tell; other hosts run it as it was"
+)
 TAKEOVER_RISK = (
     "taking the sweep from the engine on {host} without watching its heartbeat: should it be alive, it is "
     "shut out before its next act, but what it hands over at this moment may run too (it is never a result)"
@@ -239,10 +244,21 @@ class SweepEngine:
             grace_s=spec.grace_s,
             program=program.report,
         )
+        await self._world.blocking(self._note_program, drive.tracker, job, program)
         openings = self._openings(drive.tracker, job, program, ledger)
         openings += await self._world.blocking(self._zombies, job.tree)
         async with control.listening(self._world, job.tree, drive.mailbox.put):
             return await drive.run(context, openings, program.digest)
+
+    def _note_program(self, tracker: SweepTracker, job: SweepJob, program: Program) -> None:
+        """Note what the attempts of the sweep start from; say what is not in it, or has changed."""
+        created = tracker.created
+        if created is not None and created.program_digest != program.digest:
+            self._say(CHANGED)
+            return
+        write_listing(self._world.files, job.tree, program)
+        if created is None and program.left_out:
+            self._say(f"no part of the pinned program: {'; '.join(left_out_words(program.left_out))}")
 
     def _openings(
         self, tracker: SweepTracker, job: SweepJob, program: Program, ledger: Ledger

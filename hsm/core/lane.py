@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from hsm.core.dispatch import LaneView
 from hsm.core.epochs import Tenure
@@ -25,8 +24,19 @@ from hsm.core.inputs import (
 )
 from hsm.core.limits import remedy
 from hsm.core.mailbox import Mailbox
-from hsm.core.source import AttemptOrder, ComputeSource, SourceSession, SweepContext
+from hsm.core.source import (
+    AttemptOrder,
+    Capabilities,
+    CollectionResult,
+    ComputeSource,
+    SourceSession,
+    SweepContext,
+    Wanted,
+)
 from hsm.core.world import World
+from hsm.wire.log import NO_ROOM
+
+T = TypeVar("T")
 
 RATE_WINDOW = 64
 """The rate at which a source ends attempts is taken over so many of its reports."""
@@ -107,8 +117,7 @@ class Lane:
         self._tried = asyncio.Event()
         self._pauses = Pauses(world.rng("hsm.pauses.v1", tenure.claim.token, source.name))
         self._endings: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
-        self._slots = 1
-        self._prefetches = False
+        self._capabilities = Capabilities(slots=1, prefetches=False)
 
     @property
     def is_open(self) -> bool:
@@ -129,23 +138,35 @@ class Lane:
         if self.is_open:
             self._troubles.put(error)
 
-    async def fetch(self, ref: str, dest: Path) -> bool:
-        """Bring an attempt's directory home; False when that could not be done now."""
-        return self.session is not None and await self._answered(self.session.fetch(ref, dest))
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult] | None:
+        """Bring attempts home, and return what became of each by its ref.
 
-    async def release(self) -> bool:
-        """Say that nothing more will come; False when nobody heard: what is there leaves by itself later."""
-        return self.session is not None and await self._answered(self.session.release())
+        None when the source is closed, or now will be: its next `LaneOpened` has not been posted yet.
 
-    async def _answered(self, answer: Awaitable[object]) -> bool:
-        try:
-            await answer
-        except Exception as error:
-            if self._is_ending:
-                raise asyncio.CancelledError from error
-            self.complain(_trouble(self.name, error))
-            return False
-        return True
+        Raises:
+            OSError: there is no room at home.
+        """
+        return await self._answer(lambda session: session.fetch(wanted))
+
+    async def release(self) -> None:
+        """Say that nothing more will come. Where nobody hears it, what is there leaves by itself later."""
+        await self._answer(lambda session: session.release())
+
+    async def _answer(self, ask: Callable[[SourceSession], Awaitable[T]]) -> T | None:
+        """Return what the open session answers, or the one that was opened while that failed."""
+        while (session := self.session) is not None:
+            try:
+                return await ask(session)
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno in NO_ROOM:
+                    raise
+                if self._is_ending:
+                    raise asyncio.CancelledError from error
+                trouble = _trouble(self.name, error)
+                if self.session is session:
+                    self.complain(trouble)
+                    return None
+        return None
 
     def ended(self, count: int, at: float) -> None:
         """Note that attempts ended just now, by the monotonic clock."""
@@ -163,9 +184,10 @@ class Lane:
         ended = sum(count for _, count in self._endings) - before
         return LaneView(
             name=self.name,
-            slots=self._slots,
+            slots=self._capabilities.slots,
             in_flight=in_flight,
-            prefetches=self._prefetches,
+            prefetches=self._capabilities.prefetches,
+            ahead_s=self._capabilities.ahead_s,
             rate_hz=ended / (now - since) if ended and now > since else 0.0,
         )
 
@@ -206,10 +228,10 @@ class Lane:
 
     def _open(self, session: SourceSession) -> None:
         self.session = session
-        self._slots, self._prefetches = session.capabilities.slots, session.capabilities.prefetches
+        self._capabilities = session.capabilities
         self._endings.clear()
         self._troubles.drain()
-        self._post(LaneOpened(self.name, self._slots))
+        self._post(LaneOpened(self.name, self._capabilities.slots))
         self._tried.set()
 
     def _close(self, error: SourceError) -> None:

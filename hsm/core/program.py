@@ -3,69 +3,93 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import TimeoutExpired
 
 from hsm.core.errors import ConfigError, Problem
 from hsm.core.spec import ProgramSpec
+from hsm.core.survey import LeftOut, Survey
 from hsm.core.world import World
+from hsm.wire.bundle import Item, ItemKind, digest_of, encode_listing
 from hsm.wire.files import Files
-from hsm.wire.hashing import digest, sha256_hex
+from hsm.wire.hashing import digest
 
-MAX_FILE_BYTES = 64 << 20
+MAX_NAMED = 20
+"""So many of the files that are left out are named in every report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A pinned program. `files` maps paths in the project to SHA-256; `commit` is git's, if any."""
+    """A pinned program: what it starts from, what is left out of that, and git's commit, if any."""
 
     digest: str
-    files: dict[str, str]
+    items: tuple[Item, ...]
+    left_out: Mapping[str, LeftOut]
     commit: str | None
     is_dirty: bool
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What is pinned, by path: SHA-256, or where a link leads."""
+        return {item.path: item.content for item in self.items}
+
+    @property
+    def listing(self) -> bytes:
+        """The listing of its bundle."""
+        return encode_listing(self.items)
 
     @property
     def report(self) -> dict[str, object]:
         """What every provenance report says about the code."""
         return {
             "digest": self.digest,
+            "bundle": digest_of(self.listing),
             "commit": self.commit,
             "dirty": self.is_dirty,
-            "files": len(self.files),
+            "files": len(self.items),
+            "left_out": left_out_words(self.left_out),
         }
+
+
+def left_out_words(left_out: Mapping[str, LeftOut]) -> list[str]:
+    """Return what is left out and why, in words; of many the first, and how many more."""
+    words = [f"{ascii(path)[1:-1]}: {why.value}" for path, why in sorted(left_out.items())]
+    rest = len(words) - MAX_NAMED
+    return [*words[:MAX_NAMED], f"and {rest} more"] if rest > 0 else words
 
 
 def pin(world: World, spec: ProgramSpec, project: Path) -> Program:
     """Return the program as it is now. Blocks.
 
     Pinned are the files that `spec.files` lists; without a list, those that git tracks and those that the
-    command names.
+    command names. Their modes are in the digest of the bundle, not in that of the program.
 
     Raises:
         ConfigError: a listed pattern matches nothing.
     """
     git = git_state(world, project)
-    tracked = _git(world, project, "ls-files", "-z") if git else None
     if spec.files:
         paths = _listed(world.files, spec.files, project)
-    elif tracked is not None:
-        paths = [*filter(None, tracked.split("\0")), *_named(world.files, spec.command, project)]
     else:
-        paths = _named(world.files, spec.command, project)
-    files = {
-        path: sha
-        for path in sorted(set(paths))
-        if (sha := _sha256(world.files, f"{project}/{path}")) is not None
-    }
-    content = json.dumps([list(spec.command), spec.shell, spec.arguments, files], sort_keys=True)
+        tracked = _tracked(world, project) if git else []
+        paths = [*tracked, *_named(world.files, spec.command, project)]
+    survey = Survey(world.files, str(project))
+    items = survey.look(paths)
+    contents = {item.path: _identity(item) for item in items}
+    content = json.dumps([list(spec.command), spec.shell, spec.arguments, contents], sort_keys=True)
     return Program(
         digest=digest("hsm.program.v1", content.encode()),
-        files=files,
+        items=tuple(items),
+        left_out=survey.left_out,
         commit=git.commit if git else None,
         is_dirty=bool(git and git.is_dirty),
     )
+
+
+def _identity(item: Item) -> str:
+    return f"-> {item.content}" if item.kind is ItemKind.LINK else item.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,14 @@ def git_state(world: World, project: Path) -> GitState | None:
         return None
     changes = _git(world, project, "status", "--porcelain", "--untracked-files=no")
     return GitState(commit.strip(), bool(changes))
+
+
+def _tracked(world: World, project: Path) -> list[str]:
+    """Return what git tracks, in submodules that are checked out too."""
+    found = _git(world, project, "ls-files", "-z", "--recurse-submodules")
+    if found is None:
+        found = _git(world, project, "ls-files", "-z") or ""
+    return [path for path in found.split("\0") if path]
 
 
 def _git(world: World, project: Path, *arguments: str) -> str | None:
@@ -124,12 +156,3 @@ def _named(files: Files, command: Iterable[str], project: Path) -> list[str]:
         for word in words
         if "{" not in word and not Path(word).is_absolute() and files.is_file(str(project / word))
     ]
-
-
-def _sha256(files: Files, path: str) -> str | None:
-    try:
-        if not files.is_file(path) or files.length(path) > MAX_FILE_BYTES:
-            return None  # tracked by git, but deleted or a directory (submodule)
-        return sha256_hex(files.contents(path))
-    except OSError:
-        return None

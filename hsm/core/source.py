@@ -45,12 +45,13 @@ class Capabilities:
 
     `slots` attempts run at a time; `pushes` when observations arrive by themselves, else they are polled
     no more often than every `poll_floor_s`; `prefetches` when attempts may be handed over before a slot is
-    free. What was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit`
-    wrote. An attempt that listings lack is given up after at least three of them, over at least `missing_s`.
+    free, as many as last for `ahead_s`: more than it takes to hear of an end and to hand over the next. What
+    was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit` wrote. An attempt that listings lack is given up after at least three of them, over at least `missing_s`.
     """
 
     slots: int
     prefetches: bool = True
+    ahead_s: float = 0.5
     pushes: bool = True
     poll_floor_s: float = 0.0
     settle_s: float = 0.0
@@ -140,12 +141,38 @@ class CancelOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An attempt that has ended and is to be brought to `dest`.
+
+    `directory` is where it ran, relative to the sweep, as its order said. `report` is the SHA-256 of its
+    provenance report as it was observed: None where it has none, `manifest.NO_FILES` without any files.
+    """
+
+    ref: str
+    directory: str
+    report: str | None
+    dest: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why an attempt can never come home whole: it has failed for this cause."""
+
+    cause: Cause
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionResult:
-    """An attempt's directory has been brought to `directory`."""
+    """What there is of an attempt is at `directory`; with a `fault` that is less than its report tells.
+
+    `files` and `bytes` tell what had to be moved, 0 where all was there.
+    """
 
     directory: Path
     files: int
     bytes: int
+    fault: Fault | None = None
 
 
 class Health(StrEnum):
@@ -180,8 +207,35 @@ class HealthReport:
         return max((check.health for check in self.checks), key=order.index, default=Health.PASS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleaningWish:
+    """What is to be removed of what HSM left where a source runs.
+
+    One sweep, everything there is, or (neither) what no sweep uses. By force, agents that run are ended
+    first; a dry wish removes nothing, and tells what it would.
+    """
+
+    sweep: str | None = None
+    is_all: bool = False
+    is_forced: bool = False
+    is_dry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remnant:
+    """Something that HSM left where a source runs: removed, or `kept_because` of something."""
+
+    path: str
+    files: int
+    bytes: int
+    kept_because: str = ""
+
+
 class SourceSession(ABC):
-    """A source opened for one sweep by one engine. Concurrency: one caller per method at a time."""
+    """A source opened for one sweep by one engine.
+
+    Concurrency: one caller per method at a time, but for `fetch`: a few may call it, for different attempts.
+    """
 
     capabilities: Capabilities
 
@@ -221,8 +275,16 @@ class SourceSession(ABC):
         """Ask for attempts back that have not begun; a VOID observation tells which those are."""
 
     @abstractmethod
-    async def fetch(self, ref: str, dest: Path) -> CollectionResult:
-        """Bring an attempt's directory to `dest`; what is there already and whole is not moved again."""
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
+        """Bring attempts home, and return what became of each by its ref.
+
+        What is there already and whole is not moved again. What is missing from
+        the answer did not come now, and is asked for again.
+
+        Raises:
+            SourceError: the source failed; what came stays, and the next call goes on from there.
+            OSError: there is no room at home (`wire.log.NO_ROOM`); likewise.
+        """
 
     @abstractmethod
     async def release(self) -> None:
@@ -246,6 +308,23 @@ class ComputeSource(ABC):
     async def checks(self) -> HealthReport:
         """Look at everything that an attempt will need."""
 
+    def project(self, project: Path) -> Path:
+        """Return where attempts find the project: `{project}` in their commands, `HSM_PROJECT`.
+
+        Known for sure once a session is open.
+        """
+        return project
+
     @abstractmethod
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
         """Return the command as this source will run it, its interpreter and program resolved."""
+
+    async def clean(self, wish: CleaningWish) -> Sequence[Remnant]:
+        """Remove what HSM left where this source runs, and nothing else.
+
+        A source that leaves nothing outside of the sweeps' own directories has nothing to remove.
+
+        Raises:
+            SourceError: it cannot be reached, or what is wished would disturb what runs.
+        """
+        return ()

@@ -100,6 +100,16 @@ class SweepTree:
         return self.hsm / "agents"
 
     @property
+    def bundle(self) -> Path:
+        """What the project was when the sweep began, file by file."""
+        return self.hsm / "bundle.json"
+
+    @property
+    def bundle_files(self) -> Path:
+        """A copy of those files, by SHA-256."""
+        return self.hsm / "bundle.zip"
+
+    @property
     def summary(self) -> Path:
         """The tracker's state at a stamped place of the ledger."""
         return self.hsm / "summary.json"

@@ -42,6 +42,10 @@ class SimFiles(Contents):
         node = self._disk(path).node(path, follow=False)
         return None if node is None else _kind(node)
 
+    def is_own(self, path: str) -> bool:
+        self._process.check()
+        return True  # there is one user
+
     def is_executable(self, path: str) -> bool:
         self._process.check()
         return True  # whatever is meant to run does
@@ -87,6 +91,14 @@ class SimFiles(Contents):
         self._process.check()
         room = self._disk(path).room
         return PLENTY_BYTES if room is None else room
+
+    def free_inodes(self, path: str) -> int:
+        self._process.check()
+        return PLENTY_BYTES
+
+    def mode(self, path: str) -> int:
+        self._process.check()
+        return 0o700
 
     # Names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hsm.compute.agent.host import Exited, Host
@@ -108,7 +108,7 @@ class SimHost(Host):
     def python(self) -> str:
         return "3.x"
 
-    def environment(self) -> Mapping[str, str]:
+    def environment(self) -> dict[str, str]:
         return {"PATH": "/bin"}
 
     def machine(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import os
 import pathlib
 import shutil
 import stat
+import sys
 from enum import Enum
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 
@@ -70,6 +71,10 @@ class Files:
         """Cut the file to `size` and go on writing there."""
         os.ftruncate(fd, size)
         os.lseek(fd, size, os.SEEK_SET)
+
+    def seek(self, fd: int, offset: int) -> None:
+        """Go on writing at `offset`."""
+        os.lseek(fd, offset, os.SEEK_SET)
 
     def size(self, fd: int) -> int:
         """Return the size of an open file."""
@@ -216,6 +221,10 @@ class Files:
         """Tell whether a path leads to a regular file."""
         return os.path.isfile(path)
 
+    def is_own(self, path: str) -> bool:
+        """Tell whether what a path stands for belongs to this user; a link is not followed."""
+        return os.lstat(path).st_uid == os.geteuid()
+
     def is_executable(self, path: str) -> bool:
         """Tell whether a path leads to something that this user may execute, or enter."""
         return os.access(path, os.X_OK)
@@ -239,6 +248,15 @@ class Files:
     def free_bytes(self, path: str) -> int:
         """Return how much this user may still write to the file system that holds a path."""
         return shutil.disk_usage(path).free
+
+    def free_inodes(self, path: str) -> int:
+        """Return how many more files this user may make there; where nobody counts them, very many."""
+        counted = os.statvfs(path)
+        return counted.f_favail if counted.f_files else sys.maxsize
+
+    def mode(self, path: str) -> int:
+        """Return the permissions of what a path leads to."""
+        return stat.S_IMODE(os.stat(path).st_mode)
 
     def set_mode(self, path: str, mode: int) -> None:
         """Set the permissions of what a path leads to."""

@@ -1,8 +1,11 @@
-"""What a run says at its end about the faults that were caused in it."""
+"""What a run says at its end about the faults that were caused in it, and the fixtures of the lab."""
 
 import pytest
 
 from tests.integration.tally import FAULTS
+from tests.lab.fixtures import cable, deaf_port, ssh_host, ssh_lab, wire
+
+__all__ = ["cable", "deaf_port", "ssh_host", "ssh_lab", "wire"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m hsm.compute.agent SWEEP HOME [options]`: run the agent of one source of one sweep."""
+"""`python -m hsm.compute.agent SWEEP HOME [options]`, or `relay ROOT WORD ...`: what runs on a host."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Optional, Tuple, Union
 
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.relay import main as relay
 from hsm.compute.agent.service import LINGER_S, Agent, Elsewhere, Leave, Paths
 from hsm.wire.runtime import socket_path
 
@@ -17,6 +18,13 @@ ALREADY_RUNNING = 75
 
 
 def main() -> "Union[int, str]":
+    """Run an agent, or with `relay` as the first word a relay; in a zip file as well as in a package."""
+    if sys.argv[1:2] == ["relay"]:
+        return relay(sys.argv[2:])
+    return agent()
+
+
+def agent() -> "Union[int, str]":
     """Run an agent until nothing is left to do; 75 when one runs already, words when one may elsewhere."""
     parser = argparse.ArgumentParser(prog="hsm-agent")
     parser.add_argument("sweep")
@@ -40,12 +48,12 @@ def main() -> "Union[int, str]":
     server, address = _serve(host, paths) if arguments.poll is None else (None, "")
     leave = Leave(arguments.poll, arguments.linger)
     try:
-        agent = Agent(paths, host, leave, bell=Bell(server), address=address)
+        running = Agent(paths, host, leave, bell=Bell(server), address=address)
     except Elsewhere as error:
         return str(error)  # into the source's log
     if arguments.ready is not None:
         os.close(arguments.ready)
-    agent.run()
+    running.run()
     if address:
         host.files.remove(address)
     return 0

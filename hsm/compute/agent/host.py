@@ -6,7 +6,9 @@ import ctypes
 import os
 import platform
 import resource  # noqa: F401 - `os.wait4` would import it when no descriptor may be left
+import select
 import signal
+import subprocess
 import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
@@ -70,10 +72,6 @@ class Host:
     def python(self) -> str:
         """Return the version of the agent's interpreter."""
         return sys.version.split()[0]
-
-    def environment(self) -> Mapping[str, str]:
-        """Return the agent's own variables."""
-        return os.environ
 
     def machine(self) -> Dict[str, Any]:
         """Return what kind of machine this is."""
@@ -205,6 +203,51 @@ class Host:
             os.waitpid(pid, 0)
         except ChildProcessError:
             return
+
+    def terminate(self, pid: int) -> None:
+        """Ask one process to end, which may be gone."""
+        _signal(pid, signal.SIGTERM)
+
+    def wait_end(self, pid: int, limit_s: float) -> bool:
+        """Wait until a process that is no child of ours has ended; False when it has not by then."""
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return True
+        except (OSError, AttributeError):  # an old kernel: it cannot be waited for
+            return False
+        try:
+            return bool(select.select([descriptor], [], [], limit_s)[0])
+        finally:
+            os.close(descriptor)
+
+    def run(self, argv: List[str], directory: str, environment: Mapping[str, str], limit_s: float) -> int:
+        """Run a command to its end in a session of its own, its output thrown away; return its exit code.
+
+        At the limit everything in its process group is killed.
+
+        Raises:
+            OSError: it cannot be started.
+            TimeoutError: it took longer than `limit_s`.
+        """
+        with subprocess.Popen(
+            argv,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as child:
+            try:
+                return child.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                self.signal_group(child.pid, signal.SIGKILL)
+                raise TimeoutError(f"it took longer than {limit_s:g} s") from None
+
+    def environment(self) -> Dict[str, str]:
+        """Return a copy of the environment of this process."""
+        return dict(os.environ)
 
     def kill(self, pid: int) -> None:
         """Kill one process that may be gone."""

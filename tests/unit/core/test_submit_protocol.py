@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from hsm.core import listings
 from hsm.core.engine import SweepEngine
 from hsm.core.errors import LedgerError, SweepError
 from hsm.core.lane import FIRST_PAUSE_S, LONGEST_PAUSE_S, Lane, Pauses
-from hsm.core.source import AttemptOrder, SourceSession, SweepContext
+from hsm.core.source import AttemptOrder, SourceSession, SweepContext, Wanted
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.core.world import World
 from tests.unit.core.test_engine import Lab, drive, killed_after, lab, succeed, until, until_open
@@ -320,7 +320,7 @@ async def test_a_fetch_that_breaks_because_the_engine_ends_does_not_keep_it(tmp_
     """Whatever a session makes of being cancelled, who waits for it goes on being cancelled."""
 
     class Clumsy:
-        async def fetch(self, ref: str, dest: Path) -> None:
+        async def fetch(self, wanted: Sequence[Wanted]) -> None:
             try:
                 await asyncio.Event().wait()
             finally:
@@ -329,7 +329,7 @@ async def test_a_fetch_that_breaks_because_the_engine_ends_does_not_keep_it(tmp_
     here, world = lab(tmp_path), World()
     lane = Lane(world, here.source, tenure_of(world, here.tree), lambda _: None)
     lane.session = Clumsy()  # type: ignore[assignment]
-    fetching = asyncio.create_task(lane.fetch("ref", tmp_path))
+    fetching = asyncio.create_task(lane.fetch([]))
     await asyncio.sleep(0)
     lane.end()
     fetching.cancel()
