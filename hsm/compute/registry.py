@@ -24,8 +24,9 @@ def build_source(world: World, spec: SourceSpec, project: Path, resources: Resou
         ConfigError: there is no source of this kind.
         PluginError: a plug-in cannot be loaded.
     """
-    if spec.kind in OWN:
-        return OWN[spec.kind](world, spec, project, resources)
+    own = OWN.get(spec.kind)
+    if own is not None:
+        return own(world, spec, project, resources)
     found = {plugin.name: plugin for plugin in plugins(GROUP)}
     plugin = found.get(spec.kind)
     if plugin is None:
@@ -43,9 +44,13 @@ def local(world: World, spec: SourceSpec, project: Path, resources: Resources) -
 
 
 def ssh(world: World, spec: SourceSpec, project: Path, resources: Resources) -> ComputeSource:
-    """Return the source that is a host with sshd and a Python."""
-    from hsm.compute.ssh.reaches import make_reach  # noqa: PLC0415 - who uses no host does not pay for it
-    from hsm.compute.ssh.source import SSHSource  # noqa: PLC0415 - the same
+    """Return the source that is a host with sshd.
+
+    Raises:
+        ConfigError: an option of the source cannot be used.
+    """
+    from hsm.compute.ssh.reaches import make_reach  # noqa: PLC0415 - most sweeps need none of it
+    from hsm.compute.ssh.source import SSHSource  # noqa: PLC0415
 
     return SSHSource(world, spec, make_reach(world, spec, project), cpus_per_task=resources.cpus)
 
