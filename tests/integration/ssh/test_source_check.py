@@ -172,6 +172,34 @@ def late_python(folder: Path, offset_s: float) -> Path:
     return folder / "bin/python"
 
 
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "-oProxyCommand=touch canary",
+        "alpha -p 22",
+        "alpha;touch canary",
+        "me@alpha;id",
+        "$(touch canary)",
+        "[::1%25eth0]",
+        "ssh://alpha",
+        "xn--e1afmkfd.example",
+        "alpha\n-oProxyCommand=touch canary",
+        "../alpha",
+    ],
+)
+def test_a_hostile_name_of_a_host_is_a_wrong_word_and_nothing_else(
+    project: Project, host: str, transport: str
+) -> None:
+    """It is refused before anything is dialled or started, by both ways to connect."""
+    project.run("source", "check", f"ssh:{host}", code=2)
+    (project.root / "hsm.yaml").write_text(
+        json.dumps({"sources": {f"ssh:{host}": {"options": {"transport": transport}}}})
+    )
+    project.run("source", "list", code=2)
+    assert not list(project.root.rglob("canary"))
+
+
 def test_the_report_is_kept_for_the_user_alone(project: Project, ssh_host: Host, tmp_path: Path) -> None:
     """One file for each source, whole, in the user's state."""
     check(project, "ssh:alpha", 0)
