@@ -31,10 +31,10 @@ TRIES = 3
 class Bundling(Service):
     """Stores objects, and makes bundles of them."""
 
-    def __init__(self, host: Host, root: str, word: str) -> None:
+    def __init__(self, host: Host, root: str) -> None:
         self._premises = Premises(host.files, root)
         self._files = host.files
-        self._shelf = Shelf(self._premises, host, word)
+        self._shelf = Shelf(self._premises, host)
         self._retention = Retention(host, self._premises, self._shelf)
 
     def answers(self) -> Dict[str, Answer]:
@@ -99,8 +99,8 @@ def _parts(packet: Packet) -> List[Part]:
         if packet.fields.get("deflated"):
             inflate = zlib.decompressobj()
             data = inflate.decompress(data, MAX_PART_BYTES)
-            if inflate.unconsumed_tail:
-                raise Refusal(f"more than {MAX_PART_BYTES} bytes in a packet")
+            if not inflate.eof:
+                raise Refusal(f"a packet of objects is cut off, or holds more than {MAX_PART_BYTES} bytes")
         at = 0
         for sha256, start, length, size in packet.fields["parts"]:
             if not all(type(number) is int and number >= 0 for number in (start, length, size)):

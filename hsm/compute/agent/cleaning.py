@@ -30,11 +30,11 @@ RUNS = "an agent runs"
 class Cleaning(Service):
     """Removes what HSM made below ROOT."""
 
-    def __init__(self, host: Host, root: str, word: str) -> None:
+    def __init__(self, host: Host, root: str) -> None:
         self._host = host
         self._files = host.files
         self._premises = Premises(host.files, root)
-        self._shelf = Shelf(self._premises, host, word)
+        self._shelf = Shelf(self._premises, host)
         self._tenants = Tenants(host)
 
     def answers(self) -> Dict[str, Answer]:

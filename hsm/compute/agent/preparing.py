@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from hsm.compute.agent.host import Host
@@ -38,11 +39,11 @@ class Place(NamedTuple):
 class Preparing(Service):
     """Makes environments. While a set-up script runs, this relay answers nothing else."""
 
-    def __init__(self, host: Host, root: str, interpreter: str) -> None:
+    def __init__(self, host: Host, root: str) -> None:
         self._host = host
         self._files = host.files
         self._premises = Premises(host.files, root)
-        self._interpreter = interpreter
+        self._interpreter = sys.executable
 
     def answers(self) -> Dict[str, Answer]:
         """Return who answers which kind of packet."""

@@ -137,9 +137,13 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
 
 def services(root: str, arguments: Sequence[str]) -> List[Service]:
     """Return what a relay does for the HSM directory of a host."""
-    from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415 - it knows the relay
+    from hsm.compute.agent.bundling import Bundling  # noqa: PLC0415 - they know the relay
+    from hsm.compute.agent.cleaning import Cleaning  # noqa: PLC0415
+    from hsm.compute.agent.preparing import Preparing  # noqa: PLC0415
+    from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415
 
-    return [Reporting(Host(), root)]
+    host = Host()
+    return [Reporting(host, root), Bundling(host, root), Preparing(host, root), Cleaning(host, root)]
 
 
 def main(arguments: Sequence[str]) -> int:

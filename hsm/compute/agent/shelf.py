@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from hsm.compute.agent.host import Host
@@ -38,12 +39,12 @@ class Use(NamedTuple):
 class Shelf:
     """The bundles below ROOT."""
 
-    def __init__(self, premises: Premises, host: Host, word: str) -> None:
+    def __init__(self, premises: Premises, host: Host) -> None:
         self._files: Files = premises.files
         self._host = host
         self._directory = premises.bundles
-        self._word = word
-        self.objects = Objects(premises, word)
+        self._word = secrets.token_hex(8)  # no other relay's, on any host that sees the same disk
+        self.objects = Objects(premises, self._word)
 
     def path(self, digest: str) -> str:
         """Return where a bundle lies."""

@@ -112,7 +112,7 @@ class _Shipping:
         fields = {"digest": self._bundle.digest, "sweep": sweep_id}
         lacking: dict[str, None] = {}
         path: Any = None
-        async with answering(self._source), self._link.stream("assemble", fields) as answers:
+        async with answering(self._source, CALL_S), self._link.stream("assemble", fields) as answers:
             async for packet in answers:
                 if packet.kind == DONE:
                     path = packet.fields.get("path")
@@ -183,7 +183,7 @@ class _Shipping:
 
     async def _send(self, fields: Mapping[str, Any], body: bytes) -> None:
         try:
-            async with answering(self._source):
+            async with answering(self._source, CALL_S):
                 await self._link.call("objects", fields, body)
             self.bytes += len(body)
         finally:
@@ -191,7 +191,7 @@ class _Shipping:
 
 
 @asynccontextmanager
-async def answering(source: str, limit_s: float = CALL_S) -> AsyncIterator[None]:
+async def answering(source: str, limit_s: float) -> AsyncIterator[None]:
     """Limit the time of a call, and tell what a refusal means.
 
     Raises:
