@@ -78,15 +78,15 @@ class Cleaning(Service):
         """
         for tenant in self._tenants.of(sweep):
             lock = self._tenants.lock(tenant)
-            host = self._tenants.elsewhere(tenant)
-            if host and not is_forced:
-                raise Refusal(f"an agent may run on {host} for {tenant}")
             if lock is None and is_forced and not is_dry:
                 lock = self._tenants.end(tenant)
             if lock is not None:
                 locks.callback(self._files.close, lock)
             elif not (is_forced and is_dry):
                 raise Refusal(f"{RUNS} for {tenant}")
+            host = self._tenants.elsewhere(tenant)
+            if host and not is_forced:
+                raise Refusal(f"an agent may run on {host} for {tenant}")
 
     def _spare(self, retention: Retention) -> Iterator[Packet]:
         """Remove what no sweep uses, and tell of the sweeps that stay."""
