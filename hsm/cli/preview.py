@@ -41,7 +41,7 @@ def commands(
     Raises:
         HsmError: a command cannot be made.
     """
-    template = CommandTemplate(spec.program, project)
+    template = CommandTemplate(spec.program, source.project(project))
     return [source.argv(template.argv(task)) for task in tasks]
 
 

@@ -6,7 +6,6 @@ Submitting is appending to the inbox, observing is reading records, reattaching 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from hsm.compute.carrier import Carrier, Place
 from hsm.compute.refusal import refusal
@@ -21,6 +20,7 @@ from hsm.core.source import (
     SourceSession,
     SubmitOutcome,
     Submitted,
+    Wanted,
 )
 from hsm.core.states import AttemptState, Cause
 from hsm.wire.log import Position, Record
@@ -133,9 +133,9 @@ class AgentSession(SourceSession):
         """Ask the agent for attempts back that have not begun."""
         await self._carrier.send([Recall(list(refs))])
 
-    async def fetch(self, ref: str, dest: Path) -> CollectionResult:
-        """Return what is there: the attempt ran in its place in the sweep's tree."""
-        return CollectionResult(directory=dest, files=0, bytes=0)
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
+        """Return what is there: the attempts ran in their places in the sweep's tree."""
+        return {one.ref: CollectionResult(directory=one.dest, files=0, bytes=0) for one in wanted}
 
     async def release(self) -> None:
         """Tell the agent that nothing more will come."""

@@ -1,21 +1,25 @@
 """The manager's end of a link to a relay: calls and their answers over one stream of bytes.
 
-A link is lost as a whole: every call that waits then raises `LinkLost`, and what became of it on the other side is
-not known.
+A link is lost as a whole: every call that waits then raises `LinkLost`, and what became of it on the other
+side is not known. Answers wait in short queues; while one of those is full the link does not listen, so
+whoever asks for a stream reads it, or leaves it, and waits for nothing else of this link meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from hsm.core.errors import SourceError
 from hsm.wire.link import (
+    BEAT,
     DONE,
     MAX_NOISE_BYTES,
     REFUSED,
+    STOP,
     BadPacket,
     Packet,
     PacketReader,
@@ -26,6 +30,10 @@ from hsm.wire.link import (
 READ_BYTES = 256 << 10
 STREAM_PACKETS = 64
 """So many packets of one answer may wait for who asked, before the link stops listening."""
+
+BEAT_S = 10.0
+SILENCE_S = 40.0
+"""A relay answers every beat; from one that is not heard for so long the link is cut."""
 
 
 class Reader(Protocol):
@@ -55,28 +63,56 @@ class LinkLost(SourceError):
 
 
 class CallRefused(SourceError):
-    """The relay could not do what was asked."""
+    """The relay could not do what was asked. `errno` tells which error of its system, where it was one."""
 
     code = "source.refused"
 
-    def __init__(self, source: str, reason: str, errno: int | None = None) -> None:
-        super().__init__(source, reason, transient=True)
-        self.reason = reason
-        self.errno = errno
+    def __init__(self, source: str, fields: Mapping[str, Any]) -> None:
+        self.reason = str(fields.get("reason", ""))
+        self.errno = fields.get("errno")
+        super().__init__(source, self.reason, transient=not fields.get("final"))
+
+
+class _Call:
+    """What has come for one call, and whether that was all of it."""
+
+    def __init__(self) -> None:
+        self.waiting: asyncio.Queue[Packet] = asyncio.Queue(STREAM_PACKETS)
+        self.is_over = False
+
+    def clear(self) -> None:
+        """Throw away what waits; the link may be waiting for room."""
+        while not self.waiting.empty():
+            self.waiting.get_nowait()
+
+    def end(self) -> None:
+        """Tell who waits that nothing more will come."""
+        self.clear()
+        self.waiting.put_nowait(Packet(""))
 
 
 class Link:
     """Calls to a relay, many at a time."""
 
-    def __init__(self, source: str, reader: Reader, writer: Writer) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: str,
+        reader: Reader,
+        writer: Writer,
+        *,
+        beat_s: float = BEAT_S,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self.source = source
         self._reader = reader
         self._writer = writer
+        self._beat_s = beat_s
+        self._silence_s = silence_s
         self._packets = PacketReader()
-        self._calls: dict[int, asyncio.Queue[Packet]] = {}
+        self._calls: dict[int, _Call] = {}
         self._last = 0
         self._told: dict[str, Callable[[Packet], None]] = {}
-        self._lost: LinkLost | None = None
+        self._lost = ""
         self._held = b""
 
     async def greet(self, word: str) -> str:
@@ -91,7 +127,7 @@ class Link:
             heard += data
             if not data or len(heard) > MAX_NOISE_BYTES + len(wanted):
                 noise = heard.decode("utf-8", "replace").strip()
-                raise LinkLost(self._source, "its relay did not start", hint=noise[-400:], transient=True)
+                raise LinkLost(self.source, "its relay did not start", hint=noise[-400:], transient=True)
         noise_bytes, _, rest = heard.partition(wanted)
         self._held = rest
         return noise_bytes.decode("utf-8", "replace")
@@ -104,22 +140,40 @@ class Link:
         """Listen until the link is lost.
 
         Raises:
-            LinkLost: always, unless cancelled.
+            LinkLost: always, unless cancelled or somebody who is told something raises.
         """
+        beating = asyncio.create_task(self._beat())
         try:
-            await self._take(self._held)
-            while data := await self._read():
-                await self._take(data)
-            self._lost = LinkLost(self._source, "the link was cut", transient=True)
+            await self._listen()
         except BadPacket as error:
-            self._lost = LinkLost(self._source, f"the link carries {error}", transient=True)
+            self._lost = f"the link carries {error}"
         finally:
-            self._lost = self._lost or LinkLost(self._source, "the link was closed", transient=True)
-            for waiting in self._calls.values():
-                while waiting.full():  # nobody reads on: it is the end that must be heard
-                    waiting.get_nowait()
-                waiting.put_nowait(Packet(""))
-        raise self._lost
+            beating.cancel()
+            self._lost = self._lost or "the link was closed"
+            for call in self._calls.values():
+                call.end()
+        raise self._loss()
+
+    async def _listen(self) -> None:
+        data = self._held
+        while not self._lost:
+            await self._take(data)
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    data = await self._read()
+            except TimeoutError:
+                self._lost = f"the link has been silent for {self._silence_s:g} s"
+            else:
+                self._lost = "" if data else "the link was cut"
+
+    async def _beat(self) -> None:
+        with contextlib.suppress(LinkLost):  # `run` will say so
+            while True:
+                await self.tell(BEAT)
+                await asyncio.sleep(self._beat_s)
+
+    def _loss(self) -> LinkLost:
+        return LinkLost(self.source, self._lost, transient=True)
 
     async def _read(self) -> bytes:
         try:
@@ -133,8 +187,8 @@ class Link:
                 told = self._told.get(packet.kind)
                 if told is not None:
                     told(packet)
-            elif (waiting := self._calls.get(packet.call)) is not None:
-                await waiting.put(packet)
+            elif (call := self._calls.get(packet.call)) is not None:
+                await call.waiting.put(packet)
 
     async def call(self, kind: str, fields: Mapping[str, Any] | None = None, body: bytes = b"") -> Packet:
         """Ask for something and return the packet that ends the answer.
@@ -161,12 +215,15 @@ class Link:
         """
         self._last += 1
         number = self._last
-        waiting = self._calls[number] = asyncio.Queue(STREAM_PACKETS)
+        call = self._calls[number] = _Call()
         try:
             await self._send(Packet(kind, number, dict(fields or {}), body))
-            yield self._answers(waiting)
+            yield self._answers(call)
         finally:
             del self._calls[number]
+            call.clear()
+            if not call.is_over and not self._lost:
+                self._writer.write(encode_packet(Packet(STOP, number)))
 
     async def tell(self, kind: str, fields: Mapping[str, Any] | None = None, body: bytes = b"") -> None:
         """Say something that has no answer.
@@ -177,24 +234,23 @@ class Link:
         await self._send(Packet(kind, 0, dict(fields or {}), body))
 
     async def _send(self, packet: Packet) -> None:
-        if self._lost is not None:
-            raise self._lost
+        if self._lost:
+            raise self._loss()
         try:
             self._writer.write(encode_packet(packet))
             await self._writer.drain()
         except (OSError, EOFError) as error:
-            raise LinkLost(self._source, f"the link was cut: {error}", transient=True) from error
+            raise LinkLost(self.source, f"the link was cut: {error}", transient=True) from error
 
-    async def _answers(self, waiting: asyncio.Queue[Packet]) -> AsyncIterator[Packet]:
-        while True:
-            packet = await waiting.get()
+    async def _answers(self, call: _Call) -> AsyncIterator[Packet]:
+        while not call.is_over:
+            packet = await call.waiting.get()
             if not packet.kind:
-                raise self._lost or LinkLost(self._source, "the link was cut", transient=True)
+                raise self._loss()
+            call.is_over = packet.kind in (DONE, REFUSED)
             if packet.kind == REFUSED:
-                raise CallRefused(self._source, packet.fields.get("reason", ""), packet.fields.get("errno"))
+                raise CallRefused(self.source, packet.fields)
             yield packet
-            if packet.kind == DONE:
-                return
 
     def close(self) -> None:
         """Close the stream; the relay leaves."""

@@ -8,6 +8,7 @@ from hsm.core.source import (
     CleaningWish,
     CollectionResult,
     ComputeSource,
+    Fault,
     Health,
     HealthReport,
     Observation,
@@ -18,6 +19,7 @@ from hsm.core.source import (
     SubmitOutcome,
     Submitted,
     SweepContext,
+    Wanted,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "CleaningWish",
     "CollectionResult",
     "ComputeSource",
+    "Fault",
     "Health",
     "HealthReport",
     "Observation",
@@ -38,4 +41,5 @@ __all__ = [
     "SubmitOutcome",
     "Submitted",
     "SweepContext",
+    "Wanted",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from hsm.core import events as ev
 from hsm.core.command import CommandTemplate
@@ -11,7 +12,7 @@ from hsm.core.dispatch import dispatch, room
 from hsm.core.job import SweepJob
 from hsm.core.lane import Lane
 from hsm.core.model import Task
-from hsm.core.source import AttemptOrder
+from hsm.core.source import AttemptOrder, ComputeSource
 from hsm.core.spec import Resources, SweepSpec
 from hsm.core.states import Cause
 from hsm.core.turn import Turn
@@ -25,7 +26,7 @@ class Assigner:
         self._world = world
         self._job = job
         self._lanes = lanes
-        self._commands = CommandTemplate(job.spec.program, job.project)
+        self._commands: dict[Path, CommandTemplate] = {}
 
     def assign(self, turn: Turn) -> None:
         """Write down an intent for every task that can be handed to a source now."""
@@ -59,7 +60,7 @@ class Assigner:
             attempt=intent.attempt,
             token=intent.token,
             directory=self._job.tree.attempt_name(task.index, intent.attempt, intent.token),
-            argv=self._lanes[intent.source].source.argv(self._commands.argv(task)),
+            argv=self._argv(task, self._lanes[intent.source].source),
             params_json=task.params_json,
             seed=task.seed,
             config_hash=task.config_hash,
@@ -67,6 +68,14 @@ class Assigner:
             timeout_s=grown_timeout_s(spec, task),
             resources=grown_resources(spec, task),
         )
+
+    def _argv(self, task: Task, source: ComputeSource) -> tuple[str, ...]:
+        """Return a task's command as a source will run it: every source may have the project elsewhere."""
+        project = source.project(self._job.project)
+        template = self._commands.get(project)
+        if template is None:
+            template = self._commands[project] = CommandTemplate(self._job.spec.program, project)
+        return source.argv(template.argv(task))
 
 
 def grown_timeout_s(spec: SweepSpec, task: Task) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hsm.core.events import AttemptFailed, AttemptSealed
 from hsm.core.model import Attempt, Metrics, Task
+from hsm.core.source import Fault
 from hsm.core.states import Cause
 from hsm.wire import manifest
 from hsm.wire.files import Files
@@ -38,12 +39,15 @@ class Ended:
     directory: Path
 
 
-def judge(files: Files, ended: Ended, at: float) -> AttemptSealed | AttemptFailed:
+def judge(files: Files, ended: Ended, at: float, fault: Fault | None = None) -> AttemptSealed | AttemptFailed:
     """Verify the attempt's artifacts and return its verdict. Reads every byte; blocks.
 
-    What is evidence of a result or of a failure is read-only from then on.
+    What is evidence of a result or of a failure is read-only from then on. `fault` is why the artifacts did
+    not come home whole.
     """
     attempt = ended.attempt
+    if fault is not None:
+        return _failed(files, ended, fault.cause, fault.reason, at)
     if attempt.manifest is None:
         return _failed(files, ended, attempt.cause or Cause.APPLICATION, attempt.reason, at)
     if attempt.manifest == manifest.NO_FILES:

@@ -250,7 +250,7 @@ class SweepEngine:
             return await drive.run(context, openings, program.digest)
 
     def _note_program(self, tracker: SweepTracker, job: SweepJob, program: Program) -> None:
-        """Note what the attempts of the sweep start from; say what is not in it, or not as it was any more."""
+        """Note what the attempts of the sweep start from; say what is not in it, or not as it was."""
         created = tracker.created
         if created is not None and created.program_digest != program.digest:
             self._say(CHANGED)

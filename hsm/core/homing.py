@@ -1,9 +1,14 @@
-"""Homing: bringing ended attempts home and judging them, and writing what people read. Two coroutines."""
+"""Homing: bringing ended attempts home and judging them, and writing what people read.
+
+What has ended is brought home by source, a few groups at a time, and judged as it comes: neither a source
+that is slow nor an attempt that is large holds the others up. One coroutine per source, and two.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -17,12 +22,27 @@ from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector
-from hsm.core.room import when_there_is_room
+from hsm.core.room import RETRY_S, when_there_is_room
+from hsm.core.source import CollectionResult, Wanted
 from hsm.core.tracker import Order
 from hsm.core.world import World
 from hsm.wire.manifest import NO_FILES
 
 Verdict: TypeAlias = AttemptSealed | AttemptFailed
+
+GROUP = 128
+"""So many attempts at most are brought home by one call."""
+
+GROUPS = 4
+"""So many calls at a time to one source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """An attempt, and how it came home."""
+
+    ended: Ended | Rival
+    result: CollectionResult
 
 
 class Homing:
@@ -42,20 +62,36 @@ class Homing:
         self._lanes = lanes
         self._tenure = tenure
         self._post = post
-        self._ended: Mailbox[Ended | Rival] = Mailbox()
+        self._ended: dict[str, Mailbox[Ended | Rival]] = {name: Mailbox() for name in lanes}
+        self._brought: Mailbox[Brought] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
 
     def collect_later(self, task: Task, attempt: Attempt, directory: Path) -> None:
         """Have an attempt that has exited brought home and judged, unless it is being brought home."""
         if attempt.token not in self.pending:
             self.pending.add(attempt.token)
-            self._ended.put(Ended(task, attempt, directory))
+            self._bring_later(Ended(task, attempt, directory))
 
     def compare_later(self, task: Task, attempt: Attempt, other: Attempt) -> None:
         """Have the results of an attempt, which has ended, compared with those of another one of its task."""
         if attempt.token not in self.pending:
             self.pending.add(attempt.token)
-            self._ended.put(Rival(task, attempt, other))
+            self._bring_later(Rival(task, attempt, other))
+
+    def _bring_later(self, ended: Ended | Rival) -> None:
+        """Have an attempt brought home; one of a source that this engine has not stays as it is."""
+        mailbox = self._ended.get(ended.attempt.source)
+        if mailbox is None:
+            self._leave([ended])
+        else:
+            mailbox.put(ended)
+
+    def _leave(self, ended: Sequence[Ended | Rival]) -> None:
+        """Tell at once what does not come: that less is pending may be what the engine waits for.
+
+        It is told before the source is open again, which is when it will be asked for again.
+        """
+        self._post(Judged([one.attempt.token for one in ended], ()))
 
     def delivered(self, tokens: Iterable[str]) -> None:
         """Note that nothing more comes of these: verdicts have been folded, or they did not come home."""
@@ -71,34 +107,78 @@ class Homing:
 
     async def collect(self) -> None:
         """Bring home and judge until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for name, mailbox in self._ended.items():
+                group.create_task(self._bring(self._lanes[name], mailbox))
+            group.create_task(self._judge())
+
+    async def _bring(self, lane: Lane, mailbox: Mailbox[Ended | Rival]) -> None:
+        """Bring home what ends at one source, some of it at a time."""
+        room = asyncio.Semaphore(GROUPS)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await room.acquire()
+                ended = await mailbox.take_some(GROUP)
+                fetching = group.create_task(self._fetch(lane, mailbox, ended))
+                fetching.add_done_callback(lambda _: room.release())
+
+    async def _fetch(
+        self, lane: Lane, mailbox: Mailbox[Ended | Rival], ended: Sequence[Ended | Rival]
+    ) -> None:
+        """Bring a group home; when its source fails it stays as it is until the source is back."""
+        wanted = {one.attempt.token: self._wanted(one) for one in ended}
+        results = await when_there_is_room(
+            self._world,
+            partial(lane.fetch, list(wanted.values())),
+            lambda reason: self._post(RoomMissed(reason)),
+        )
+        if results is None:
+            self._leave(ended)
+            return
+        late: list[Ended | Rival] = []
+        for one in ended:
+            result = results.get(wanted[one.attempt.token].ref)
+            if result is None:
+                late.append(one)
+            else:
+                self._brought.put(Brought(one, result))
+        if late:
+            await self._world.sleep(RETRY_S)
+        for one in late:
+            mailbox.put(one)
+
+    def _wanted(self, ended: Ended | Rival) -> Wanted:
+        attempt = ended.attempt
+        return Wanted(
+            ref=attempt.ref or attempt.token,
+            directory=self._projector.ordered(ended.task, attempt),
+            report=attempt.manifest,
+            dest=self._home_of(ended),
+        )
+
+    async def _judge(self) -> None:
+        """Judge what has come home."""
         while True:
-            ended = await self._ended.take()
-            home = [one for one in ended if await self._fetch(one)]
-            # Posted even when empty: that less is pending may be what the engine waits for.
-            verdicts, found = await self._world.blocking(self._look_at, home) if home else ((), ())
-            self._post(Judged([one.attempt.token for one in ended], verdicts, found))
+            brought = await self._brought.take()
+            verdicts, found = await self._world.blocking(self._look_at, brought)
+            self._post(Judged([one.ended.attempt.token for one in brought], verdicts, found))
 
-    def _look_at(self, home: Sequence[Ended | Rival]) -> tuple[list[Verdict], list[ResultsDiverged]]:
+    def _look_at(self, home: Sequence[Brought]) -> tuple[list[Verdict], list[ResultsDiverged]]:
         at, files = self._world.now(), self._world.files
-        rivals = [one for one in home if isinstance(one, Rival)]
-        found = [divergence_of(files, self._projector, one, at) for one in rivals]
-        return self._judge([one for one in home if isinstance(one, Ended)]), [one for one in found if one]
-
-    def _judge(self, ended: Sequence[Ended]) -> list[Verdict]:
-        at = self._world.now()
-        return [judge(self._world.files, self._located(item), at) for item in ended]
+        verdicts: list[Verdict] = []
+        found: list[ResultsDiverged] = []
+        for one in home:
+            if isinstance(one.ended, Ended):
+                verdicts.append(judge(files, self._located(one.ended), at, one.result.fault))
+            elif (divergence := divergence_of(files, self._projector, one.ended, at)) is not None:
+                found.append(divergence)
+        return verdicts, found
 
     def _located(self, ended: Ended) -> Ended:
         """Look elsewhere for an attempt that has been placed before, by an engine whose ledger lost it."""
         if ended.attempt.manifest == NO_FILES or self._world.files.is_directory(str(ended.directory)):
             return ended
         return replace(ended, directory=self._projector.directory(ended.task, ended.attempt))
-
-    async def _fetch(self, ended: Ended | Rival) -> bool:
-        """Bring one attempt home; when its source fails it stays as it is until the source is back."""
-        attempt = ended.attempt
-        lane = self._lanes.get(attempt.source)
-        return lane is not None and await lane.fetch(attempt.ref or attempt.token, self._home_of(ended))
 
     def _home_of(self, ended: Ended | Rival) -> Path:
         """Return where an attempt is brought: one that is no result never to the place of that."""
@@ -116,7 +196,9 @@ class Homing:
             await self._tenure.check()
             todo = [item for item in items if item is not None]
             await when_there_is_room(
-                self._world, partial(self._write, todo), lambda reason: self._post(RoomMissed(reason))
+                self._world,
+                partial(self._world.blocking, self._write, todo),
+                lambda reason: self._post(RoomMissed(reason)),
             )
 
     def _write(self, items: Sequence[Order | Task]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from hsm.core.dispatch import LaneView
 from hsm.core.epochs import Tenure
@@ -25,8 +24,18 @@ from hsm.core.inputs import (
 )
 from hsm.core.limits import remedy
 from hsm.core.mailbox import Mailbox
-from hsm.core.source import AttemptOrder, ComputeSource, SourceSession, SweepContext
+from hsm.core.source import (
+    AttemptOrder,
+    CollectionResult,
+    ComputeSource,
+    SourceSession,
+    SweepContext,
+    Wanted,
+)
 from hsm.core.world import World
+from hsm.wire.log import NO_ROOM
+
+T = TypeVar("T")
 
 RATE_WINDOW = 64
 """The rate at which a source ends attempts is taken over so many of its reports."""
@@ -128,21 +137,33 @@ class Lane:
         if self.is_open:
             self._troubles.put(error)
 
-    async def fetch(self, ref: str, dest: Path) -> bool:
-        """Bring an attempt's directory home; False when that could not be done now."""
-        return self.session is not None and await self._answered(self.session.fetch(ref, dest))
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult] | None:
+        """Bring attempts home, and return what became of each by its ref.
 
-    async def release(self) -> bool:
-        """Say that nothing more will come; False when nobody heard: what is there leaves by itself later."""
-        return self.session is not None and await self._answered(self.session.release())
+        None when the source is closed, or now will be: its next `LaneOpened` has not been posted yet.
 
-    async def _answered(self, answer: Awaitable[object]) -> bool:
-        try:
-            await answer
-        except Exception as error:  # noqa: BLE001 - as in `_serve`
-            self.complain(_trouble(self.name, error))
-            return False
-        return True
+        Raises:
+            OSError: there is no room at home.
+        """
+        return await self._answer(lambda session: session.fetch(wanted))
+
+    async def release(self) -> None:
+        """Say that nothing more will come. Where nobody hears it, what is there leaves by itself later."""
+        await self._answer(lambda session: session.release())
+
+    async def _answer(self, ask: Callable[[SourceSession], Awaitable[T]]) -> T | None:
+        """Return what the open session answers, or the one that was opened while that failed."""
+        while (session := self.session) is not None:
+            try:
+                return await ask(session)
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno in NO_ROOM:
+                    raise
+                trouble = _trouble(self.name, error)
+                if self.session is session:
+                    self.complain(trouble)
+                    return None
+        return None
 
     def ended(self, count: int, at: float) -> None:
         """Note that attempts ended just now, by the monotonic clock."""

@@ -31,6 +31,14 @@ class Mailbox(Generic[T]):
         await self._filled.wait()
         return self.drain()
 
+    async def take_some(self, most: int) -> list[T]:
+        """Wait until there is something and take the first of it, `most` at most. For one taker."""
+        await self._filled.wait()
+        if len(self._items) <= most:
+            return self.drain()
+        taken, self._items = self._items[:most], self._items[most:]
+        return taken
+
     async def take_one(self) -> T:
         """Wait until there is something and take the first of it."""
         await self._filled.wait()

@@ -68,7 +68,7 @@ class Planner:
         """Answer requests until cancelled."""
         while True:
             for history in await self._requests.take():
-                plan = partial(self._plan, history)
+                plan = partial(self._world.blocking, self._plan, history)
                 post(await when_there_is_room(self._world, plan, lambda reason: post(RoomMissed(reason))))
 
     def _plan(self, history: History) -> Planned:

@@ -63,7 +63,11 @@ class Projector:
 
     def work_dir(self, task: Task, attempt: Attempt) -> Path:
         """Return where an attempt runs."""
-        return self._tree.root / self._tree.attempt_name(task.index, attempt.number, attempt.token)
+        return self._tree.root / self.ordered(task, attempt)
+
+    def ordered(self, task: Task, attempt: Attempt) -> str:
+        """Return where an attempt was ordered to run, relative to the sweep."""
+        return self._tree.attempt_name(task.index, attempt.number, attempt.token)
 
     def directory(self, task: Task, attempt: Attempt) -> Path:
         """Return where an attempt's files are now."""

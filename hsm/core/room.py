@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hsm.core.world import World
@@ -18,9 +18,9 @@ def nobody(reason: str) -> None:
 
 
 async def when_there_is_room(
-    world: World, function: Callable[[], T], tell: Callable[[str], None] = nobody
+    world: World, act: Callable[[], Awaitable[T]], tell: Callable[[str], None] = nobody
 ) -> T:
-    """Run a function that blocks, again and again while there is no room for what it writes.
+    """Do something, again and again while there is no room for what it writes.
 
     `tell` is told once why it waits, and with no reason when it goes on.
 
@@ -30,7 +30,7 @@ async def when_there_is_room(
     waits = False
     while True:
         try:
-            result = await world.blocking(function)
+            result = await act()
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise

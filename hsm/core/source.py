@@ -133,12 +133,38 @@ class CancelOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An attempt that has ended and is to be brought to `dest`.
+
+    `directory` is where it ran, relative to the sweep, as its order said. `report` is the SHA-256 of its
+    provenance report as it was observed: None where it has none, `manifest.NO_FILES` without any files.
+    """
+
+    ref: str
+    directory: str
+    report: str | None
+    dest: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why an attempt can never come home whole: it has failed for this cause."""
+
+    cause: Cause
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionResult:
-    """An attempt's directory has been brought to `directory`."""
+    """What there is of an attempt is at `directory`; with a `fault` that is less than its report tells.
+
+    `files` and `bytes` tell what had to be moved, 0 where all was there.
+    """
 
     directory: Path
     files: int
     bytes: int
+    fault: Fault | None = None
 
 
 class Health(StrEnum):
@@ -198,7 +224,10 @@ class Remnant:
 
 
 class SourceSession(ABC):
-    """A source opened for one sweep by one engine. Concurrency: one caller per method at a time."""
+    """A source opened for one sweep by one engine.
+
+    Concurrency: one caller per method at a time, but for `fetch`: a few may call it, for different attempts.
+    """
 
     capabilities: Capabilities
 
@@ -238,8 +267,16 @@ class SourceSession(ABC):
         """Ask for attempts back that have not begun; a VOID observation tells which those are."""
 
     @abstractmethod
-    async def fetch(self, ref: str, dest: Path) -> CollectionResult:
-        """Bring an attempt's directory to `dest`; what is there already and whole is not moved again."""
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
+        """Bring attempts home, and return what became of each by its ref.
+
+        What is there already and whole is not moved again. What is missing from
+        the answer did not come now, and is asked for again.
+
+        Raises:
+            SourceError: the source failed; what came stays, and the next call goes on from there.
+            OSError: there is no room at home (`wire.log.NO_ROOM`); likewise.
+        """
 
     @abstractmethod
     async def release(self) -> None:
@@ -262,6 +299,13 @@ class ComputeSource(ABC):
     @abstractmethod
     async def checks(self) -> HealthReport:
         """Look at everything that an attempt will need."""
+
+    def project(self, project: Path) -> Path:
+        """Return where attempts find the project: `{project}` in their commands, `HSM_PROJECT`.
+
+        Known for sure once a session is open.
+        """
+        return project
 
     @abstractmethod
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -26,6 +25,7 @@ from hsm.core.source import (
     SubmitOutcome,
     Submitted,
     SweepContext,
+    Wanted,
 )
 from hsm.core.states import AttemptState, Cause
 from hsm.sim.cluster import EXIT_RECORD, SHOWN_S, Cluster, Job, Phase
@@ -217,9 +217,9 @@ class BatchSession(SourceSession):
             if job is not None:
                 self._cluster.cancel(job.number, job.order.token)
 
-    async def fetch(self, ref: str, dest: Path) -> CollectionResult:
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
         self._source.check()
-        return CollectionResult(directory=dest, files=0, bytes=0)
+        return {one.ref: CollectionResult(directory=one.dest, files=0, bytes=0) for one in wanted}
 
     async def release(self) -> None:
         """Do nothing: jobs end by themselves."""

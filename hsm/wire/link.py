@@ -19,6 +19,10 @@ MAX_NOISE_BYTES = 1 << 20
 
 DONE = "done"
 REFUSED = "refused"
+STOP = "stop"
+"""Nobody listens to the answer of this call any more."""
+BEAT = "beat"
+"""Said by either side so often that a silent link is a dead one."""
 
 _LENGTHS = struct.Struct(">II")
 _ENCODE = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
@@ -38,8 +42,14 @@ class BadPacket(ValueError):
 
 
 def encode_packet(packet: Packet) -> bytes:
-    """Return the bytes of a packet."""
+    """Return the bytes of a packet.
+
+    Raises:
+        ValueError: it is longer than the other side accepts.
+    """
     header = _ENCODE({**packet.fields, "t": packet.kind, "call": packet.call}).encode("ascii")
+    if len(header) > MAX_HEADER_BYTES or len(packet.body) > MAX_BODY_BYTES:
+        raise ValueError(f"a packet of {len(header)} and {len(packet.body)} bytes")
     return _LENGTHS.pack(len(header), len(packet.body)) + header + packet.body
 
 

@@ -161,13 +161,25 @@ def read(files: Files, directory: str, report_sha256: str, *, protect: bool = Fa
         report = _report(files, directory, protect=protect)
         if sha256_hex(report) != report_sha256:
             return Mismatch(REPORT, "its SHA-256 is not the one in the exit record")
+        return parse(report)
+    except FileNotFoundError as error:
+        return Mismatch(REPORT, f"cannot be read: {error.strerror}", is_missing=True)
+    except (OSError, ValueError) as error:
+        return Mismatch(REPORT, f"cannot be read: {error}")
+
+
+def parse(report: bytes) -> Listed:
+    """Return the manifest in the text of a provenance report; what it says has not been checked.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
         content = json.loads(report)
         beside = [*content.get("links", ()), *content.get("ignored", ())]
         return Listed([_entry(item) for item in content["artifacts"]], beside)
-    except FileNotFoundError as error:
-        return Mismatch(REPORT, f"cannot be read: {error.strerror}", is_missing=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return Mismatch(REPORT, f"cannot be read: {error}")
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _report(files: Files, directory: str, *, protect: bool) -> bytes:

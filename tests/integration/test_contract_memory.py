@@ -61,6 +61,7 @@ def test_what_the_fake_cannot_show_is_listed() -> None:
         test_a_huge_output_holds_nobody_up
         test_the_report_says_what_ran
         test_failed_attempts_are_reported_too
+        test_attempts_come_home_together
         test_awkward_names_are_kept
         test_names_that_are_no_text_are_said_to_be_left_out
         test_a_removed_directory_is_a_failure

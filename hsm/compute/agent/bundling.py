@@ -13,6 +13,7 @@ import os
 import zlib
 from typing import Dict, Iterator, List, Optional, Sequence
 
+from hsm.compute.agent.apart import apart
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.objects import Part
 from hsm.compute.agent.premises import Premises
@@ -32,6 +33,7 @@ class Bundling(Service):
     """Stores objects, and makes bundles of them."""
 
     def __init__(self, host: Host, root: str) -> None:
+        self._host = host
         self._premises = Premises(host.files, root)
         self._files = host.files
         self._shelf = Shelf(self._premises, host)
@@ -39,7 +41,10 @@ class Bundling(Service):
 
     def answers(self) -> Dict[str, Answer]:
         """Return who answers which kind of packet."""
-        return {"assemble": self._assemble, "objects": self._objects}
+        return {
+            "assemble": lambda packet: apart(self._host, lambda: self._assemble(packet)),
+            "objects": self._objects,
+        }
 
     def _assemble(self, packet: Packet) -> Iterator[Packet]:
         """Say where a bundle lies, which a sweep will use; or name what is lacking, and then `done`."""

@@ -12,6 +12,7 @@ import os
 from contextlib import ExitStack
 from typing import Callable, Dict, Iterator, List, Mapping
 
+from hsm.compute.agent.apart import apart
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import MARKER, Premises
 from hsm.compute.agent.relay import Answer, Refusal, Service
@@ -39,7 +40,10 @@ class Cleaning(Service):
 
     def answers(self) -> Dict[str, Answer]:
         """Return who answers which kind of packet."""
-        return {"clean": self._clean, "over": self._over}
+        return {
+            "clean": lambda packet: apart(self._host, lambda: self._clean(packet)),
+            "over": lambda packet: apart(self._host, lambda: self._over(packet)),
+        }
 
     # On request
 

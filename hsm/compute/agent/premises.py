@@ -40,15 +40,15 @@ class Premises:
         files, root = self.files, self.root
         kind = files.kind(root)
         if kind is not Kind.DIRECTORY:
-            raise Refusal(f"{root} is no directory" if kind else f"there is no {root}")
+            raise Refusal(f"{root} is no directory" if kind else f"there is no {root}", is_final=True)
         if not files.is_own(root):
-            raise Refusal(f"{root} belongs to another user")
+            raise Refusal(f"{root} belongs to another user", is_final=True)
         marked = files.kind(os.path.join(root, MARKER)) is Kind.FILE and files.is_own(
             os.path.join(root, MARKER)
         )
         foreign = sorted(set(files.list(root)) - NAMES)
         if foreign and not marked:
-            raise Refusal(f"{root} was not made by HSM: {foreign[0]!a:.100} is in it")
+            raise Refusal(f"{root} was not made by HSM: {foreign[0]!a:.100} is in it", is_final=True)
 
     def settle(self) -> None:
         """Make the directory ours, unless it is, and private.

@@ -7,22 +7,33 @@ of packets; a long answer is an iterator of packets, and several of those take t
 
 from __future__ import annotations
 
+import argparse
 import os
-import selectors
-from collections import deque
-from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence
+import select
+import time
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from hsm.compute.agent.host import Host
-from hsm.wire.link import DONE, REFUSED, BadPacket, Packet, PacketReader, encode_packet, greeting
+from hsm.wire.link import BEAT, DONE, REFUSED, STOP, BadPacket, Packet, PacketReader, encode_packet, greeting
 
 READ_BYTES = 256 << 10
+SILENCE_S = 120.0
+"""A manager that says nothing for so long has gone, though its channel does not know yet."""
 
 Answer = Callable[[Packet], Optional[Iterator[Packet]]]
 Send = Callable[[Packet], None]
+_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
 class Refusal(Exception):
-    """A call that cannot be answered, in words for the user; the link goes on."""
+    """A call that cannot be answered, in words for the user; the link goes on.
+
+    With `is_final` it is of no use to try again.
+    """
+
+    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
 
 
 class Service:
@@ -43,18 +54,25 @@ class Service:
         return None
 
     def look(self) -> None:
-        """Do what is due."""
+        """Do what is due. Called after whatever happens, so it must be cheap when nothing is."""
 
 
 class Relay:
-    """Reads packets, lets services answer, and writes what they say, until nobody listens any more."""
+    """Reads packets, lets services answer, and writes what they say, until nobody listens any more.
 
-    def __init__(self, source: int, sink: int, services: Sequence[Service]) -> None:
+    Writing waits for the reader: a manager that does not keep up holds the relay, and no memory fills.
+    """
+
+    def __init__(
+        self, source: int, sink: int, services: Sequence[Service], silence_s: float = SILENCE_S
+    ) -> None:
         self._source = source
         self._sink = sink
         self._services = services
+        self._silence_s = silence_s
+        self._heard_at = time.monotonic()
         self._packets = PacketReader()
-        self._running: Deque["tuple[int, Iterator[Packet]]"] = deque()
+        self._running: List[Tuple[int, Iterator[Packet]]] = []
         self._answers: Dict[str, Answer] = {}
         for service in services:
             service.send = self._send
@@ -62,6 +80,8 @@ class Relay:
 
     def run(self, word: str) -> None:
         """Greet with the manager's word, and serve until the channel closes."""
+        for descriptor in (self._source, self._sink):
+            os.set_blocking(descriptor, True)
         try:
             self._write(greeting(word))
             while self._turn():
@@ -70,43 +90,49 @@ class Relay:
             return  # the manager has gone, or what comes is none of its words: either way nobody listens
 
     def _turn(self) -> bool:
-        ready = self._wait()
-        if self._source in ready:
+        if self._source in self._wait():
             data = os.read(self._source, READ_BYTES)
             if not data:
                 return False
+            self._heard_at = time.monotonic()
             for packet in self._packets.feed(data):
                 self._hear(packet)
         for service in self._services:
             service.look()
         self._advance()
-        return True
+        return time.monotonic() < self._heard_at + self._silence_s
 
-    def _wait(self) -> "set[int]":
+    def _wait(self) -> "List[int]":
         """Wait until there is something to do, and return which descriptors can be read."""
-        due = (
-            [0.0] if self._running else [s for s in (one.due_s() for one in self._services) if s is not None]
-        )
-        with selectors.DefaultSelector() as selector:
-            for descriptor in {self._source, *(fd for one in self._services for fd in one.descriptors())}:
-                selector.register(descriptor, selectors.EVENT_READ)
-            return {key.fd for key, _ in selector.select(max(0.0, min(due)) if due else None)}
+        due = [self._heard_at + self._silence_s - time.monotonic(), *([0.0] if self._running else ())]
+        poll = select.poll()
+        poll.register(self._source, _READABLE)
+        for service in self._services:
+            for descriptor in service.descriptors():
+                poll.register(descriptor, _READABLE)
+            wants = service.due_s()
+            if wants is not None:
+                due.append(wants)
+        return [descriptor for descriptor, _ in poll.poll(max(0.0, min(due)) * 1000)]
 
     def _hear(self, packet: Packet) -> None:
         answer = self._answers.get(packet.kind)
-        if answer is None:
+        if packet.kind == BEAT:
+            self._send(Packet(BEAT))
+        elif packet.kind == STOP:
+            self._running = [running for running in self._running if running[0] != packet.call]
+        elif answer is None:
             self._send(Packet(REFUSED, packet.call, {"reason": f"a relay knows no {packet.kind!r}"}))
-            return
-        self._running.append((packet.call, _guarded(answer, packet)))
+        else:
+            self._running.append((packet.call, _guarded(answer, packet)))
 
     def _advance(self) -> None:
         """Let each call that is being answered say one thing."""
-        for _ in range(len(self._running)):
-            call, answer = self._running.popleft()
-            said = next(answer, None)
-            if said is None:
-                continue
-            self._send(said._replace(call=call))
+        going, self._running = self._running, []
+        for call, answer in going:
+            said = next(answer)
+            if call or said.kind != DONE:  # what belongs to no call needs no end
+                self._send(said._replace(call=call))
             if said.kind not in (DONE, REFUSED):
                 self._running.append((call, answer))
 
@@ -127,7 +153,7 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
             if said.kind == DONE:
                 return
     except Refusal as refusal:
-        yield Packet(REFUSED, 0, {"reason": str(refusal)})
+        yield Packet(REFUSED, 0, {"reason": str(refusal), "final": refusal.is_final})
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         yield Packet(REFUSED, 0, {"reason": f"{where}{error.strerror or error}", "errno": error.errno})
@@ -135,19 +161,40 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(DONE)
 
 
-def services(root: str, arguments: Sequence[str]) -> List[Service]:
-    """Return what a relay does for the HSM directory of a host."""
-    from hsm.compute.agent.bundling import Bundling  # noqa: PLC0415 - they know the relay
+def services(root: str) -> "List[Service]":
+    """Return everything that a relay does under HSM's directory on this host."""
+    # They know the relay, and an agent needs none of them.
+    from hsm.compute.agent.bundling import Bundling  # noqa: PLC0415
+    from hsm.compute.agent.carrying import Carrying  # noqa: PLC0415
     from hsm.compute.agent.cleaning import Cleaning  # noqa: PLC0415
     from hsm.compute.agent.preparing import Preparing  # noqa: PLC0415
     from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415
 
     host = Host()
-    return [Reporting(host, root), Bundling(host, root), Preparing(host, root), Cleaning(host, root)]
+    return [
+        Carrying(host, root),
+        Reporting(host, root),
+        Bundling(host, root),
+        Preparing(host, root),
+        Cleaning(host, root),
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a relay: ROOT, the word to greet with, and what its services are told."""
-    root, word, *rest = arguments
-    Relay(0, 1, services(root, rest)).run(word)
+    """Serve the manager at the other end of standard input and output until it has gone.
+
+    ROOT, and the word to greet with, which tells what is said from a shell's noise.
+    """
+    parser = argparse.ArgumentParser(prog="hsm-agent relay")
+    parser.add_argument("root")
+    parser.add_argument("word")
+    parser.add_argument("--silence", type=float, default=SILENCE_S, help="leave after so long without a word")
+    said = parser.parse_args(arguments)
+    root = os.path.abspath(os.path.expanduser(said.root))
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)  # whatever prints by accident never gets between packets
+    Relay(source, sink, services(root), said.silence).run(said.word)
     return 0

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from hsm.compute.agent.apart import WAITING
 from hsm.compute.link import CallRefused, Link
 from hsm.core.bundle import Bundle
 from hsm.core.errors import SourceError
@@ -117,6 +118,8 @@ class _Shipping:
                 if packet.kind == DONE:
                     path = packet.fields.get("path")
                     break
+                if packet.kind == WAITING:
+                    continue
                 named = packet.fields.get("objects")
                 if not isinstance(named, list) or not self._sizes.keys() >= set(map(str, named)):
                     raise SourceError(self._source, "its host asks for files that are not of the project")

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 
 from hsm.compute.refusal import refusal
 from hsm.compute.testing.ability import Ability
@@ -37,6 +36,7 @@ from hsm.core.source import (
     SubmitOutcome,
     Submitted,
     SweepContext,
+    Wanted,
 )
 from hsm.core.states import AttemptState, Cause
 from hsm.core.world import World
@@ -353,11 +353,15 @@ class _MemorySession(SourceSession):
         self._check_epoch()
         self._machine.recall(refs)
 
-    async def fetch(self, ref: str, dest: Path) -> CollectionResult:
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
         self._machine.trouble.check(self._name)
-        left = self._machine.left(ref)
-        if left is None:
-            return CollectionResult(directory=dest, files=0, bytes=0)
+        return {one.ref: self._fetched(one) for one in wanted}
+
+    def _fetched(self, wanted: Wanted) -> CollectionResult:
+        dest, left = wanted.dest, self._machine.left(wanted.ref)
+        fault = self._machine.trouble.faults.get(wanted.ref)
+        if left is None or fault is not None:
+            return CollectionResult(directory=dest, files=0, bytes=0, fault=fault)
         for path, data in {**left.files, REPORT: left.report}.items():
             target = dest / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ from typing import Any
 from hsm.compute.testing.file_agent import home_of, newest_agent
 from hsm.compute.testing.plays import HOLD, NOTE, OPENED
 from hsm.compute.testing.processes import bearers, wait_gone
+from hsm.core.bundle import write_listing
+from hsm.core.program import Program
 from hsm.core.source import (
     AttemptOrder,
     ComputeSource,
@@ -23,6 +25,7 @@ from hsm.core.source import (
     Rejected,
     SourceSession,
     SweepContext,
+    Wanted,
 )
 from hsm.core.spec import Resources
 from hsm.core.states import AttemptState
@@ -99,6 +102,8 @@ class Site:
         self._stack = AsyncExitStack()
         for directory in self.tree.directories():
             directory.mkdir(parents=True, exist_ok=True)
+        program = Program(digest="contract", items=(), left_out={}, commit=None, is_dirty=False)
+        write_listing(world.files, self.tree, program)
 
     # Managers
 
@@ -227,7 +232,7 @@ class Site:
 
     async def fetched(self, order: AttemptOrder) -> Path:
         """Bring an attempt home and return its directory."""
-        return (await self.session.fetch(order.token, self.tree.root / order.directory)).directory
+        return (await fetched_all(self, [order]))[0]
 
     def bearers(self) -> dict[int, str]:
         """Return the living processes of this site's attempts, with the token of each."""
@@ -275,3 +280,21 @@ class Site:
         for left in self.bearers():
             os.kill(left, signal.SIGKILL)
         self.world.close()
+
+
+async def fetched_all(site: Site, orders: Sequence[AttemptOrder]) -> list[Path]:
+    """Bring attempts that have ended home by one call, and return their directories in order."""
+    wanted = [
+        Wanted(
+            ref=order.token,
+            directory=order.directory,
+            report=site.endings[order.token].manifest,
+            dest=site.tree.root / order.directory,
+        )
+        for order in orders
+    ]
+    results = await site.session.fetch(wanted)
+    assert set(results) == {one.ref for one in wanted}, "one result for each attempt"
+    faults = {ref: result.fault for ref, result in results.items() if result.fault is not None}
+    assert not faults, f"did not come home whole: {faults}"
+    return [results[one.ref].directory for one in wanted]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from hsm.core.errors import SourceError
-from hsm.core.source import SubmitOutcome
+from hsm.core.source import Fault, SubmitOutcome
 
 HandOver: TypeAlias = Callable[[], Sequence[SubmitOutcome]]
 
@@ -19,7 +19,8 @@ class Trouble:
 
     The next submits lose their replies, one for each entry of `lost_replies`: True where the attempts arrive
     all the same. The next `denials` questions deny that attempts are there. While `is_down` nothing answers;
-    `defect` is raised by the next call. An attempt is found `copies` times.
+    `defect` is raised by the next call. An attempt is found `copies` times. Attempts whose ref is in
+    `faults` do not come home whole.
     """
 
     lost_replies: deque[bool] = field(default_factory=deque)
@@ -27,6 +28,7 @@ class Trouble:
     is_down: bool = False
     defect: Exception | None = None
     copies: int = 1
+    faults: dict[str, Fault] = field(default_factory=dict)
 
     def check(self, source: str) -> None:
         """Fail if nothing answers.

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hsm.compute.agent.bundling import Bundling
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import remove_tree
-from hsm.compute.agent.relay import Service
+from hsm.compute.agent.relay import Answer, Service
 from hsm.compute.link import Link
 from hsm.compute.ssh import bundles
 from hsm.compute.ssh.bundles import Shipped, bundle_of, packets, ship
@@ -126,7 +126,7 @@ CONTENT = st.one_of(
     st.binary(max_size=20), st.sampled_from([b"", b"same", bytes(1 << 20), bytes((2 << 20) + 1)])
 )
 NAME = st.text(
-    st.characters(codec="utf-8", exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=8
+    st.characters(codec="utf-8", exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8
 ).filter(lambda name: name not in (".", "..") and len(name.encode()) < 200)
 
 
@@ -324,7 +324,7 @@ class Hostile(Service):
     def __init__(self, *answers: Packet) -> None:
         self._said = answers
 
-    def answers(self):  # type: ignore[no-untyped-def]
+    def answers(self) -> dict[str, Answer]:
         return {"assemble": lambda _: iter(self._said), "objects": lambda _: None}
 
 
@@ -364,7 +364,7 @@ async def test_a_host_that_does_not_answer_is_not_waited_for(
     monkeypatch.setattr(bundles, "CALL_S", 0.05)
 
     class Silent(Service):
-        def answers(self):  # type: ignore[no-untyped-def]
+        def answers(self) -> dict[str, Answer]:
             return {"assemble": lambda _: iter(lambda: Packet("lacking", 0, {"objects": []}), None)}
 
     async with linked([Silent()]) as link:

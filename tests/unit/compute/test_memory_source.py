@@ -12,7 +12,14 @@ from hsm.core.engine import SweepEngine
 from hsm.core.errors import SourceError
 from hsm.core.events import AttemptFailed, AttemptSealed
 from hsm.core.model import Attempt, Task
-from hsm.core.source import AttemptOrder, Observation, SweepContext
+from hsm.core.source import (
+    AttemptOrder,
+    CollectionResult,
+    Observation,
+    SourceSession,
+    SweepContext,
+    Wanted,
+)
 from hsm.core.spec import Resources
 from hsm.core.states import Cause, SweepStatus
 from hsm.core.world import World
@@ -54,6 +61,13 @@ def order(number: int = 1) -> AttemptOrder:
     )
 
 
+async def fetched(session: SourceSession, machine: MemoryMachine, dest: Path) -> CollectionResult:
+    """Bring the first attempt home."""
+    report = machine.log[-1].manifest
+    wanted = Wanted(ref=order().token, directory=order().directory, report=report, dest=dest)
+    return (await session.fetch([wanted]))[wanted.ref]
+
+
 def verdict(directory: Path, seen: Observation) -> AttemptSealed | AttemptFailed:
     """Let the collector judge what was seen."""
     attempt = Attempt(
@@ -74,7 +88,7 @@ async def test_an_attempt_without_files_is_sealed_as_such(world: World, tmp_path
     machine = MemoryMachine(world)
     async with MemorySource(machine).session(context(tmp_path)) as session:
         await session.submit([order()])
-        brought = await session.fetch(order().token, tmp_path / "work1")
+        brought = await fetched(session, machine, tmp_path / "work1")
     sealed = verdict(tmp_path / "work1", machine.log[-1])
     assert isinstance(sealed, AttemptSealed)
     assert (sealed.files, sealed.bytes, sealed.metrics, brought.files) == (0, 0, None, 0)
@@ -97,8 +111,9 @@ async def test_files_come_home_and_are_verified(world: World, tmp_path: Path) ->
     home = tmp_path / "work1"
     async with MemorySource(machine).session(context(tmp_path)) as session:
         await session.submit([order()])
-        brought = await session.fetch(order().token, home)
-        assert await session.fetch(order().token, home) == brought
+        brought = await fetched(session, machine, home)
+        assert await fetched(session, machine, home) == brought
+    assert (brought.files, brought.bytes) == (2, 1014)
     sealed = verdict(home, machine.log[-1])
     assert isinstance(sealed, AttemptSealed)
     assert (sealed.files, sealed.bytes, sealed.metrics) == (2, 1014, {"score": 1.5})

@@ -12,7 +12,7 @@ import pytest
 from hsm.compute.testing.ability import Ability
 from hsm.compute.testing.case import CaseBase, case
 from hsm.compute.testing.plays import NOTE, Play
-from hsm.compute.testing.site import Site
+from hsm.compute.testing.site import Site, fetched_all
 from hsm.core.source import AttemptOrder, Observation
 from hsm.core.states import AttemptState, Cause
 
@@ -121,6 +121,20 @@ class ArtifactCases(CaseBase):
         for order, seen in zip(orders, await site.ended(orders), strict=True):
             _, report = await fetched_report(site, order, seen)
             assert (report["cause"], report["reason"]) == ("application", seen.reason)
+
+    @case(Ability.DIRECTORIES)
+    async def test_attempts_come_home_together(self, site: Site) -> None:
+        """Many are fetched by one call, those that failed too, and again by another with the same bytes."""
+        commands = (*(NAMES(f"file{n}") for n in range(8)), ("/bin/sh", "-c", "echo bad >&2; exit 3"))
+        orders = await site.submit(*commands)
+        ended = await site.ended(orders)
+        assert await fetched_all(site, orders) == [site.tree.root / order.directory for order in orders]
+        for number, (order, seen) in enumerate(zip(orders, ended, strict=True)):
+            directory, _ = await fetched_report(site, order, seen)
+            if seen.cause is None:
+                assert (directory / f"results/file{number}").read_text() == f"file{number}"
+            else:
+                assert (directory / "stderr.log").read_text() == "bad\n"
 
     @case(Ability.DIRECTORIES)
     async def test_awkward_names_are_kept(self, site: Site) -> None:

@@ -73,7 +73,7 @@ class SurroundingsCases(CaseBase):
         assert env["HSM_TASK_ID"] == "task_0001"
         assert (env["HSM_ATTEMPT"], env["HSM_SEED"]) == ("1", "1")
         assert env["HSM_CONFIG_HASH"] == order.config_hash
-        assert env["HSM_PROJECT"] == str(site.root)
+        assert env["HSM_PROJECT"] == str(site.source.project(site.root))
         assert env["HSM_PARAMS"] == f"{cwd}/params.yaml"
         assert env["HSM_RESULTS"] == f"{cwd}/results"
         assert env["PWD"] == cwd

@@ -1,0 +1,148 @@
+"""Collecting: many attempts come home from a host as one stream, from wherever the last stream ended.
+
+What is home already is not asked for again; bytes that are not what their manifest tells are asked for once
+more, then the attempt has failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hsm.compute.link import Link
+from hsm.compute.ssh.arrival import Arrival, Limits, Room, Wrong
+from hsm.core.errors import SourceError
+from hsm.core.source import CollectionResult, Wanted
+from hsm.core.world import World
+from hsm.wire.link import DONE, Packet
+
+TRIES = 2
+SILENCE_S = 60.0
+"""A stream that brings nothing for so long is given up, and begun again later."""
+STILLS = 10_000
+"""So often a host may say that it is still reading."""
+
+
+class Collecting:
+    """Brings the attempts of one sweep home over a link."""
+
+    def __init__(
+        self,
+        world: World,
+        link: Link,
+        sweep_dir: Path,
+        *,
+        limits: Limits | None = None,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._world = world
+        self._link = link
+        self._sweep_id = sweep_dir.name
+        self._limits = limits or Limits()
+        self._silence_s = silence_s
+        self._room = Room(world.files, str(sweep_dir), self._limits.reserve_bytes)
+
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
+        """Bring attempts home, as `SourceSession.fetch` promises."""
+        arrivals = [Arrival(self._world.files, one, self._room, self._limits) for one in wanted]
+        await self._world.blocking_to_its_end(_look, arrivals)
+        for _ in range(TRIES):
+            lacking = [arrival for arrival in arrivals if arrival.lacks]
+            if lacking:
+                await self._receive(lacking)
+        return {arrival.wanted.ref: arrival.result() for arrival in arrivals}
+
+    async def _receive(self, arrivals: Sequence[Arrival]) -> None:
+        """Take in one stream of what is lacking."""
+        asked = {"sweep": self._sweep_id, "attempts": [arrival.asked() for arrival in arrivals]}
+        try:
+            async with self._link.stream("attempts", asked) as answers:
+                async for packet in self._patiently(answers):
+                    await self._world.blocking_to_its_end(_take, arrivals, packet)
+                    if not any(arrival.lacks for arrival in arrivals):
+                        return
+        except Wrong as wrong:
+            for arrival in arrivals:
+                if arrival.lacks:
+                    arrival.fail(wrong)
+        finally:
+            for arrival in arrivals:
+                arrival.close()
+
+    async def _patiently(self, answers: AsyncIterator[Packet]) -> AsyncIterator[Packet]:
+        """Yield what is answered.
+
+        Raises:
+            SourceError: for too long nothing was.
+            Wrong: it is no answer.
+        """
+        stills = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    packet = await anext(answers)
+            except TimeoutError as error:
+                reason = f"nothing of what it should send came for {self._silence_s:.0f} s"
+                raise SourceError(self._link.source, reason, transient=True) from error
+            if packet.kind == DONE:
+                return
+            stills += packet.kind == "still"
+            if stills > STILLS or packet.kind not in ("still", "pieces", "lost"):
+                raise Wrong("the host sends no files where it should")
+            yield packet
+
+
+def _look(arrivals: Sequence[Arrival]) -> None:
+    for arrival in arrivals:
+        try:
+            arrival.look()
+        except Wrong as wrong:
+            arrival.fail(wrong)
+
+
+def _take(arrivals: Sequence[Arrival], packet: Packet) -> None:
+    """Give each of what a packet holds to the attempt that it belongs to.
+
+    Raises:
+        Wrong: it belongs to none.
+        OSError: it cannot be written.
+    """
+    if packet.kind == "lost":
+        for item in _items(packet.fields.get("lost"), (int, int, str)):
+            _of(arrivals, item[0]).lose(item[1], item[2])
+    if packet.kind == "pieces":
+        at = 0
+        for number, index, offset, length in _items(packet.fields.get("pieces"), (int, int, int, int)):
+            end = at + max(0, length)
+            data, at = packet.body[at:end], end
+            if end > len(packet.body) or length == 0:
+                raise Wrong("the host says that it sends more than it does")
+            arrival = _of(arrivals, number)
+            if arrival.fault is not None:
+                continue
+            try:
+                arrival.take(index, offset, data, max(0, -length))
+            except Wrong as wrong:
+                arrival.fail(wrong)
+
+
+def _items(said: object, kinds: tuple[type, ...]) -> list[Any]:
+    """Return a list of items of these kinds.
+
+    Raises:
+        Wrong: it is none.
+    """
+    if not isinstance(said, list):
+        raise Wrong("the host sends pieces that are none")
+    for item in said:
+        if not isinstance(item, list) or tuple(map(type, item)) != kinds:
+            raise Wrong("the host sends pieces that are none")
+    return said
+
+
+def _of(arrivals: Sequence[Arrival], number: int) -> Arrival:
+    if not 0 <= number < len(arrivals):
+        raise Wrong("the host sends what nobody asked for")
+    return arrivals[number]

@@ -1,0 +1,252 @@
+"""The SSH source: a host that has sshd and a Python, through an agent there that outlives connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsm.compute.agent_session import AgentSession
+from hsm.compute.link import Link
+from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
+from hsm.compute.ssh.cleaning import clean, clean_after
+from hsm.compute.ssh.environments import HostEnvironment, prepare_there
+from hsm.compute.ssh.mirror import Copy, Mirror
+from hsm.compute.ssh.reach import Reach
+from hsm.core.errors import SourceError
+from hsm.core.source import (
+    Capabilities,
+    Check,
+    CleaningWish,
+    ComputeSource,
+    Health,
+    HealthReport,
+    Remnant,
+    SourceSession,
+    SweepContext,
+)
+from hsm.core.spec import SourceSpec
+from hsm.core.world import World
+from hsm.wire.link import Packet
+from hsm.wire.messages import Hello
+
+ANSWER_S = 60.0
+LEAVE_S = 10.0
+MAX_CPUS = 100_000
+UNKNOWN_BUNDLE = "~/.hsm/bundles/DIGEST"
+"""Shown in previews, where no host is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a host said when a sweep was opened there: how long its logs are, and what it has."""
+
+    inbox: Mapping[str, int]
+    records: Mapping[str, int]
+    has_agent: bool
+    cpus: int
+
+
+class SSHSource(ComputeSource):
+    """Runs attempts on a host, `slots` at a time; unless told, as many as it has processors."""
+
+    def __init__(self, world: World, spec: SourceSpec, reach: Reach, *, cpus_per_task: int = 1) -> None:
+        self.name = spec.name
+        self.reach = reach
+        self._world = world
+        self._spec = spec
+        self._cpus_per_task = max(1, cpus_per_task)
+        self._shipped: Shipped | None = None
+        self._environment: HostEnvironment | None = None
+
+    def project(self, project: Path) -> Path:
+        """Return where the sweep's bundle lies on the host; before that is known, a path that says so."""
+        return Path(self._shipped.path if self._shipped else UNKNOWN_BUNDLE)
+
+    def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """Return the command as the host will run it."""
+        return self._environment.resolve(argv) if self._environment else tuple(argv)
+
+    @asynccontextmanager
+    async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
+        """Connect, send what lacks, bring the agent up or find the one that is there, and mirror its logs."""
+        try:
+            async with (
+                self.reach.connected() as connection,
+                asyncio.TaskGroup() as group,
+                connection.relay() as logs,
+                connection.relay() as bulk,
+                AsyncExitStack() as stack,
+            ):
+                tasks = [group.create_task(link.run()) for link in (logs, bulk)]
+                stack.callback(lambda: [task.cancel() for task in tasks])
+                await self._prepare(context, bulk)
+                mirror, host = await self._mirror(context, logs)
+                stack.push_async_callback(mirror.close)
+                session = _SSHSession(mirror, logs, bulk, context, self._capabilities(host))
+                await session.begin(self._hello(context, mirror, session.capabilities.slots))
+                tasks.append(group.create_task(mirror.carry()))
+                yield session
+        except BaseExceptionGroup as errors:
+            raise _the_one(errors) from errors
+
+    async def _prepare(self, context: SweepContext, link: Link) -> None:
+        """See to it that the host has what attempts start from, and the environment that they run in."""
+        bundle = await bundle_of(self._world, self.name, context)
+        self._shipped = await ship(self._world, link, bundle, source=self.name, sweep_id=context.sweep_id)
+        self._environment = await prepare_there(
+            self._world, link, self._spec.environment, bundle, source=self.name
+        )
+
+    async def _mirror(self, context: SweepContext, link: Link) -> tuple[Mirror, Host]:
+        """Compare both ends of the logs, and carry over what was not."""
+        files, home = self._world.files, context.sweep_dir / ".hsm" / "agents" / self.name
+        for part in ("inbox", "records"):
+            files.make_directories(f"{home}/{part}")
+        copy = Copy(self.name, files, f"{home}/records")
+        known = await self._world.blocking(copy.recall)
+        asked = {"sweep": context.sweep_id, "source": self.name, "records": known}
+        host = _host(self.name, (await _answer(link, "open", asked)).fields)
+        mirror = Mirror(self._world, home, context.epoch, link, copy)
+        try:
+            lost = {} if host.has_agent else {name: host.records.get(name, 0) for name in known}
+            await mirror.catch_up(host.inbox, lost)
+        except BaseException:
+            await mirror.close()
+            raise
+        return mirror, host
+
+    def _capabilities(self, host: Host) -> Capabilities:
+        gpus = self._environment.gpus if self._environment else ()
+        slots = self._spec.slots or max(1, host.cpus // self._cpus_per_task)
+        return Capabilities(slots=slots, gpus=len(gpus))
+
+    def _hello(self, context: SweepContext, mirror: Mirror, slots: int) -> Hello:
+        environment, shipped = self._environment, self._shipped
+        if environment is None or shipped is None:
+            raise AssertionError("a host is greeted when it has been prepared")
+        return Hello(
+            epoch=context.epoch,
+            sweep_id=context.sweep_id,
+            slots=slots,
+            project=shipped.path,
+            variables={**context.variables, **self._spec.environment.variables},
+            gpus=list(environment.gpus),
+            grace_s=context.grace_s,
+            program={**context.program, **shipped.report, "interpreter": environment.interpreter},
+            prev=mirror.prev,
+            adopted=None if context.adopted is None else list(context.adopted),
+        )
+
+    async def clean(self, wish: CleaningWish) -> Sequence[Remnant]:
+        """Remove what HSM left on the host, and nothing else."""
+        try:
+            async with (
+                self.reach.connected() as connection,
+                asyncio.TaskGroup() as group,
+                connection.relay() as link,
+            ):
+                listening = group.create_task(link.run())
+                try:
+                    return await clean(link, self.name, wish)
+                finally:
+                    listening.cancel()
+        except BaseExceptionGroup as errors:
+            raise _the_one(errors) from errors
+
+    async def checks(self) -> HealthReport:
+        """Look whether the host can be reached."""
+        try:
+            async with self.reach.connected() as connection:
+                found = Check(name="connect", health=Health.PASS, detail=connection.python)
+        except SourceError as error:
+            found = Check(name="connect", health=Health.FAIL, detail=error.message, hint=error.hint)
+        return HealthReport(source=self.name, checks=(found,))
+
+
+class _SSHSession(AgentSession):
+    """The agent of one sweep on a host."""
+
+    def __init__(
+        self, mirror: Mirror, logs: Link, bulk: Link, context: SweepContext, capabilities: Capabilities
+    ) -> None:
+        super().__init__(mirror, capabilities)
+        self.mirror = mirror
+        self._logs = logs
+        self._bulk = bulk
+        self._context = context
+
+    async def begin(self, hello: Hello) -> None:
+        """Say hello, bring the agent up, and listen to what it has recorded and will record."""
+        await self.mirror.send([hello])
+        await self.mirror.carry_now()
+        await self.replace_agent()
+        await _answer(self._logs, "follow", {"records": dict(self.mirror.copied)})
+
+    async def replace_agent(self) -> None:
+        """Connect to the agent that runs, or else have one started."""
+        self.mirror.met()
+        await _answer(self._logs, "agent", {})
+
+    async def release(self) -> None:
+        """Tell the agent that nothing more will come, and see to it that it hears, and leaves nothing."""
+        await super().release()
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self.mirror.arrived()
+                await self.mirror.parted()
+        except TimeoutError as error:
+            raise SourceError(self._logs.source, "it did not take leave", transient=True) from error
+        await clean_after(self._bulk, self._logs.source, self._context.sweep_id)
+
+
+async def _answer(link: Link, kind: str, fields: Mapping[str, Any]) -> Packet:
+    """Return what a relay answers, which it must in good time.
+
+    Raises:
+        SourceError: it did not, or the link was lost.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await link.call(kind, fields)
+    except TimeoutError as error:
+        reason = f"no answer to {kind!r} came in {ANSWER_S:g} s"
+        raise SourceError(link.source, reason, transient=True) from error
+
+
+def _host(source: str, fields: Mapping[str, Any]) -> Host:
+    """Return what a host said, after looking whether it can be meant.
+
+    Raises:
+        SourceError: it cannot.
+    """
+    try:
+        cpus = int(fields["cpus"])
+        inbox, records = _lengths(fields["inbox"]), _lengths(fields["records"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SourceError(source, f"its relay says what cannot be: {error}") from error
+    cpus = max(1, min(cpus, MAX_CPUS))
+    return Host(inbox=inbox, records=records, has_agent=bool(fields.get("agent")), cpus=cpus)
+
+
+def _lengths(told: Mapping[str, Any]) -> dict[str, int]:
+    return {str(name): int(length) for name, length in told.items()}
+
+
+def _the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error of a source that a group is about, a lasting one before others; else the group."""
+    leaves = list(_leaves(errors))
+    if all(isinstance(leaf, SourceError) for leaf in leaves):
+        return min(leaves, key=lambda leaf: isinstance(leaf, SourceError) and leaf.transient)
+    return errors
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
