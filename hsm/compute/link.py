@@ -79,6 +79,7 @@ class _Call:
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[Packet] = asyncio.Queue(STREAM_PACKETS)
         self.is_over = False
+        self.is_lost = False
 
     def clear(self) -> None:
         """Throw away what waits; the link may be waiting for room."""
@@ -86,9 +87,10 @@ class _Call:
             self.waiting.get_nowait()
 
     def end(self) -> None:
-        """Tell who waits that nothing more will come."""
-        self.clear()
-        self.waiting.put_nowait(Packet(""))
+        """Tell who waits that nothing more will come behind what came."""
+        self.is_lost = True
+        if not self.waiting.full():
+            self.waiting.put_nowait(Packet(""))
 
 
 class Link:
@@ -244,7 +246,7 @@ class Link:
 
     async def _answers(self, call: _Call) -> AsyncIterator[Packet]:
         while not call.is_over:
-            packet = await call.waiting.get()
+            packet = Packet("") if call.is_lost and call.waiting.empty() else await call.waiting.get()
             if not packet.kind:
                 raise self._loss()
             call.is_over = packet.kind in (DONE, REFUSED)

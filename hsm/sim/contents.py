@@ -159,6 +159,9 @@ class Contents(Files):
         if dies:
             self._die()
 
+    def seek(self, fd: int, offset: int) -> None:
+        self._of(fd).at = offset
+
     def size(self, fd: int) -> int:
         self._process.check()
         return len(self._of(fd).inode.content)

@@ -72,6 +72,10 @@ class Files:
         os.ftruncate(fd, size)
         os.lseek(fd, size, os.SEEK_SET)
 
+    def seek(self, fd: int, offset: int) -> None:
+        """Go on writing at `offset`."""
+        os.lseek(fd, offset, os.SEEK_SET)
+
     def size(self, fd: int) -> int:
         """Return the size of an open file."""
         return os.fstat(fd).st_size

@@ -167,13 +167,17 @@ def services(root: str) -> "List[Service]":
     from hsm.compute.agent.bundling import Bundling  # noqa: PLC0415
     from hsm.compute.agent.carrying import Carrying  # noqa: PLC0415
     from hsm.compute.agent.cleaning import Cleaning  # noqa: PLC0415
+    from hsm.compute.agent.growing import Growing  # noqa: PLC0415
     from hsm.compute.agent.preparing import Preparing  # noqa: PLC0415
     from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415
+    from hsm.compute.agent.sending import Sending  # noqa: PLC0415
 
     host = Host()
     return [
         Carrying(host, root),
         Reporting(host, root),
+        Sending(host.files, root),
+        Growing(host.files, root),
         Bundling(host, root),
         Preparing(host, root),
         Cleaning(host, root),

@@ -5,16 +5,15 @@
             lost       {"lost": [[attempt, file, reason]…]}
             still      a large file is being read, and there is nothing of it to be sent yet
 
-A file is known by its place in the manifest of its attempt's provenance report, -1 is the report itself, which
-comes first. A negative length says that so many bytes are zero: they are not sent. `skip` holds ranges of files
-that are at home, and is None where the report is not; `held` says how much of a file is, `[path, size, SHA-256]`:
-if the file here begins with just that, it is sent from there on.
+A file is known by its place in the manifest of its attempt's provenance report, -1 is the report itself, and
+comes first. A negative length says that so many bytes are zero: they are not sent. `skip` holds ranges of
+files that are at home, and is None where the report is not; `held` says how much of a file is, `[path, size,
+SHA-256]`: if the file here begins with just that, it is sent from there on.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Tuple
 
 from hsm.compute.agent.relay import Answer, Refusal, Service
@@ -37,7 +36,7 @@ class Large(NamedTuple):
     """A file that goes home in pieces of its own, from `held` bytes on where these begin it."""
 
     attempt: int
-    index: int
+    place: int
     path: str
     size: int
     held: int
@@ -57,7 +56,8 @@ class Sending(Service):
 
     def _attempts(self, packet: Packet) -> Iterator[Packet]:
         sweep = sweep_directory(self._root, packet.fields)
-        load, large = Load(), List[Large]()
+        load = Load()
+        large: List[Large] = []
         for number, asked in enumerate(packet.fields["attempts"]):
             directory = attempt_directory(sweep, asked["directory"])
             yield from self._attempt(load, large, number, directory, asked)
@@ -124,20 +124,20 @@ class Sending(Service):
                     zeros += len(data)
                 else:
                     if zeros:
-                        yield from load.add_zeros(one.attempt, one.index, offset - zeros, zeros)
-                    yield from load.add(one.attempt, one.index, offset, data)
+                        yield from load.add_zeros(one.attempt, one.place, offset - zeros, zeros)
+                    yield from load.add(one.attempt, one.place, offset, data)
                     zeros = 0
                 offset += len(data)
                 if zeros >= STILL_BYTES:
-                    yield from load.add_zeros(one.attempt, one.index, offset - zeros, zeros)
+                    yield from load.add_zeros(one.attempt, one.place, offset - zeros, zeros)
                     yield from load.rest()
                     zeros = 0
             if zeros:
-                yield from load.add_zeros(one.attempt, one.index, offset - zeros, zeros)
+                yield from load.add_zeros(one.attempt, one.place, offset - zeros, zeros)
             if offset < one.size:
-                yield load.lose(one.attempt, one.index, _shorter(offset))
+                yield load.lose(one.attempt, one.place, _shorter(offset))
         except OSError as error:
-            yield load.lose(one.attempt, one.index, reason_of(error))
+            yield load.lose(one.attempt, one.place, reason_of(error))
 
     def _begins_with(self, one: Large) -> Generator[Packet, None, int]:
         """Return where to begin: behind what is held at home, if the file here begins with just that."""
@@ -200,8 +200,7 @@ def _cut(blocks: Iterator[bytes], size: int) -> Iterator[bytes]:
     waiting: List[bytes] = []
     length = 0
     for block in blocks:
-        block = block[: size - length] if length + len(block) > size else block
-        waiting.append(block)
+        waiting.append(block[: size - length])
         length += len(block)
         if length % PACKET_BYTES < len(block) or length >= size:
             yield b"".join(waiting)
@@ -239,7 +238,7 @@ def reason_of(error: Exception) -> str:
     """Return an error in words, without the path, which the other side knows."""
     if isinstance(error, FileNotFoundError):
         return "it is no longer there"
-    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    return str(error.strerror) if isinstance(error, OSError) else str(error)
 
 
 def _shorter(length: int) -> str:

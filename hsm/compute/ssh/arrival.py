@@ -1,8 +1,8 @@
 """An arrival: one attempt on its way home. What is there, what is lacking, and where each piece goes.
 
 Everything that comes was said by the host and is worth no trust: names, sizes and places are checked before
-anything is written, and nothing is whole before its bytes have the digest that its manifest tells. All of this
-blocks.
+anything is written, and nothing is whole before its bytes have the digest that its manifest tells. All of
+this blocks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ class Part:
 
 
 class Arrival:
-    """Takes in one attempt. Paths are relative to its directory; a file is known by its place in the manifest."""
+    """Takes in one attempt. Paths are relative to its directory, files known by their place in its manifest."""
 
     def __init__(self, files: Files, wanted: Wanted, room: Room, limits: Limits) -> None:
         self.wanted = wanted
@@ -122,7 +122,7 @@ class Arrival:
         self._present = set(found.sizes)
         if REPORT in found.reserved:
             self._look_at_report()
-        self._parts = {path: part for path, part in self._held(found.sizes)}
+        self._parts = dict(self._held(found.sizes))
         if self._entries is not None:
             self._match()
 
@@ -263,7 +263,7 @@ class Arrival:
             self._lacking[index] = OTHER_BYTES
             return
         self._room.take(len(data))
-        self._make_folder(os.path.dirname(entry.path))
+        self._make_folder(_above(entry.path))
         path = f"{self._home}/{entry.path}"
         try:
             self._files.write_new(path, data)
@@ -275,14 +275,18 @@ class Arrival:
 
     def _begin(self, entry: Entry) -> Part:
         self._discard(entry)
-        has_other_name = entry.path not in GROWING and entry.path + PARTIAL not in self._places
-        part = Part(entry.path + PARTIAL if has_other_name else entry.path, 0, hashlib.sha256())
-        self._make_folder(os.path.dirname(part.at))
+        part = Part(self._name_meanwhile(entry.path), 0, hashlib.sha256())
+        self._make_folder(_above(part.at))
         self.close()
         part.fd = self._files.create(f"{self._home}/{part.at}")
         self._present.add(part.at)
         self._open = self._parts[entry.path] = part
         return part
+
+    def _name_meanwhile(self, path: str) -> str:
+        """Return what a file is called that is not whole: where its name cannot be longer, just as it is."""
+        other = path + PARTIAL
+        return path if path in GROWING or other in self._places or not is_safe(other) else other
 
     def _discard(self, entry: Entry) -> None:
         """Remove what there is of a file."""
@@ -320,7 +324,7 @@ class Arrival:
         """Make a folder and those above it; none of them may be anything else."""
         if folder in self._folders:
             return
-        self._make_folder(os.path.dirname(folder))
+        self._make_folder(_above(folder))
         kind = self._files.kind(f"{self._home}/{folder}")
         if kind is None:
             self._files.make_directory(f"{self._home}/{folder}")
@@ -365,27 +369,40 @@ def check(entries: Sequence[Entry], limits: Limits) -> None:
         raise Wrong(f"its manifest lists {len(entries)} files, more than {limits.files}")
     paths: set[str] = set()
     folders: set[str] = set()
-    total = 0
-    for path, size, sha256 in entries:
-        if not is_safe(path):
-            raise Wrong(f"its manifest lists {path[:200]!a}, which leads out of its directory")
-        if path in paths or path in OUTSIDE or path.partition("/")[0] in OUTSIDE:
-            raise Wrong(f"its manifest lists {path!a}, which it may not, or twice")
-        if size < 0 or not _SHA256.fullmatch(sha256):
-            raise Wrong(f"its manifest lists {path!a} with a size or digest that is none")
-        if path.count("/") >= limits.depth:
-            raise Wrong(f"its manifest lists {path[:200]!a}, which is more than {limits.depth} folders deep")
-        paths.add(path)
-        total += size
-        folder = os.path.dirname(path)
+    for entry in entries:
+        wrong = _wrong_with(entry, paths, limits)
+        if wrong:
+            raise Wrong(f"its manifest lists {entry.path[:200]!a}, {wrong}")
+        paths.add(entry.path)
+        folder = _above(entry.path)
         while folder and folder not in folders:
             folders.add(folder)
-            folder = os.path.dirname(folder)
+            folder = _above(folder)
     both = paths & folders
     if both:
         raise Wrong(f"its manifest lists {min(both)!a} as a file and as a folder")
+    total = sum(entry.size for entry in entries)
     if total > limits.bytes:
         raise Wrong(f"its files are {total / 1e9:.0f} GB together, more than {limits.bytes / 1e9:.0f} GB")
+
+
+def _wrong_with(entry: Entry, before: Collection[str], limits: Limits) -> str:
+    path = entry.path
+    if not is_safe(path):
+        return "which leads out of its directory"
+    if path in before:
+        return "and lists it twice"
+    if path.partition("/")[0] in OUTSIDE:
+        return "which no manifest may list"
+    if entry.size < 0 or not _SHA256.fullmatch(entry.sha256):
+        return "with a size or a digest that is none"
+    if path.count("/") >= limits.depth:
+        return f"which is more than {limits.depth} folders deep"
+    return ""
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _ranges(count: int, lacking: Iterable[int]) -> Iterator[tuple[int, int]]:

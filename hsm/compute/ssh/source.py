@@ -9,24 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsm.compute.agent_session import AgentSession
+from hsm.compute.agent_session import START, AgentSession, observations_of
 from hsm.compute.link import Link
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
 from hsm.compute.ssh.cleaning import clean, clean_after
+from hsm.compute.ssh.collecting import Collecting
 from hsm.compute.ssh.environments import HostEnvironment, prepare_there
+from hsm.compute.ssh.live import LiveView
 from hsm.compute.ssh.mirror import Copy, Mirror
 from hsm.compute.ssh.reach import Reach
 from hsm.core.errors import SourceError
 from hsm.core.source import (
+    AttemptOrder,
     Capabilities,
     Check,
     CleaningWish,
+    CollectionResult,
     ComputeSource,
     Health,
     HealthReport,
+    Observations,
     Remnant,
     SourceSession,
+    SubmitOutcome,
     SweepContext,
+    Wanted,
 )
 from hsm.core.spec import SourceSpec
 from hsm.core.world import World
@@ -86,9 +93,9 @@ class SSHSource(ComputeSource):
                 await self._prepare(context, bulk)
                 mirror, host = await self._mirror(context, logs)
                 stack.push_async_callback(mirror.close)
-                session = _SSHSession(mirror, logs, bulk, context, self._capabilities(host))
+                session = _SSHSession(self._world, mirror, (logs, bulk), context, self._capabilities(host))
                 await session.begin(self._hello(context, mirror, session.capabilities.slots))
-                tasks.append(group.create_task(mirror.carry()))
+                tasks += [group.create_task(mirror.carry()), group.create_task(session.live.run())]
                 yield session
         except BaseExceptionGroup as errors:
             raise _the_one(errors) from errors
@@ -171,12 +178,18 @@ class _SSHSession(AgentSession):
     """The agent of one sweep on a host."""
 
     def __init__(
-        self, mirror: Mirror, logs: Link, bulk: Link, context: SweepContext, capabilities: Capabilities
+        self,
+        world: World,
+        mirror: Mirror,
+        links: tuple[Link, Link],
+        context: SweepContext,
+        capabilities: Capabilities,
     ) -> None:
         super().__init__(mirror, capabilities)
         self.mirror = mirror
-        self._logs = logs
-        self._bulk = bulk
+        logs, bulk = self._logs, self._bulk = links
+        self._collecting = Collecting(world, bulk, context.sweep_dir)
+        self.live = LiveView(world, logs, context.sweep_dir)
         self._context = context
 
     async def begin(self, hello: Hello) -> None:
@@ -185,6 +198,33 @@ class _SSHSession(AgentSession):
         await self.mirror.carry_now()
         await self.replace_agent()
         await _answer(self._logs, "follow", {"records": dict(self.mirror.copied)})
+        await self._take_up()
+
+    async def _take_up(self) -> None:
+        """Watch the attempts that run already, handed over by an earlier session."""
+        adopted = set(self._context.adopted or ())
+        if adopted:
+            sent = await self.mirror.sent()
+            runs = (said for said in sent if said["t"] == "run" and said["token"] in adopted)
+            self.live.known({run["token"]: run["directory"] for run in runs})
+            records, _ = await self.mirror.receive(START)
+            await self.live.note([seen for seen in observations_of(records) if seen.token in adopted])
+
+    async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
+        """Hand attempts over, and note where they will run."""
+        self.live.ordered(orders)
+        return await super().submit(orders)
+
+    async def observations(self, cursor: str = "") -> AsyncIterator[Observations]:
+        """Yield what is seen; what has begun is watched from then on."""
+        async for batch in super().observations(cursor):
+            await self.live.note(batch.seen)
+            yield batch
+
+    async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
+        """Bring attempts home from the host, where they were watched from where that ended."""
+        await self.live.leave([one.directory for one in wanted])
+        return await self._collecting.fetch(wanted)
 
     async def replace_agent(self) -> None:
         """Connect to the agent that runs, or else have one started."""

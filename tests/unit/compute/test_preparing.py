@@ -280,7 +280,14 @@ async def test_what_a_host_says_is_cut_to_what_can_be_meant(
 @pytest.mark.parametrize("field", ["source", "digest", "sweep"])
 async def test_no_place_outside_is_prepared(home: Path, field: str) -> None:
     """A manager that asks for one is refused."""
-    spec = {"python": None, "prefix": None, "modules": [], "setup": None, "variables": {}, "programs": []}
+    spec: dict[str, object] = {
+        "python": None,
+        "prefix": None,
+        "modules": [],
+        "setup": None,
+        "variables": {},
+        "programs": [],
+    }
     asked = {"source": "ssh:alpha", "digest": "a" * 64, "sweep": SWEEP, **spec, field: "../../x"}
     async with linked([Preparing(Remote(home), str(home / ".hsm"))]) as link:
         with pytest.raises(CallRefused):

@@ -1,0 +1,272 @@
+"""Collecting over a link: what comes home, what is not sent, and what a cut, a liar or a full disk may do."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from hsm.compute.link import LinkLost
+from hsm.compute.ssh.collecting import Collecting
+from hsm.core.source import Fault, Wanted
+from hsm.core.states import Cause
+from tests.unit.compute.faraway import Cut, Faraway
+
+AWKWARD = (
+    "two words",
+    "new\nline",
+    "-rf",
+    "größe ψ",
+    "a\\b",
+    "*",
+    "UPPER",
+    "upper",
+    "x.partial",
+    "..x",
+    "n" * 250,
+)
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Faraway]:
+    found = Faraway(tmp_path)
+    yield found
+    found.world.close()
+
+
+def open_files() -> int:
+    """Return how many descriptors are open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+ATTEMPT: Mapping[str, bytes] = {
+    "stdout.log": b"hello\n",
+    "stderr.log": b"",
+    "results/deep/er/x.bin": noise(5000),
+    "results/big.bin": noise(1_000_000),
+    "results/holes.bin": bytes(700_000) + noise(10) + bytes(400_000),
+    "results/small-zeros": bytes(1000),
+    "results/empty": b"",
+    **{f"results/{name}": name.encode() for name in AWKWARD},
+}
+
+
+async def test_an_attempt_comes_home_whole(far: Faraway) -> None:
+    """Files small, large, empty, with holes and of awkward names are at home, byte by byte."""
+    wanted = far.attempt(ATTEMPT)
+    (result,) = await far.fetch(wanted)
+    assert result.fault is None
+    assert far.fault(wanted) is None
+    assert far.names(wanted) == {*ATTEMPT, "provenance.json"}
+    assert result.files == len(ATTEMPT)
+
+
+async def test_many_attempts_come_by_one_call(far: Faraway) -> None:
+    """Each with its own files; one whose file is gone has failed, with the reason, and harms no other."""
+    every = [far.attempt({"stdout.log": b"%d" % n, "results/x": noise(3000, n)}, n) for n in range(1, 40)]
+    (far.host / every[7].directory / "results/x").unlink()
+    results = await far.fetch(*every)
+    faults = {n: result.fault for n, result in enumerate(results) if result.fault}
+    assert faults == {7: Fault(cause=Cause.TRANSFER, reason="results/x: it is no longer there")}
+    assert [n for n, one in enumerate(every) if far.fault(one)] == [7]
+
+
+async def test_zeros_and_empty_files_cost_nothing(far: Faraway) -> None:
+    """Neither on the line nor, where holes can be had, on the disk."""
+    size = 64 << 20
+    wanted = far.attempt({f"results/empty{n}": b"" for n in range(50)})
+    with (far.host / wanted.directory / "sparse").open("wb") as file:
+        file.truncate(size)
+    wanted = far.reported(wanted.directory)
+    cuts: list[Cut] = []
+    (result,) = await far.fetch(wanted, around=lambda reader: cuts.append(Cut(reader)) or cuts[0])
+    assert (result.fault, far.fault(wanted)) == (None, None)
+    assert cuts[0].passed < 12_000
+    assert (wanted.dest / "sparse").stat().st_blocks * 512 < size // 10
+
+
+async def test_what_is_at_home_is_not_asked_for(far: Faraway) -> None:
+    """Fetched again, nothing is said on the line; fetched where one file is damaged, that one comes."""
+    wanted = far.attempt(ATTEMPT)
+    await far.fetch(wanted)
+    cuts: list[Cut] = []
+    (again,) = await far.fetch(wanted, around=lambda reader: cuts.append(Cut(reader)) or cuts[0])
+    assert (again.fault, again.files, again.bytes) == (None, 0, 0)
+    assert cuts[0].passed < 100, "the greeting"
+    (wanted.dest / "results/big.bin").write_bytes(b"damaged")
+    (third,) = await far.fetch(wanted)
+    assert (third.fault, third.files, third.bytes) == (None, 1, 1_000_000)
+    assert far.fault(wanted) is None
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+async def test_a_cut_transfer_goes_on_where_it_was(far: Faraway, share: float) -> None:
+    """What came stays; the next manager asks for the rest, and little comes twice."""
+    wanted = far.attempt({**ATTEMPT, "results/huge.bin": noise(8 << 20)})
+    size = sum(map(len, ATTEMPT.values())) + (8 << 20)
+    with pytest.raises(LinkLost):
+        await far.fetch(wanted, around=lambda reader: Cut(reader, int(share * size)))
+    (result,) = await far.fetch(wanted)
+    assert (result.fault, far.fault(wanted)) == (None, None)
+    assert result.bytes < (1.05 - share) * size
+    assert not [name for name in far.names(wanted) if name.endswith("huge.bin.partial")]
+
+
+async def test_a_thousand_cuts(far: Faraway) -> None:
+    """Cut at random bytes until all is home: never does a file have its name that is not whole."""
+    rng = random.Random(1)
+    cuts = corrupt = 0
+    number = 0
+    while cuts < 1000:
+        number += 1
+        wanted = far.attempt(
+            {"stdout.log": noise(rng.randrange(9000), number), "results/a": noise(100, number)}
+            | {f"results/{n}": noise(rng.randrange(400_000), n) for n in range(rng.randrange(4))},
+            number,
+        )
+        whole = {path.relative_to(far.host / wanted.directory): path.read_bytes()
+                 for path in (far.host / wanted.directory).rglob("*") if path.is_file()}  # fmt: skip
+        for _ in range(8):
+            try:
+                (result,) = await far.fetch(wanted, around=lambda r: Cut(r, rng.randrange(60, 700_000)))
+            except LinkLost:
+                cuts += 1
+                for path, data in whole.items():
+                    here = wanted.dest / path
+                    if here.exists() and path.name != "stdout.log":
+                        corrupt += here.read_bytes() != data
+            else:
+                break
+        else:
+            (result,) = await far.fetch(wanted)
+        assert result.fault is None
+        assert far.fault(wanted) is None
+    assert corrupt == 0
+
+
+async def test_a_damaged_byte_is_noticed_and_sent_again(far: Faraway) -> None:
+    """Bytes that are not what the manifest tells are asked for once more."""
+    wanted = far.attempt(ATTEMPT)
+    for flip_at in (900_000, 5000, 60):
+        far.world.files.remove_tree(str(wanted.dest)) if wanted.dest.exists() else None
+        try:
+            (result,) = await far.fetch(wanted, around=lambda reader: Cut(reader, flip_at=flip_at))  # noqa: B023
+        except LinkLost:
+            continue  # it was the packet's head that was damaged
+        if result.fault is None:
+            assert far.fault(wanted) is None
+        else:
+            assert result.fault.cause in (Cause.TRANSFER, Cause.PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda path: path.write_bytes(noise(1_000_000, 9)), "its content is not what its manifest says"),
+        (lambda path: os.truncate(path, 1000), "only 1000 bytes of it are left"),
+        (lambda path: path.unlink(), "it is no longer there"),
+        (lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), "Too many levels of symbolic links"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
+        (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
+    ],
+    ids=["changed", "truncated", "gone", "link", "fifo", "folder"],
+)
+@pytest.mark.parametrize("name", ["big.bin", "deep/er/x.bin"])
+async def test_a_file_that_is_no_longer_what_it_was(far: Faraway, change, reason: str, name: str) -> None:  # type: ignore[no-untyped-def]
+    """The attempt has failed with the cause `transfer` and the file's name; the rest of it is at home."""
+    wanted = far.attempt(ATTEMPT)
+    path = far.host / wanted.directory / "results" / name
+    if path.stat().st_size < 10_000 and "content" in reason:
+        path.write_bytes(noise(5000, 9))
+    else:
+        change(path)
+    (result,) = await far.fetch(wanted)
+    assert result.fault == Fault(cause=Cause.TRANSFER, reason=f"results/{name}: {reason}")
+    assert far.names(wanted) == {*ATTEMPT, "provenance.json"} - {f"results/{name}"} | (
+        {"results/big.bin.partial"} if name == "big.bin" and "only" in reason else set()
+    )
+
+
+async def test_a_file_that_has_grown_since_is_what_it_was(far: Faraway) -> None:
+    """What a daemon appended after the end is not in the manifest and does not come."""
+    wanted = far.attempt(ATTEMPT)
+    for name in ("results/big.bin", "stdout.log"):
+        with (far.host / wanted.directory / name).open("ab") as file:
+            file.write(b"more")
+    (result,) = await far.fetch(wanted)
+    assert (result.fault, far.fault(wanted)) == (None, None)
+
+
+async def test_another_report_than_that_of_the_exit_record_is_none(far: Faraway) -> None:
+    """A report that was replaced, or is gone, is a fault and nothing else comes."""
+    wanted = far.attempt(ATTEMPT)
+    report = far.host / wanted.directory / "provenance.json"
+    report.write_text("{}")
+    (result,) = await far.fetch(wanted)
+    reason = "provenance.json: it is not the one of the exit record"
+    assert result.fault == Fault(cause=Cause.TRANSFER, reason=reason)
+    report.unlink()
+    (result,) = await far.fetch(wanted)
+    assert result.fault == Fault(cause=Cause.TRANSFER, reason="provenance.json: it is no longer there")
+    assert far.names(wanted) == set()
+
+
+async def test_a_full_disk_at_home_is_an_error_before_it_is_full(
+    far: Faraway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more comes than is free less a reserve; what came stays, and the rest comes when there is room."""
+    wanted = far.attempt({"results/a": noise(3000), "results/big.bin": noise(4 << 20)})
+    monkeypatch.setattr("hsm.compute.ssh.arrival.Room.step_bytes", 1 << 16)
+    used = 0
+    free = (16 << 20) + (1 << 20)
+
+    def free_bytes(path: str) -> int:
+        return free - sum(file.stat().st_size for file in far.home.rglob("*") if file.is_file())
+
+    monkeypatch.setattr(far.world.files, "free_bytes", free_bytes)
+    with pytest.raises(OSError, match="No space left") as full:
+        await far.fetch(wanted)
+    assert full.value.errno == errno.ENOSPC
+    used = sum(file.stat().st_size for file in far.home.rglob("*") if file.is_file())
+    assert 512 << 10 < used <= 1 << 20
+    free += 8 << 20
+    (result,) = await far.fetch(wanted)
+    assert (result.fault, far.fault(wanted)) == (None, None)
+    assert result.bytes < (4 << 20) - (256 << 10)
+
+
+async def test_a_fetch_may_be_broken_off_at_any_time(far: Faraway) -> None:
+    """Cancelled in the middle, nothing is left open, and the link serves the next call."""
+    wanted = far.attempt({f"results/{n}": noise(2 << 20, n) for n in range(8)})
+    other = far.attempt(ATTEMPT, 2)
+    before = open_files()
+    async with far.link() as link:
+        collecting = Collecting(far.world, link, far.home)
+        for pause in (0.001, 0.01, 0.03):
+            try:
+                async with asyncio.timeout(pause):
+                    await collecting.fetch([wanted])
+            except TimeoutError:
+                continue
+        result = (await collecting.fetch([other]))[other.ref]
+        assert (result.fault, far.fault(other)) == (None, None)
+        result = (await collecting.fetch([wanted]))[wanted.ref]
+        assert (result.fault, far.fault(wanted)) == (None, None)
+    assert open_files() <= before
+
+
+def test_the_wanted_of_an_attempt_without_a_report_is_nothing(far: Faraway) -> None:
+    """An attempt whose report could not be written, or that leaves no files, is not asked for."""
+    bare = Wanted(ref="r", directory=".hsm/work/x", report=None, dest=far.home / "x")
+
+    (result,) = asyncio.run(far.fetch(bare))
+    assert (result.fault, result.files) == (None, 0)
