@@ -9,6 +9,7 @@ Both answer with `removed` and `kept` packets. No sweep is touched while an agen
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from typing import Callable, Dict, Iterator, List, Mapping
 
@@ -96,9 +97,21 @@ class Cleaning(Service):
         """Remove what no sweep uses, and tell of the sweeps that stay."""
         for removal in retention.removals(retention.spare()):
             yield Packet(REMOVED, 0, removal._asdict())
+        runs = {name: self._tenants.runs(self._tenants.of(path)) for name, path in retention.sweeps().items()}
+        if not any(runs.values()):
+            yield from self._older_agents(retention)
         for name, path in retention.sweeps().items():
-            reason = RUNS if self._tenants.runs(self._tenants.of(path)) else "its results may not be home yet"
+            reason = RUNS if runs.get(name) else "its results may not be home yet"
             yield _kept(retention.measured(path, f"sweeps/{name}"), reason)
+
+    def _older_agents(self, retention: Retention) -> Iterator[Packet]:
+        """Remove the agents of other versions than the one that this relay is of."""
+        agents = self._premises.agents
+        if self._files.kind(agents) is not Kind.DIRECTORY:
+            return
+        own = os.path.basename(os.path.dirname(sys.argv[0]))
+        for name in sorted(name for name in self._files.list(agents) if _is_digest(name) and name != own):
+            yield Packet(REMOVED, 0, retention.take(os.path.join(agents, name), f"agents/{name}")._asdict())
 
     def _everything(self, retention: Retention) -> Iterator[Packet]:
         """Remove all that has one of our names, the directory last, unless something else is in it."""

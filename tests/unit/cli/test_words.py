@@ -59,7 +59,8 @@ def test_counts_know_singular_and_thousands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (3 * 10**9, "3.0 GB")]
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (3 * 10**9, "3.0 GB")],
 )
 def test_sizes_are_in_one_unit(count: int, text: str) -> None:
     """Decimal ones, as disks are sold."""

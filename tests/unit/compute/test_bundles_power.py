@@ -1,4 +1,4 @@
-"""The power goes, at any act, while a host takes in objects and makes a bundle: what has its name is whole."""
+"""The power goes, at any act, while a host takes in objects and makes a bundle: what is named is whole."""
 
 from __future__ import annotations
 

@@ -103,6 +103,22 @@ async def test_what_no_sweep_uses_goes(root: Path) -> None:
     assert {path.name for path in (root / "bundles").iterdir()} == {used, f"{used}.json"}
 
 
+async def test_agents_of_other_versions_go_when_none_runs(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of this relay stays, for the next one is likely to be of the same version."""
+    for letter in "abc":
+        (root / "agents" / (letter * 64)).mkdir(parents=True)
+        (root / "agents" / (letter * 64) / "hsm-agent.pyz").write_bytes(b"zip")
+    monkeypatch.setattr("sys.argv", [str(root / "agents" / ("b" * 64) / "hsm-agent.pyz"), "relay"])
+    lock = Files().lock(str(tenant(use(root, SWEEP, "x" * 64)) / "lock"))
+    assert set(await cleaned(root, CleaningWish())) == {f"sweeps/{SWEEP}"}
+    Files().close(lock)
+    found = await cleaned(root, CleaningWish())
+    assert set(found) == {f"agents/{'a' * 64}", f"agents/{'c' * 64}", f"sweeps/{SWEEP}"}
+    assert [path.name for path in (root / "agents").iterdir()] == ["b" * 64]
+
+
 async def test_what_is_just_coming_stays(root: Path) -> None:
     """Objects and drafts that another manager sends at this moment are in no bundle yet."""
     spare = put(root, "a", b"spare")
