@@ -122,9 +122,8 @@ class Scene:
 
 def told(what: str, times: list[Timed], rsync_s: list[float]) -> float:
     """Print a line and return the median of the whole."""
-    whole, opened = (
-        statistics.median(values) for values in zip(*((t.whole_s, t.open_s) for t in times), strict=True)
-    )
+    whole = statistics.median(timed.whole_s for timed in times)
+    opened = statistics.median(timed.open_s for timed in times)
     beside = f"{statistics.median(rsync_s):7.3f} s" if rsync_s else "         -"
     last = times[-1].shipped
     print(

@@ -15,6 +15,7 @@ from hsm.compute.link import LinkLost, Reader, Writer
 from hsm.compute.ssh import host_keys
 from hsm.compute.ssh.faults import (
     HostKeyRefused,
+    HostUnknown,
     HostUnreachable,
     LoginRefused,
     SshConfigRefused,
@@ -78,7 +79,6 @@ class SshReach(Reach):
                 self._refused = error
                 raise
             connection = SshConnection(self._world, self._settings, made)
-            connection.note(dialler.banner)
             await connection.prepare()
             yield connection
 
@@ -352,7 +352,7 @@ class _Dialler:
                 return HostUnreachable(source, f"{where} refuses connections", hint=hint)
             case socket.gaierror():
                 hint = f"is {where} a host, or an alias in ~/.ssh/config?"
-                return HostUnreachable(source, f"there is no host {where}: {said}", hint=hint)
+                return HostUnknown(source, f"there is no host {where}: {said}", hint=hint)
             case asyncssh.Error() | OSError():
                 return HostUnreachable(source, f"no connection to {where}: {said or type(error).__name__}")
             case _:
