@@ -103,7 +103,7 @@ def test_a_sweep_goes_on_with_the_code_that_it_began_with(project: Project, ssh_
     (project.root / "lib" / "model.py").write_text("VERSION = 2\n")
     (project.root / "env.sh").unlink()
     answer = project.run("sweep", "complete", "last", "--source", "ssh:alpha", "--max-tasks", "3")
-    assert "the program has changed since the sweep began" in answer.err
+    assert "the program has changed since the sweep began (env.sh, lib/model.py)" in answer.err
     assert [r["code"]["dirty"] for r in reports(tree).values()] == [False] * 3
     versions = [json.loads(path.read_text())["version"] for path in sorted(tree.glob("tasks/*/metrics.json"))]
     assert versions == [1, 1, 1]
@@ -155,6 +155,13 @@ def test_what_is_no_part_of_the_bundle_is_said(project: Project, ssh_host: Host)
     git(project.root, "add", "data")
     answer = project.run("sweep", "run", "there.yaml", "--source", "ssh:alpha:2", "--new", code=3)
     assert "links lead out of the project: data" in answer.err
+    assert "program: {files: [-data]}" in answer.err
+    text = (project.root / "there.yaml").read_text()
+    (project.root / "there.yaml").write_text(
+        text.replace("program: {", "program: {files: [-data, -huge.bin], ")
+    )
+    _, said = run(project, "--max-tasks", "1", "--new")
+    assert "no part of" not in said
 
 
 def test_an_environment_is_made_on_the_host(project: Project, ssh_host: Host) -> None:

@@ -95,13 +95,18 @@ def test_a_link_that_leads_out_is_told(project: Path, tmp_path: Path) -> None:
     outside = {"data": LeftOut.LEADS_OUT, "gone": LeftOut.LEADS_OUT, "one.csv": LeftOut.LEADS_OUT}
     assert pinned(project).left_out == outside
     assert list(pinned(project).files) == ["lib/model.py", "run.py"]
-    assert pinned(project, "data/x.csv").left_out == {"data/x.csv": LeftOut.LEADS_OUT}
+    found = pinned(project, "data/x.csv", "-data", "-gone", "-one.csv")
+    assert found.left_out == {}, "what is taken out on purpose is not told"
+    assert pinned(project, "data/x.csv").left_out == {**outside, "data/x.csv": LeftOut.LEADS_OUT}
 
 
 def test_what_is_listed_below_a_link_to_a_directory_is_listed_by_that_name(project: Path) -> None:
     """As a file there; but where the link itself is in the bundle, in its real place."""
     (project / "current").symlink_to("lib")
-    assert kinds(pinned(project, "current/model.py")) == {"current/model.py": "file"}
+    assert kinds(pinned(project, "current/model.py")) == {
+        "current/model.py": "file",
+        "run.py": "file",
+    }
     (project / "sub").mkdir()
     committed(project)
     found = pin(World(), ProgramSpec(command=("python", "{project}/current/model.py")), project)
