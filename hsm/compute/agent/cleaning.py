@@ -52,7 +52,7 @@ class Cleaning(Service):
         wish = packet.fields
         if self._files.kind(self._premises.root) is None:
             return
-        self._premises.settle()
+        self._premises.check()
         retention = Retention(self._host, self._premises, self._shelf, is_dry=bool(wish.get("dry_run", True)))
         with ExitStack() as locks:
             if wish.get("all") is True:

@@ -10,9 +10,10 @@ ROOT/sweeps/<sweep>/           attempts that run, and what they left that is not
 from __future__ import annotations
 
 import os
+from typing import List
 
 from hsm.compute.agent.relay import Refusal
-from hsm.wire.files import Files, Kind
+from hsm.wire.files import Files, Kind, Name
 from hsm.wire.names import SWEEP_ID
 
 MARKER = "HSM"
@@ -65,6 +66,10 @@ class Premises:
             files.write_new(marker, TEXT)
         for directory in (self.objects, self.bundles, self.sweeps):
             files.make_directories(directory)
+
+    def names(self, directory: str) -> List[Name]:
+        """Return what is in one of the directories, nothing where it has not been made."""
+        return self.files.scan(directory) if self.files.kind(directory) is Kind.DIRECTORY else []
 
     def sweep(self, sweep_id: object) -> str:
         """Return where a sweep lies.

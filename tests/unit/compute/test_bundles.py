@@ -123,7 +123,7 @@ async def test_nothing_travels_twice(world: World, project: Path, root: Path) ->
 
 
 CONTENT = st.one_of(
-    st.binary(max_size=20), st.sampled_from([b"", b"same", bytes(1 << 20), bytes((2 << 20) + 1)])
+    st.binary(max_size=20), st.sampled_from([b"", b"same", bytes(1 << 20), bytes((1 << 20) + 1)])
 )
 NAME = st.text(
     st.characters(codec="utf-8", exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8
@@ -131,7 +131,8 @@ NAME = st.text(
 
 
 @given(tree=st.recursive(CONTENT, lambda inner: st.dictionaries(NAME, inner, max_size=4), max_leaves=12))
-@settings(max_examples=15)
+@settings(max_examples=8)
+@pytest.mark.slow
 async def test_any_tree_of_files_arrives(tree: object, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever the names, the depth and the contents, equal ones and empty ones too."""
     place = tmp_path_factory.mktemp("any")

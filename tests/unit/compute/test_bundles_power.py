@@ -84,7 +84,8 @@ def acts() -> int:
     return machine.acts
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_the_act_what_has_its_name_is_whole(seed: int) -> None:
     """And when the power is back, the same work leads to the bundle, whatever lies about."""
     total = acts()

@@ -167,6 +167,15 @@ async def test_everything_goes_and_the_directory_with_it(root: Path) -> None:
     assert await cleaned(root, EVERYTHING) == {}
 
 
+async def test_a_dry_run_makes_nothing_either(tmp_path: Path) -> None:
+    """Where only the agent has been sent so far, it stays the only thing there."""
+    place = tmp_path / ".hsm"
+    (place / "agents" / ("f" * 64)).mkdir(parents=True)
+    for wish in (CleaningWish(is_dry=True), CleaningWish(is_all=True, is_dry=True)):
+        assert len(await cleaned(place, wish)) == 1
+    assert snapshot(place) == {"agents", f"agents/{'f' * 64}"}
+
+
 async def test_what_somebody_put_there_stays(root: Path) -> None:
     """In the directory itself and in each of ours; it is told, and the rest goes."""
     put(root, "a", b"x")

@@ -130,6 +130,7 @@ def test_of_many_that_are_left_out_the_first_are_named() -> None:
     assert words[-1] == "and 3 more"
 
 
+@pytest.mark.slow
 def test_submodules_are_pinned_with_their_files(project: Path, tmp_path: Path) -> None:
     """One that is not checked out is left out, by name."""
     library = tmp_path / "library"

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsm.wire.bundle import (
@@ -103,6 +103,8 @@ PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 TARGETS = st.lists(st.sampled_from(["a", "b", "c", "..", "."]), min_size=1, max_size=4).map("/".join)
 
 
+@pytest.mark.slow
+@settings(max_examples=20)
 @given(links=st.dictionaries(PATHS, TARGETS, max_size=4))
 def test_links_lead_where_the_system_would_follow_them(
     links: dict[str, str], tmp_path_factory: pytest.TempPathFactory

@@ -26,6 +26,8 @@ from hsm.wire.link import DONE, Packet
 from tests.unit.compute.relayed import linked
 from tests.unit.compute.test_bundles import SWEEP, bundle_from
 
+pytestmark = pytest.mark.integration
+
 PROFILE = """
 echo "Welcome to alpha!"; echo '{"PATH": "/evil"}'; echo "@@hsm" >&2
 module() {
