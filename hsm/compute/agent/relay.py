@@ -178,7 +178,7 @@ def services(root: str, word: str) -> "List[Service]":
         Carrying(host, root),
         Reporting(host, root),
         Sending(host.files, root),
-        Growing(host.files, root),
+        Growing(host, root),
         Bundling(host, root, word),
         Preparing(host, root, sys.executable),
         Cleaning(host, root, word),
