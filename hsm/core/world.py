@@ -153,6 +153,17 @@ class World:
             timeout=timeout_s,
         )
 
+    async def converse(self, argv: Sequence[str]) -> asyncio.subprocess.Process:
+        """Start a process to talk with over three pipes; the terminal and its signals are not its business.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+
     def spawn_detached(
         self, argv: Sequence[str], *, environment: Mapping[str, str], log: Path, keep: Sequence[int] = ()
     ) -> int:

@@ -251,7 +251,7 @@ class Files:
         return shutil.disk_usage(path).free
 
     def free_inodes(self, path: str) -> int:
-        """Return how many more files this user may make there; where nobody counts them, as many as can be."""
+        """Return how many more files this user may make there; where nobody counts them, very many."""
         counted = os.statvfs(path)
         return counted.f_favail if counted.f_files else sys.maxsize
 

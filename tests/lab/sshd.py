@@ -135,6 +135,7 @@ class Host:
         }
         said = " ".join(f'"{name}={value}"' for name, value in variables.items())
         lines = [
+            *setup.extra,  # what is said first counts
             f"Port {port}",
             f"ListenAddress {setup.address}",
             f"HostKey {self.key}",
@@ -155,7 +156,6 @@ class Host:
             f"MaxStartups {setup.max_startups}",
             "LoginGraceTime 20",
             "LogLevel VERBOSE",
-            *setup.extra,
         ]
         return "\n".join(lines) + "\n"
 

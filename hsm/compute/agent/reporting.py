@@ -1,4 +1,4 @@
-"""What a host tells of itself to who checks it: facts, and bytes to measure the line by. It judges nothing."""
+"""What a host tells of itself to who checks it: facts, and bytes to measure the line by. No judgement."""
 
 from __future__ import annotations
 

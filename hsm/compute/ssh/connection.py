@@ -38,8 +38,8 @@ CHANNEL_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
 SECOND_FACTOR = (
-    "try `ssh {target} true`: a key must suffice, in a file or in ssh-agent; where a password or a second factor "
-    "is asked for, use the option `transport: openssh`"
+    "try `ssh {target} true`: a key must suffice, in a file or in ssh-agent; where a password or a second "
+    "factor is asked for, use the option `transport: openssh`"
 )
 
 

@@ -71,6 +71,7 @@ def read_settings(spec: SourceSpec, project: Path, environment: Mapping[str, str
     if not isinstance(allow, bool):
         problems.append(_problem(spec, "allow_proxy_command", allow, "true or false"))
     config = environment.get(CONFIG_VARIABLE) or read("ssh_config", "a file", "")
+    python = read("python", "an interpreter on the host", "")
     user, _, host = spec.target.rpartition("@")
     if not host or host.startswith("-") or not host.isprintable() or " " in host:
         problems.append(Problem(where=spec.name, message=f"{spec.target!a} is not a host"))
@@ -82,7 +83,7 @@ def read_settings(spec: SourceSpec, project: Path, environment: Mapping[str, str
         host=host.removeprefix("[").removesuffix("]"),
         transport=Transport(transport),
         root=root.rstrip("/") or "/",
-        pythons=_pythons(spec, read("python", "an interpreter on the host", "")),
+        pythons=_pythons(spec, python),
         config=_absolute(config, project, environment) if config else None,
         allow_proxy_command=allow is True,
     )

@@ -16,7 +16,7 @@ from hsm.compute.ssh.settings import SshSettings
 from hsm.core.world import World
 
 MAX_CHANNELS = 6
-"""Of the ten that sshd grants. It frees a channel later than we see it closed: of eight, one in ten is refused."""
+"""Of the ten that sshd grants. It frees a channel later than we see it close: of eight, some are refused."""
 
 MAX_SAID_BYTES = 16 << 20
 MAX_NOISE = 4000
@@ -25,14 +25,10 @@ SHIPPING_S = 120.0
 GREETING_S = 60.0
 LAST_WORDS_BYTES = 4096
 READ_BYTES = 64 << 10
-LEAVE_S = 5.0
+LEAVE_S = 2.0
 
-NO_PYTHON = (
-    "install one there, or name one: `sources: {{{source}: {{options: {{python: /path/to/python3}}}}}}`"
-)
-SHELL_HINT = (
-    "let its startup files (.bashrc, .bash_profile, .cshrc, config.fish) neither exit nor replace the shell"
-)
+NO_PYTHON = "install one there, or name one by the option `python` of {source} in hsm.yaml"
+SHELL_HINT = "let startup files there (.bashrc, .bash_profile, .cshrc) neither exit nor replace the shell"
 
 
 class Channel(Protocol):
@@ -43,7 +39,7 @@ class Channel(Protocol):
     stderr: Reader
 
     async def ended(self) -> int | None:
-        """Wait for its end and return its exit status; None when the connection was lost, or it was killed."""
+        """Wait for its end and return its exit status; None when the connection was lost or it was killed."""
 
     def kill(self) -> None:
         """End it, as far as that can be done from here, and do not wait."""

@@ -110,7 +110,7 @@ class ArtifactCases(CaseBase):
         assert report["command"] == list(order.argv)
         assert report["params"] == {"k": 1e-05, "mode": "no"}
         assert report["exit"] == {"code": 0, "signal": None}
-        assert report["code"] == {"digest": "contract"}
+        assert report["code"]["digest"] == "contract"
         assert report["started_at"] <= report["ended_at"]
 
     @case(Ability.DIRECTORIES)

@@ -131,4 +131,5 @@ class EndingCases(CaseBase):
         assert place.read_text().strip().isdigit()
         assert not site.bearers()
         report = json.loads((await site.fetched(order) / "provenance.json").read_bytes())
-        assert report["daemons"] == (["sleep"] if play is DAEMON else [])
+        named = (["sleep"], ["sh"]) if play is DAEMON else ([],)  # `sh` where it was killed before its `exec`
+        assert report["daemons"] in named
