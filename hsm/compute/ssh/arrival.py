@@ -115,7 +115,7 @@ class Arrival:
         if part.size != entry.size or part.sha256.hexdigest() != entry.sha256:
             return False
         if part.at != entry.path:
-            self._landing.rename(part.at, entry.path)
+            self._landing.finish(part.at, entry.path)
         self._lacking.pop(index, None)
         return True
 

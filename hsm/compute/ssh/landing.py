@@ -134,7 +134,7 @@ class Landing:
         if at in self.present:
             self._files.remove(f"{self._home}/{at}")
 
-    def rename(self, at: str, path: str) -> None:
+    def finish(self, at: str, path: str) -> None:
         """Give a file its name."""
         self._files.rename(f"{self._home}/{at}", f"{self._home}/{path}")
 
