@@ -177,7 +177,7 @@ def services(root: str) -> "List[Service]":
         Carrying(host, root),
         Reporting(host, root),
         Sending(host.files, root),
-        Growing(host.files, root),
+        Growing(host, root),
         Bundling(host, root),
         Preparing(host, root),
         Cleaning(host, root),
