@@ -129,6 +129,24 @@ open("results/history.h5", "wb").write(head + os.urandom(800 - len(head)))
 """
 
 
+def test_another_manager_goes_on_with_a_transfer(
+    project: Project, ssh_host: Host, wire: Callable[[Host], Wire]
+) -> None:
+    """Killed in the middle of a large file, the manager is followed by one that asks only for the rest."""
+    line, size = wire(ssh_host), 12_000_000
+    sweep(project, f"echo x >> {project.root}/ran; head -c {size} /dev/urandom > results/large.bin")
+    line.to_client.bytes_per_s = 4e6
+    running = run(project, "ssh:alpha-wire")
+    until(lambda: line.to_client.passed > size // 2, "half of it")
+    running.kill()
+    line.to_client.bytes_per_s = None
+    before = line.to_client.passed
+    project.run("sweep", "complete", "last", "--source", "ssh:alpha-wire")
+    project.run("sweep", "verify", "last")
+    assert line.to_client.passed - before < 0.7 * size
+    assert (project.root / "ran").read_text() == "x\n"
+
+
 def spoil(work: Path) -> None:
     """Cut the file of the first task short, change a byte in the second's, let the third's grow."""
     first, second, third, _ = (place / "results" / "history.h5" for place in sorted(work.iterdir()))
@@ -194,15 +212,18 @@ def test_a_full_disk_at_home_is_waited_out(project: Project, ssh_host: Host) -> 
 def test_a_full_disk_on_the_host_is_waited_out(project: Project, ssh_host: Host) -> None:
     """The program that filled it has failed; its end is recorded, and is home, once there is room."""
     with small_disk(ssh_host.home / ".hsm", "12m") as disk:
+        script = "echo begun; while [ ! -e GATE ]; do sleep 0.05; done"
+        sweep(project, f"{script}; head -c 30000000 /dev/urandom > results/large.bin || exit 3")
+        running = run(project, "ssh:alpha")
+        until(lambda: list(disk.glob("sweeps/*/.hsm/work/*/stdout.log")) != [], "a task that runs")
         filler = disk / "filler"
         filler.write_bytes(bytes(5 << 20))
-        sweep(project, "echo begun; head -c 30000000 /dev/urandom > results/large.bin || exit 3")
-        running = run(project, "ssh:alpha")
+        (project.root / "gate").touch()
         until(lambda: shutil.disk_usage(disk).free == 0, "a full disk")
         until(lambda: lines(log(project)) == ["begun"], "the output that was seen meanwhile")
         assert running.process.poll() is None
         filler.unlink()
         assert running.end().code == 1
-        assert "No space left" in project.run("monitor", "errors", "last").out
+        assert "exit code 3" in project.run("monitor", "errors", "last").out
         found = list(project.tree().glob(".hsm/attempts/*/results/large.bin"))
         assert found or (log(project).parent / "results" / "large.bin").exists()
