@@ -182,6 +182,7 @@ MEANINGS: Mapping[str, str] = {
     "stop": "When to end before the last generation.",
     "shares": "Shares of what is proposed to explore and to exploit.",
     "outputs": "Where sweeps are kept, from the project's root.",
+    "ssh_config": "How hosts are reached: a file in the format of ~/.ssh/config, instead of that.",
     "source": "Such as local:4, ssh:HOST:8 or slurm:CLUSTER.",
     "slots": "Attempts at a time when the user names no number.",
     "python": "The interpreter.",

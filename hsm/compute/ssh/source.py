@@ -12,6 +12,7 @@ from typing import Any
 from hsm.compute.agent_session import START, AgentSession, observations_of
 from hsm.compute.link import Link
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
+from hsm.compute.ssh.checks import check_host
 from hsm.compute.ssh.cleaning import clean_after
 from hsm.compute.ssh.collecting import Collecting
 from hsm.compute.ssh.environments import HostEnvironment, prepare_there
@@ -22,10 +23,8 @@ from hsm.core.errors import SourceError
 from hsm.core.source import (
     AttemptOrder,
     Capabilities,
-    Check,
     CollectionResult,
     ComputeSource,
-    Health,
     HealthReport,
     Observations,
     SourceSession,
@@ -149,13 +148,8 @@ class SSHSource(ComputeSource):
         )
 
     async def checks(self) -> HealthReport:
-        """Look whether the host can be reached."""
-        try:
-            async with self.reach.connected() as connection:
-                found = Check(name="connect", health=Health.PASS, detail=connection.python)
-        except SourceError as error:
-            found = Check(name="connect", health=Health.FAIL, detail=error.message, hint=error.hint)
-        return HealthReport(source=self.name, checks=(found,))
+        """Look at the way to the host, at the host, and at what attempts need of it."""
+        return await check_host(self._world, self.reach, self._spec.environment)
 
 
 class _SSHSession(AgentSession):
