@@ -119,7 +119,7 @@ class Sweeping:
         paths = (self.project / "sweeps/outputs").glob("s-*/.hsm/ledger/*.hsl")
         logs = [path.read_bytes() for path in sorted(paths)]
         payloads = [payload for log in logs for group in recover(log) for payload in group.payloads]
-        found = [json.loads(payload) for payload in payloads]
+        found = [json.loads(payload) for payload in dict.fromkeys(payloads)]  # a successor may repeat some
         return [record for record in found if record["t"] == kind]
 
     def noted(self, kind: str, count: int = 1) -> None:
