@@ -6,19 +6,23 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PREFETCH_S = 0.5
 MAX_PREFETCH = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneView:
-    """One source as dispatch sees it. `rate_hz` is how many attempts it ends per second just now."""
+    """One source as dispatch sees it.
+
+    `rate_hz` is how many attempts it ends per second just now, `ahead_s` for how long it is to have work
+    when nothing more reaches it.
+    """
 
     name: str
     slots: int
     in_flight: int
     prefetches: bool
     rate_hz: float
+    ahead_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def window(lane: LaneView) -> int:
     """
     if not lane.prefetches:
         return lane.slots
-    ahead = math.ceil(lane.rate_hz * PREFETCH_S)
+    ahead = math.ceil(lane.rate_hz * lane.ahead_s)
     return lane.slots + max(1, min(ahead, MAX_PREFETCH), lane.slots if ahead else 0)
 
 

@@ -26,6 +26,7 @@ from hsm.core.limits import remedy
 from hsm.core.mailbox import Mailbox
 from hsm.core.source import (
     AttemptOrder,
+    Capabilities,
     CollectionResult,
     ComputeSource,
     SourceSession,
@@ -115,8 +116,7 @@ class Lane:
         self._tried = asyncio.Event()
         self._pauses = Pauses(world.rng("hsm.pauses.v1", tenure.claim.token, source.name))
         self._endings: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
-        self._slots = 1
-        self._prefetches = False
+        self._capabilities = Capabilities(slots=1, prefetches=False)
 
     @property
     def is_open(self) -> bool:
@@ -181,9 +181,10 @@ class Lane:
         ended = sum(count for _, count in self._endings) - before
         return LaneView(
             name=self.name,
-            slots=self._slots,
+            slots=self._capabilities.slots,
             in_flight=in_flight,
-            prefetches=self._prefetches,
+            prefetches=self._capabilities.prefetches,
+            ahead_s=self._capabilities.ahead_s,
             rate_hz=ended / (now - since) if ended and now > since else 0.0,
         )
 
@@ -218,10 +219,10 @@ class Lane:
 
     def _open(self, session: SourceSession) -> None:
         self.session = session
-        self._slots, self._prefetches = session.capabilities.slots, session.capabilities.prefetches
+        self._capabilities = session.capabilities
         self._endings.clear()
         self._troubles.drain()
-        self._post(LaneOpened(self.name, self._slots))
+        self._post(LaneOpened(self.name, self._capabilities.slots))
         self._tried.set()
 
     def _close(self, error: SourceError) -> None:

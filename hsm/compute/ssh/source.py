@@ -39,6 +39,8 @@ from hsm.wire.messages import Hello
 
 ANSWER_S = 60.0
 LEAVE_S = 10.0
+AHEAD_S = 2.0
+"""So much work lies on a host in advance: several round trips of the longest lines."""
 MAX_CPUS = 100_000
 UNKNOWN_BUNDLE = "~/.hsm/bundles/DIGEST"
 """Shown in previews, where no host is asked."""
@@ -126,7 +128,7 @@ class SSHSource(ComputeSource):
     def _capabilities(self, host: Host) -> Capabilities:
         gpus = self._environment.gpus if self._environment else ()
         slots = self._spec.slots or max(1, host.cpus // self._cpus_per_task)
-        return Capabilities(slots=slots, gpus=len(gpus))
+        return Capabilities(slots=slots, gpus=len(gpus), ahead_s=AHEAD_S)
 
     def _hello(self, context: SweepContext, mirror: Mirror, slots: int) -> Hello:
         environment, shipped = self._environment, self._shipped

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm.core.dispatch import MAX_PREFETCH, PREFETCH_S, LaneView, dispatch, room, window
+from hsm.core.dispatch import MAX_PREFETCH, LaneView, dispatch, room, window
 
 views = st.builds(
     LaneView,
@@ -80,4 +80,4 @@ def test_nothing_is_fetched_ahead_before_anything_has_ended() -> None:
 def test_short_tasks_are_fetched_ahead_for_one_round_trip() -> None:
     """What a source ends while a message goes to and fro waits there, so that no slot is ever idle."""
     lane = LaneView(name="x", slots=2, in_flight=0, prefetches=True, rate_hz=1000.0)
-    assert window(lane) == 2 + 1000 * PREFETCH_S
+    assert window(lane) == 2 + 1000 * lane.ahead_s

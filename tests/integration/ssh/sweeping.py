@@ -1,0 +1,143 @@
+"""Sweeps on hosts of the lab, driven by `hsm` as a user drives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hsm.core.tree import SweepTree
+from hsm.wire.files import Files
+from hsm.wire.log import LogReader
+from tests.lab.processes import until
+
+LIMIT_S = 90.0
+PROGRAM = """
+import json, os, sys, time
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+with (folder / "begun").open("a") as file:
+    file.write(f"{os.environ['HSM_TASK_ID']} {os.getpid()} {os.environ['HSM_PROJECT']}\\n")
+print("working", flush=True)
+deadline = time.monotonic() + 60
+while (folder / "hold").exists() and time.monotonic() < deadline:
+    time.sleep(0.05)
+Path("results/data").write_bytes(os.environ["HSM_TASK_ID"].encode() * 1000)
+Path("metrics.json").write_text(json.dumps({"score": 1}))
+"""
+
+
+class Sweeping:
+    """A project whose programs wait while the file `hold` is there, and one sweep of it."""
+
+    def __init__(self, folder: Path, hsm: Path, tasks: int) -> None:
+        self.folder = folder
+        self.project = folder / "project"
+        self.project.mkdir()
+        self._hsm = hsm
+        self._tasks = tasks
+        (self.project / "hsm.yaml").touch()
+        (self.project / "work.py").write_text(PROGRAM)
+        (self.project / "s.yaml").write_text(
+            f'name: s\nprogram: {{command: ["{sys.executable}", "{{project}}/work.py", "{folder}"]}}\n'
+            f"sweep: {{grid: {{k: {list(range(tasks))}}}}}\nmax_failure_rate: 1.0\n"
+        )
+
+    def hold(self) -> None:
+        """Let programs wait."""
+        (self.folder / "hold").touch()
+
+    def proceed(self) -> None:
+        """Let programs go on."""
+        (self.folder / "hold").unlink(missing_ok=True)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command of `hsm sweep`."""
+        return subprocess.Popen(
+            [str(self._hsm), "sweep", *words],
+            cwd=self.project,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def finished(self, manager: "subprocess.Popen[str]") -> str:
+        """Wait for a command's end, which must be a good one, and return what it said."""
+        said, _ = manager.communicate(timeout=LIMIT_S)
+        assert manager.returncode == 0, said
+        return said
+
+    def kill(self, manager: "subprocess.Popen[str]") -> None:
+        """Kill a manager so that it can say and do nothing more."""
+        os.kill(manager.pid, signal.SIGKILL)
+        manager.communicate()
+
+    def begun(self) -> Counter[str]:
+        """Return how often each task's program began."""
+        return Counter(line.split()[0] for line in self._lines())
+
+    def pids(self) -> list[int]:
+        """Return the processes of the programs, in the order in which they began."""
+        return [int(line.split()[1]) for line in self._lines()]
+
+    def places(self) -> Counter[str]:
+        """Return how many programs began from which project directory."""
+        return Counter(line.split()[2] for line in self._lines())
+
+    def _lines(self) -> list[str]:
+        path = self.folder / "begun"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def running(self, count: int) -> None:
+        """Wait until so many programs have begun, counting every time."""
+        until(lambda: len(self._lines()) >= count, f"{count} programs", LIMIT_S)
+
+    @property
+    def tree(self) -> SweepTree:
+        """The sweep."""
+        (path,) = (self.project / "sweeps/outputs").glob("s-*")
+        return SweepTree(path)
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Return the events of a kind, over all engines."""
+        logs = sorted(map(str, self.tree.ledger.glob("*.hsl")))
+        found = [record for path in logs for record in LogReader(Files(), path).records()]
+        return [record for record in found if record["t"] == kind]
+
+    def noted(self, kind: str, count: int = 1) -> None:
+        """Wait until the ledger has so many events of a kind."""
+        until(lambda: len(self.events(kind)) >= count, f"{count} {kind}", LIMIT_S)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `hsm sweep status` tells."""
+        done = subprocess.run(
+            [str(self._hsm), "sweep", "status", "last", "--json"],
+            cwd=self.project,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        data: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])["data"]
+        return data
+
+    def check(self) -> None:
+        """Make sure that every task has one result, whole."""
+        sealed = [event["task"] for event in self.events("attempt_sealed")]
+        assert sorted(sealed) == list(range(1, self._tasks + 1)), "one result for each task"
+        for index in range(1, self._tasks + 1):
+            name = f"task_{index:04d}"
+            data = (self.tree.tasks / name / "results" / "data").read_bytes()
+            assert data == name.encode() * 1000
+        done = subprocess.run(
+            [str(self._hsm), "sweep", "verify", "last"],
+            cwd=self.project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
