@@ -131,7 +131,7 @@ MEANINGS: Mapping[str, str] = {
     "program.command": "The argv template; {name} is replaced by a parameter's value.",
     "program.shell": "The command is one line for /bin/sh; values are inserted quoted.",
     "program.arguments": "`hydra` appends name=value for every parameter.",
-    "program.files": "Globs of project files whose content is part of the program's identity.",
+    "program.files": "Globs of files that are pinned beside what git tracks; after a dash, that are not.",
     "program.variables": "Environment variables of every attempt.",
     "sweep": "A fixed set of tasks.",
     "sweep.grid": "Every combination of these lists; the last key changes fastest.",

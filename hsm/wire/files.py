@@ -6,7 +6,6 @@ Paths are text. The last methods of the class are made of the others.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -14,7 +13,9 @@ import pathlib
 import shutil
 import stat
 from enum import Enum
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional
+
+from hsm.wire import syncing
 
 BLOCK_BYTES = 1 << 16  # larger ones are no faster to hash, and slow to allocate for small files
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -109,7 +110,7 @@ class Files:
         """Make everything written so far to the file system that holds `path` durable."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _syncfs(fd)
+            syncing.sync_filesystem_of(fd)
         finally:
             os.close(fd)
 
@@ -368,26 +369,3 @@ def write_all(files: Files, fd: int, data: bytes) -> None:
         if written <= 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         view = view[written:]
-
-
-def _find_syncfs() -> Callable[[int], None]:
-    try:
-        call: Any = ctypes.CDLL(None, use_errno=True).syncfs
-    except (OSError, AttributeError):  # not Linux, or a C library without it
-        return lambda _fd: os.sync()
-
-    def syncfs(fd: int) -> None:
-        if call(fd) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-
-    return syncfs
-
-
-_SYNCFS: list[Callable[[int], None]] = []
-
-
-def _syncfs(fd: int) -> None:
-    if not _SYNCFS:
-        _SYNCFS.append(_find_syncfs())
-    _SYNCFS[0](fd)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hsm.compute.link import Link
-from hsm.compute.ssh.arrival import Arrival, Limits, Room, Wrong
+from hsm.compute.ssh.arrival import Arrival
+from hsm.compute.ssh.landing import Limits, Room, Wrong
 from hsm.core.errors import SourceError
 from hsm.core.source import CollectionResult, Wanted
 from hsm.core.world import World
@@ -89,7 +90,7 @@ class Collecting:
             if packet.kind == DONE:
                 return
             stills += packet.kind == "still"
-            if stills > STILLS or packet.kind not in ("still", "pieces", "lost"):
+            if stills > STILLS or packet.kind not in ("still", "pieces", "lacking"):
                 raise Wrong("the host sends no files where it should")
             yield packet
 
@@ -109,8 +110,8 @@ def _take(arrivals: Sequence[Arrival], packet: Packet) -> None:
         Wrong: it belongs to none.
         OSError: it cannot be written.
     """
-    if packet.kind == "lost":
-        for item in _items(packet.fields.get("lost"), (int, int, str)):
+    if packet.kind == "lacking":
+        for item in _items(packet.fields.get("lacking"), (int, int, str)):
             _of(arrivals, item[0]).lose(item[1], item[2])
     if packet.kind == "pieces":
         at = 0

@@ -13,7 +13,7 @@ from hsm.compute.agent_session import START, AgentSession, observations_of
 from hsm.compute.link import Link
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
 from hsm.compute.ssh.checks import check_host
-from hsm.compute.ssh.cleaning import clean_after
+from hsm.compute.ssh.cleaning import clean, clean_after
 from hsm.compute.ssh.collecting import Collecting
 from hsm.compute.ssh.environments import HostEnvironment, prepare_there
 from hsm.compute.ssh.live import LiveView
@@ -23,10 +23,12 @@ from hsm.core.errors import SourceError
 from hsm.core.source import (
     AttemptOrder,
     Capabilities,
+    CleaningWish,
     CollectionResult,
     ComputeSource,
     HealthReport,
     Observations,
+    Remnant,
     SourceSession,
     SubmitOutcome,
     SweepContext,
@@ -146,6 +148,22 @@ class SSHSource(ComputeSource):
             prev=mirror.prev,
             adopted=None if context.adopted is None else list(context.adopted),
         )
+
+    async def clean(self, wish: CleaningWish) -> Sequence[Remnant]:
+        """Remove what HSM left on the host, and nothing else."""
+        try:
+            async with (
+                self.reach.connected() as connection,
+                asyncio.TaskGroup() as group,
+                connection.relay() as link,
+            ):
+                listening = group.create_task(link.run())
+                try:
+                    return await clean(link, self.name, wish)
+                finally:
+                    listening.cancel()
+        except BaseExceptionGroup as errors:
+            raise _the_one(errors) from errors
 
     async def checks(self) -> HealthReport:
         """Look at the way to the host, at the host, and at what attempts need of it."""

@@ -147,6 +147,7 @@ FILES_PLACES = (
     "hsm/compute/testing/",  # the contract suite and its sources: real files, looked at from outside
     "hsm/core/world.py",  # processes and their logs
     "hsm/wire/files.py",  # the file system itself
+    "hsm/wire/syncing.py",  # and how the whole of it is made durable
     "hsm/wire/process.py",  # /proc
     "hsm/wire/runtime.py",  # the private directory of this machine's sockets
 )
