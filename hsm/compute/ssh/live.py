@@ -76,17 +76,18 @@ class LiveView:
         self._directories.update(directories)
 
     async def note(self, seen: Sequence[Observation]) -> None:
-        """Begin to watch what has begun; at home its directory is there when this returns."""
+        """Begin to watch what has begun, and leave what is over; a directory that is watched is at home."""
         begun: list[str] = []
+        over: list[str] = []
         for observation in seen:
             if observation.state is AttemptState.RUNNING:
-                directory = self._directories.get(observation.token)
-                begun += [directory] if directory is not None else []
+                begun += filter(None, [self._directories.get(observation.token)])
             else:
-                directory = self._directories.pop(observation.token, None)
-                begun = [one for one in begun if one != directory]
-        if begun:
-            await self._watch(begun)
+                over += filter(None, [self._directories.pop(observation.token, None)])
+        await self.leave(over)
+        running = [directory for directory in begun if directory not in over]
+        if running:
+            await self._watch(running)
 
     async def _watch(self, directories: Sequence[str]) -> None:
         async with self.writing:

@@ -69,7 +69,9 @@ def lie(report: bytes, *said: Packet) -> list[Packet]:
     return [pieces((0, -1, 0, len(report)), body=report), *said]
 
 
-async def fetched(far: Faraway, liar: Liar, report: bytes, limits: Limits | None = None) -> CollectionResult:
+async def fetched(
+    far: Faraway, liar: Liar, report: bytes, limits: Limits | None = None, slow_s: float = 60.0
+) -> CollectionResult:
     wanted = Wanted(
         ref="r",
         directory=DIRECTORY,
@@ -77,7 +79,7 @@ async def fetched(far: Faraway, liar: Liar, report: bytes, limits: Limits | None
         dest=far.home / DIRECTORY,
     )
     async with asyncio.timeout(20), relayed([liar]) as link:
-        collecting = Collecting(far.world, link, far.home, limits=limits, silence_s=0.3)
+        collecting = Collecting(far.world, link, far.home, limits=limits, silence_s=0.3, slow_s=slow_s)
         return (await collecting.fetch([wanted]))["r"]
 
 
@@ -224,7 +226,19 @@ async def test_a_flood_ends(far: Faraway, monkeypatch: pytest.MonkeyPatch) -> No
     for endless in (Packet("still"), nothing, pieces(), pieces(body=b"x" * 100_000)):
         result = await fetched(far, Liar(*lie(FINE), endless=endless), FINE)
         assert result.fault is not None
-        assert result.fault.cause is Cause.PROTOCOL
+        assert "no files" in result.fault.reason or "belong to nothing" in result.fault.reason
+        far.world.files.remove_tree(str(far.home / DIRECTORY))
+
+
+async def test_a_trickle_is_given_up_for_now(far: Faraway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that sends a byte now and then holds nobody up for ever; what came stays."""
+    monkeypatch.setattr("hsm.compute.ssh.collecting.SLOW_BYTES_S", 1e6)
+    report = report_of(("a", 100_000, DIGEST))
+    said = lie(report, *(pieces((0, 0, n, 1), body=b"x") for n in range(99_999)))
+    with pytest.raises(SourceError, match="bytes of what it should send came in") as error:
+        await fetched(far, Liar(*said), report, slow_s=0.2)
+    assert error.value.transient
+    assert (far.home / DIRECTORY / "a.partial").exists()
 
 
 async def test_what_a_reason_says_is_printable_and_short(far: Faraway) -> None:
