@@ -35,11 +35,15 @@ HELP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPage:
-    """One opened task: its head and story, and the ends of its logs, each line with its stream's mark."""
+    """One opened task: its head and story, and the ends of its logs, each line with its stream's mark.
+
+    `log_age` says how old the logs are, where they come from far away and are not of now.
+    """
 
     head: Sequence[Line] = ()
     story: Sequence[Line] = ()
     log: Sequence[Line] = ()
+    log_age: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,13 +183,15 @@ def _task(stage: Stage, width: int, room: int, _glyphs: Glyphs) -> list[Line]:
     rest = room - len(head) - 1
     below = min(len(log), max(4, rest // 3, rest - len(story)))
     shown = _window(story, rest - below, stage.view.scroll)
-    return [*head, *shown, line(("log", Tone.DIM)), *(log[-below:] if below else [])]
+    title = line(("log", Tone.DIM), (f"  {page.log_age}" if page.log_age else "", Tone.WARN))
+    return [*head, *shown, title, *(log[-below:] if below else [])]
 
 
 def _log(stage: Stage, width: int, room: int, _glyphs: Glyphs) -> list[Line]:
     page = stage.page
     lines = _folded(page.log, width) or [line(("nothing has been printed", Tone.DIM))]
-    return [*page.head[:1], *_window(lines, room - 1, stage.view.scroll)]
+    head = [*page.head[:1], *([line((page.log_age, Tone.WARN))] if page.log_age else [])]
+    return [*head, *_window(lines, room - len(head), stage.view.scroll)]
 
 
 def _folded(lines: Sequence[Line], width: int) -> list[Line]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hsm.cli import words
+from hsm.cli.ages import aged
 from hsm.cli.console import Console, Line, line
 from hsm.cli.screen import Scene, counts, lines_of
 from hsm.cli.workspace import params_line
@@ -135,7 +136,7 @@ class Screen:
     def _lines(self, width: int) -> Sequence[Line]:
         if self._tracker is None:
             return [line("starting")]
-        now = progress(self._tracker, self._world.now(), driven=True)
+        now = aged(self._world, self._tree, progress(self._tracker, self._world.now(), driven=True))
         params = params_line(self._tree, self._tracker.spec, now.best.task) if now.best else ""
         scene = Scene(tree=self._tree, progress=now, best_params=params, recent=tuple(self._recent))
         return lines_of(scene, width, self._console.glyphs)

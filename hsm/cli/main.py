@@ -47,6 +47,7 @@ CONFIG = {
 SOURCE = {
     "list": _entry("source_list", "List the compute sources that can be named."),
     "check": _entry("source_check", "Look at everything that an attempt needs on a source."),
+    "clean": _entry("source_clean", "Remove what HSM left where a source runs."),
 }
 LEDGER = {
     "verify": _entry("ledger_verify", "Look at every byte of a sweep's ledger."),
@@ -80,6 +81,7 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
         "doctor": "whether this machine is fit for sweeps",
         "source list": "compute sources that can be named",
         "source check NAME": "whether a source is fit for use",
+        "source clean NAME": "remove what HSM left on a host",
         "sweep verify [ID]": "every byte of the results, read again",
         "sweep rebuild ID": "write all readable files anew from the ledger",
         "ledger verify [ID]": "every byte of the ledger looked at",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hsm.cli import evidence, screen
+from hsm.cli.ages import age_of
 from hsm.cli.console import Line, Tone, line
 from hsm.cli.dashboard import TaskPage
 from hsm.cli.details import is_stub
@@ -78,4 +79,5 @@ class OpenedTask:
             head=[*head, line()],
             story=[story_line(happening, with_day=False) for happening in self._happenings],
             log=self._log,
+            log_age=age_of(self._space.world, look.tree, look.tracker.task(self.index)),
         )

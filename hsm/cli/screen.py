@@ -164,6 +164,9 @@ def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     if entry.failed:
         pieces.append(f"{entry.failed:,} failed")
     heard = "not heard yet" if entry.heard_s is None else f"heard {words.rough(entry.heard_s)} ago"
+    if entry.shown_s is not None:
+        as_of = (f"  as of {words.rough(entry.shown_s)} ago", Tone.WARN)
+        return labelled(entry.name, ("open", Tone.GOOD), "  ".join(pieces), as_of)
     return labelled(entry.name, ("open", Tone.GOOD), "  ".join(pieces), (f"  {heard}", Tone.DIM))
 
 

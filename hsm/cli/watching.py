@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from hsm.cli import allowed, closing, words
+from hsm.cli.ages import aged
 from hsm.cli.commands.sweep_status import notice, task_cells
 from hsm.cli.console import Console, Tone, line
 from hsm.cli.dashboard import Stage, TaskPage, picture
@@ -111,7 +112,7 @@ def scene_of(space: Workspace, feed: Feed) -> Scene:
     look = feed.look.at_time(space.world.now())
     return Scene(
         tree=look.tree,
-        progress=look.progress,
+        progress=aged(space.world, look.tree, look.progress),
         best_params=closing.best_params(look),
         recent=tuple(feed.recent),
         notice=notice(space, look),

@@ -27,6 +27,14 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def size(count: int) -> str:
+    """Return a number of bytes: `12 B`, `3.4 kB`, `2.0 GB`."""
+    for unit, unit_bytes in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= unit_bytes:
+            return f"{count / unit_bytes:.1f} {unit}"
+    return f"{count} B"
+
+
 def rough(seconds: float) -> str:
     """Return a duration in one unit, for what is an estimate: `40 s`, `12 min`, `3.5 h`, `2.1 d`."""
     if seconds < 90:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hsm.core.epochs import Claim, holder
 from hsm.core.errors import EngineRunning
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.monitor import Progress, progress
-from hsm.core.spec import SweepSpec
+from hsm.core.spec import SourceSpec, SweepSpec
 from hsm.core.states import SweepStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import Sweeps, SweepTree
@@ -142,6 +142,21 @@ def warn_of_misspelt(console: Console, space: Workspace) -> None:
 
     for name, near in misspelt(space.world.environment()):
         console.warn(f"the environment variable {name} sets nothing", f"did you mean {near}?")
+
+
+def warn_of_unfit(console: Console, space: Workspace, sources: Iterable[SourceSpec]) -> None:
+    """Warn of sources that failed when they were checked last."""
+    from hsm.api.checked import CheckedSources
+    from hsm.cli.words import rough
+
+    reports = CheckedSources.of(space.world)
+    for spec in sources:
+        last = reports.last(spec)
+        if last is not None and last.failed:
+            first = last.failed[0]
+            ago = rough(space.world.now() - last.at)
+            text = f"{spec.name} failed its check {ago} ago: {first.name}: {first.detail}"
+            console.warn(text, f"{first.hint}; then `hsm source check {spec.name}`".lstrip("; "))
 
 
 def refuse_if_driven(space: Workspace, look: Look) -> None:

@@ -49,7 +49,7 @@ def explain_sweep(
         shelf = Shelf(path, text, root, [path.parent, project.root])
         root = compose_file(shelf, overrides, report)
     root = overlaid(expand_calls(root, report), project.sweep_settings)
-    spec = read_spec(root, project.sources, project.root, report)
+    spec = read_spec(root, project.known, project.root, report)
     chosen = _chosen(sources, project, report)
     report.check()
     return _frozen(replace(spec, sources=chosen) if chosen else spec), root
@@ -74,7 +74,7 @@ def build_sweep(
     report = Report()
     root = graft(document, Place(where))
     root = overlaid(root if is_literal else expand_calls(root, report), project.sweep_settings)
-    spec = read_spec(root, project.sources, project.root, report)
+    spec = read_spec(root, project.known, project.root, report)
     chosen = _chosen(sources, project, report)
     report.check()
     return _frozen(replace(spec, sources=chosen) if chosen else spec)
@@ -99,7 +99,7 @@ def parse_source(text: str, project: Project) -> SourceSpec:
     Raises:
         ConfigError: it is not a source.
     """
-    return merged(parse_words(text), project.sources)
+    return merged(parse_words(text), project.known)
 
 
 def _chosen(words: Sequence[str], project: Project, report: Report) -> tuple[SourceSpec, ...]:

@@ -9,7 +9,7 @@ from hsm.config.kinds import VARIABLE_NAME, Unfit, as_written, flag, form, text,
 from hsm.config.section import Section
 from hsm.config.tree import Node
 from hsm.config.words import did_you_mean, listed, shown
-from hsm.core.spec import ArgumentStyle, ProgramSpec, Value
+from hsm.core.spec import LEAVE_OUT, ArgumentStyle, ProgramSpec, Value
 from hsm.core.template import RESERVED, Field, TemplateError, find_value, parse_template
 
 KEYS = ("command", "shell", "arguments", "files", "variables")
@@ -49,7 +49,8 @@ def variables(section: Section) -> dict[str, str]:
 @form(type="string")
 def _project_glob(node: Node) -> str:
     value = text(node)
-    if value.startswith("/") or ".." in value.split("/"):
+    inside = value.removeprefix(LEAVE_OUT)
+    if inside.startswith("/") or ".." in inside.split("/"):
         raise Unfit("a path or glob inside the project", "paths are relative to the project")
     return value
 

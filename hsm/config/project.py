@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hsm.config import schema
@@ -23,13 +23,20 @@ DEFAULT_OUTPUTS = "sweeps/outputs"
 class Project:
     """A project. `root` and `outputs` are absolute; `sources` maps a source's name to its defaults.
 
+    `ssh_config` is the file that says how hosts are reached, where it is not the user's own.
     `settings` is what all layers say, each value with its place; a sweep's file lies over it.
     """
 
     root: Path
     outputs: Path
     sources: Mapping[str, SourceSpec] = field(default_factory=dict)
+    ssh_config: str | None = None
     settings: Node = field(default=Node(Place(""), {}), compare=False, repr=False)
+
+    @property
+    def known(self) -> Mapping[str, SourceSpec]:
+        """The sources, and under the name of a kind what holds for those of it that are not among them."""
+        return {**_of_all_hosts(self.ssh_config), **self.sources}
 
     @property
     def sweep_settings(self) -> Node:
@@ -65,23 +72,30 @@ def find_project(start: Path, environment: Mapping[str, str] | None = None) -> P
         read_settings(layer, root, report)
     report.check()
     settings = layered(layers)
-    outputs, sources = read_settings(settings, root, report)
+    project = replace(read_settings(settings, root, report), settings=settings)
     report.check()
-    return Project(root=root, outputs=outputs, sources=sources, settings=settings)
+    return project
 
 
-def read_settings(node: Node, root: Path, report: Report) -> tuple[Path, dict[str, SourceSpec]]:
-    """Return where sweeps go and what each source needs, with everything else checked."""
+def read_settings(node: Node, root: Path, report: Report) -> Project:
+    """Return the project that settings describe, with everything else checked."""
     section = Section(node, "", report).only(KEYS)
     outputs = section.read("outputs", text, DEFAULT_OUTPUTS)
+    ssh_config = section.read("ssh_config", text, None)
     schema.read_limits(section)
     sources: dict[str, SourceSpec] = {}
     inner = section.section("sources")
     for name in inner.nodes:
         source = _source(inner, name, root)
         if source is not None:
-            sources[source.name] = source
-    return root / outputs, sources
+            base = _of_all_hosts(ssh_config).get(source.kind)
+            options = {**base.options, **source.options} if base else source.options
+            sources[source.name] = replace(source, options=options)
+    return Project(root=root, outputs=root / outputs, sources=sources, ssh_config=ssh_config)
+
+
+def _of_all_hosts(ssh_config: str | None) -> dict[str, SourceSpec]:
+    return {"ssh": SourceSpec(kind="ssh", options={"ssh_config": ssh_config})} if ssh_config else {}
 
 
 def _source(section: Section, name: str, root: Path) -> SourceSpec | None:

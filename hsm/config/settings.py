@@ -21,7 +21,7 @@ FILE_NAME = "hsm.yaml"
 PREFIX = "HSM_"
 SWEEP_KEYS = ("resources", "timeout", "grace", "retry", "max_failure_rate")
 """Keys of a sweep file that may be set for every sweep."""
-KEYS = ("outputs", "sources", *SWEEP_KEYS)
+KEYS = ("outputs", "ssh_config", "sources", *SWEEP_KEYS)
 _FROM = "environment variable "
 
 

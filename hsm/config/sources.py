@@ -112,11 +112,11 @@ def read_source(
 
 
 def merged(source: SourceSpec, known: Mapping[str, SourceSpec]) -> SourceSpec:
-    """Return a source with what the project says about it; slots given by the user win."""
-    base = known.get(source.name)
+    """Return a source with what the project says about it, or its kind; slots given by the user win."""
+    base = known.get(source.name) or known.get(source.kind)
     if base is None:
         return source
-    return replace(base, slots=source.slots if source.slots is not None else base.slots)
+    return replace(base, target=source.target, slots=source.slots if source.slots is not None else base.slots)
 
 
 def _over(base: SourceSpec, top: SourceSpec) -> SourceSpec:

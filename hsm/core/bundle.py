@@ -23,6 +23,7 @@ from hsm.wire.files import Files
 from hsm.wire.hashing import sha256_hex
 
 VERSION = 1
+NAMED = 5
 MAX_KEPT_BYTES = 32 << 20
 """A project of more bytes is not copied; it can be sent as long as it stays as it is."""
 
@@ -40,6 +41,22 @@ def write_listing(files: Files, tree: SweepTree, program: Program) -> None:
         files.replace(str(tree.bundle), json.dumps(content).encode("ascii") + b"\n", durable=True)
 
 
+def changes(files: Files, tree: SweepTree, program: Program) -> list[str]:
+    """Return the paths that are not what they were when a sweep began; none where that is not known."""
+    try:
+        bundle = Bundle.of_sweep(files, tree, Path())
+    except BadListing:
+        return []
+    differing = set(bundle.items) ^ set(program.items) if bundle is not None else set()
+    return sorted({item.path for item in differing})
+
+
+def named(paths: Sequence[str]) -> str:
+    """Return some paths in words, of many the first."""
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    return ", ".join(ascii(path)[1:-1] for path in paths[:NAMED]) + more
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What the attempts of a sweep start from.
@@ -52,6 +69,7 @@ class Bundle:
     project: Path
     items: tuple[Item, ...]
     listing: bytes
+    digest: str
     report: Mapping[str, Any]
     places: Mapping[str, Sequence[str]]
     outside: tuple[str, ...] = ()
@@ -82,15 +100,11 @@ class Bundle:
             project=project,
             items=items,
             listing=text,
+            digest=digest_of(text),
             report=report,
             places=places,
             outside=outside,
         )
-
-    @property
-    def digest(self) -> str:
-        """What names the bundle everywhere."""
-        return digest_of(self.listing)
 
     @property
     def files(self) -> dict[str, Item]:

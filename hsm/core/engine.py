@@ -13,7 +13,7 @@ from pathlib import Path
 from hsm._version import __version__
 from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
-from hsm.core.bundle import write_listing
+from hsm.core.bundle import changes, named, write_listing
 from hsm.core.completion import holders
 from hsm.core.drive import Drive
 from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
@@ -38,8 +38,8 @@ from hsm.core.zombies import keep, zombie_tails
 
 ASK_AGAIN_S = 0.2
 CHANGED = (
-    "the program has changed since the sweep began: on this machine tasks run as it is now, which their "
-    "reports tell; other hosts run it as it was"
+    "the program has changed since the sweep began{where}: on this machine tasks run as it is now, which "
+    "their reports tell; other hosts run it as it was"
 )
 TAKEOVER_RISK = (
     "taking the sweep from the engine on {host} without watching its heartbeat: should it be alive, it is "
@@ -251,10 +251,11 @@ class SweepEngine:
             return await drive.run(context, openings, program.digest)
 
     def _note_program(self, tracker: SweepTracker, job: SweepJob, program: Program) -> None:
-        """Note what the attempts of the sweep start from; say what is not in it, or not as it was any more."""
+        """Note what the attempts of the sweep start from; say what is not in it, or not as it was."""
         created = tracker.created
         if created is not None and created.program_digest != program.digest:
-            self._say(CHANGED)
+            changed = named(changes(self._world.files, job.tree, program))
+            self._say(CHANGED.format(where=f" ({changed})" if changed else ""))
             return
         write_listing(self._world.files, job.tree, program)
         if created is None and program.left_out:

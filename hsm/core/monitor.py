@@ -66,7 +66,8 @@ class Pace:
 class LaneProgress:
     """One source. `rate_hz` is its share of the present pace, by what it has finished.
 
-    `heard_s` is how long ago it last told something of an attempt, None where it never did.
+    `heard_s` is how long ago it last told something of an attempt, None where it never did. `shown_s` is how
+    old that is which is shown of its attempts, None where that is as good as nothing.
     """
 
     name: str
@@ -79,6 +80,7 @@ class LaneProgress:
     failed: int
     rate_hz: float | None
     heard_s: float | None = None
+    shown_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 
 from hsm.core.errors import ConfigError, Problem
-from hsm.core.spec import ProgramSpec
+from hsm.core.spec import LEAVE_OUT, ProgramSpec
 from hsm.core.survey import LeftOut, Survey
 from hsm.core.world import World
-from hsm.wire.bundle import Item, ItemKind, digest_of, encode_listing
+from hsm.wire.bundle import Item, ItemKind, digest_of, encode_listing, folders_of
 from hsm.wire.files import Files
 from hsm.wire.hashing import digest
 
@@ -63,18 +63,18 @@ def left_out_words(left_out: Mapping[str, LeftOut]) -> list[str]:
 def pin(world: World, spec: ProgramSpec, project: Path) -> Program:
     """Return the program as it is now. Blocks.
 
-    Pinned are the files that `spec.files` lists; without a list, those that git tracks and those that the
-    command names. Their modes are in the digest of the bundle, not in that of the program.
+    Pinned are the files that git tracks, those that `spec.files` lists beside, and those that the command
+    names; less what a pattern of `spec.files` takes out that begins with a dash. Modes are in the digest of
+    the bundle, not in that of the program.
 
     Raises:
         ConfigError: a listed pattern matches nothing.
     """
     git = git_state(world, project)
-    if spec.files:
-        paths = _listed(world.files, spec.files, project)
-    else:
-        tracked = _tracked(world, project) if git else []
-        paths = [*tracked, *_named(world.files, spec.command, project)]
+    listed, left = _listed(world.files, spec.files, project)
+    tracked = _tracked(world, project) if git else []
+    named = _named(world.files, spec.command, project)
+    paths = [path for path in (*tracked, *listed, *named) if left.isdisjoint((path, *folders_of(path)))]
     survey = Survey(world.files, str(project))
     items = survey.look(paths)
     contents = {item.path: _identity(item) for item in items}
@@ -125,27 +125,36 @@ def _git(world: World, project: Path, *arguments: str) -> str | None:
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
 
 
-def _listed(files: Files, patterns: Iterable[str], project: Path) -> list[str]:
+def _listed(files: Files, patterns: Iterable[str], project: Path) -> tuple[list[str], set[str]]:
+    """Return the files that patterns add, and the files and directories that patterns take out."""
     found: list[str] = []
+    left: set[str] = set()
     problems: list[Problem] = []
     for pattern in patterns:
-        matches = _matches(files, pattern, project)
+        inside = pattern.removeprefix(LEAVE_OUT)
+        matches = _matches(files, inside, project)
+        if inside != pattern:
+            left.update(matches)
+        else:
+            matches = [path for path in matches if files.is_file(f"{project}/{path}")]
+            found += matches
         if not matches:
             problems.append(
                 Problem(where="program.files", message=f"{pattern!r} matches no file in {project}")
             )
-        found += matches
     if problems:
         raise ConfigError(problems, hint="list files that exist, relative to the project")
-    return found
+    return found, left
 
 
 def _matches(files: Files, pattern: str, project: Path) -> list[str]:
-    """Return the files of the project that a pattern lists; one that leads out of it lists none."""
+    """Return what is in the project and fits a pattern; one that leads out of it fits nothing."""
     relative = Path(pattern)
     if not relative.parts or relative.is_absolute() or ".." in relative.parts:
         return []
-    return [path for path in files.glob(str(project), pattern) if files.is_file(f"{project}/{path}")]
+    found = files.glob(str(project), pattern)
+    is_dangling = not found and files.exists(f"{project}/{pattern}")  # a link to nothing fits no glob
+    return [relative.as_posix()] if is_dangling else found
 
 
 def _named(files: Files, command: Iterable[str], project: Path) -> list[str]:

@@ -36,13 +36,17 @@ class Direction(StrEnum):
     MINIMIZE = "minimize"
 
 
+LEAVE_OUT = "-"
+"""Begins a pattern of `ProgramSpec.files` that takes out what it fits, with all below."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramSpec:
     """The program that every task runs.
 
     `command` is an argv template; with `shell` it is one line for `/bin/sh -c`, into which values are
-    inserted quoted. `files` are the project files (globs relative to the project) that the program
-    digest pins; empty means: the files that git tracks and those that the command names.
+    inserted quoted. `files` are globs relative to the project: files that are pinned beside those
+    that git tracks and those that the command names, or, with a leading dash, what is not pinned.
     """
 
     command: tuple[str, ...]

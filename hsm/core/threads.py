@@ -18,13 +18,14 @@ from hsm.core.limits import PROCESSES
 class Call:
     """One piece of work. `future` has its result; it may be cancelled, which the work does not notice."""
 
-    __slots__ = ("_function", "_loop", "ended", "future")
+    __slots__ = ("_function", "_is_over", "_loop", "ended", "future")
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._loop = asyncio.get_running_loop()
         self._function = function
         self.future: asyncio.Future[Any] = self._loop.create_future()
         self.ended: asyncio.Future[None] | None = None
+        self._is_over = False
 
     def perform(self) -> None:
         """Do the work, in a thread."""
@@ -39,6 +40,7 @@ class Call:
             return  # the loop is gone, and with it whoever waited
 
     def _finish(self, result: object, error: BaseException | None) -> None:
+        self._is_over = True
         if self.ended is not None:
             self.ended.set_result(None)
         if self.future.done():
@@ -49,7 +51,9 @@ class Call:
             self.future.set_exception(error)
 
     async def end(self) -> None:
-        """Wait until the work of a call that was cancelled has ended."""
+        """Wait until the work of a call that was cancelled has ended, which it may have just now."""
+        if self._is_over:
+            return
         self.ended = self._loop.create_future()
         await asyncio.wait([self.ended])
 

@@ -92,14 +92,6 @@ class SimFiles(Contents):
         room = self._disk(path).room
         return PLENTY_BYTES if room is None else room
 
-    def free_inodes(self, path: str) -> int:
-        self._process.check()
-        return PLENTY_BYTES
-
-    def mode(self, path: str) -> int:
-        self._process.check()
-        return 0o700
-
     # Names
 
     def make_directory(self, path: str) -> None:

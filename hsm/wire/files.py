@@ -6,16 +6,16 @@ Paths are text. The last methods of the class are made of the others.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
 import pathlib
 import shutil
 import stat
-import sys
 from enum import Enum
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional
+
+from hsm.wire import syncing
 
 BLOCK_BYTES = 1 << 16  # larger ones are no faster to hash, and slow to allocate for small files
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -110,7 +110,7 @@ class Files:
         """Make everything written so far to the file system that holds `path` durable."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _syncfs(fd)
+            syncing.sync_filesystem_of(fd)
         finally:
             os.close(fd)
 
@@ -249,15 +249,6 @@ class Files:
         """Return how much this user may still write to the file system that holds a path."""
         return shutil.disk_usage(path).free
 
-    def free_inodes(self, path: str) -> int:
-        """Return how many more files this user may make there; where nobody counts them, very many."""
-        counted = os.statvfs(path)
-        return counted.f_favail if counted.f_files else sys.maxsize
-
-    def mode(self, path: str) -> int:
-        """Return the permissions of what a path leads to."""
-        return stat.S_IMODE(os.stat(path).st_mode)
-
     def set_mode(self, path: str, mode: int) -> None:
         """Set the permissions of what a path leads to."""
         os.chmod(path, mode)
@@ -378,26 +369,3 @@ def write_all(files: Files, fd: int, data: bytes) -> None:
         if written <= 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         view = view[written:]
-
-
-def _find_syncfs() -> Callable[[int], None]:
-    try:
-        call: Any = ctypes.CDLL(None, use_errno=True).syncfs
-    except (OSError, AttributeError):  # not Linux, or a C library without it
-        return lambda _fd: os.sync()
-
-    def syncfs(fd: int) -> None:
-        if call(fd) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-
-    return syncfs
-
-
-_SYNCFS: list[Callable[[int], None]] = []
-
-
-def _syncfs(fd: int) -> None:
-    if not _SYNCFS:
-        _SYNCFS.append(_find_syncfs())
-    _SYNCFS[0](fd)

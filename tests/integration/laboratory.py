@@ -181,7 +181,7 @@ def spec_of(timeout_s: float | None) -> SweepSpec:
 async def new_laboratory(
     project: Path, modes: list[str], *, outputs: Path | None = None, timeout_s: float | None = None
 ) -> Laboratory:
-    project.mkdir(exist_ok=True)  # noqa: ASYNC240 - a test may block
+    project.mkdir(exist_ok=True)
     (project / "program.sh").write_text(PROGRAM)
     engine = SweepEngine(World())
     tree = await engine.create_sweep(

@@ -70,6 +70,7 @@ def _findings(console: Console, source: str | None, outputs: Path | None, *, dee
     yield from parts.plugins(deep=deep)
     if deep:
         yield from parts.devices()
+    yield from parts.hosts(space)
     if source is not None:
         yield from _source(space, source)
     yield from machine.terminal(console)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hsm.cli import forms, options
+from hsm.cli.ages import age_of
 from hsm.cli.console import Console, Tone
 from hsm.cli.tails import STREAMS, Tail, last_lines
 from hsm.cli.words import plural
@@ -110,6 +111,9 @@ class Reading:
 
     def _show_one(self, task: Task) -> None:
         paths = {name: self._path(task.index, name) for name in self._streams}
+        age = age_of(self._space.world, self._look.tree, task)
+        if age:
+            self._console.warn(age)
         if not any(path.exists() for path in paths.values()):
             raise _no_log(task, self._look.tree, is_driven=self._look.is_driven)
         for name, path in paths.items():
@@ -154,9 +158,8 @@ class Reading:
             for name in self._streams
         ]
         indices = [task.index for task in self._tasks]
-        return asyncio.run(
-            _follow(self._space.world, tails, tree=self._look.tree, spec=self._look.spec, indices=indices)
-        )
+        following = Following(self._console, self._space.world, self._look.tree, self._look.spec)
+        return asyncio.run(following.follow(tails, indices))
 
 
 def _no_log(task: Task, tree: SweepTree, *, is_driven: bool) -> SweepError:
@@ -170,23 +173,46 @@ def _no_log(task: Task, tree: SweepTree, *, is_driven: bool) -> SweepError:
     )
 
 
-async def _follow(
-    world: World, tails: list[Tail], *, tree: SweepTree, spec: SweepSpec, indices: list[int]
-) -> ExitCode:
-    tracker, reader = await world.blocking(summary.glance, world.files, tree, spec)
-    while True:
-        is_over = bool(tracker.released) or all(tracker.task(index).status.is_final for index in indices)
+class Following:
+    """Follows tasks of a sweep until they are over; where what they print no longer comes, it says so."""
+
+    def __init__(self, console: Console, world: World, tree: SweepTree, spec: SweepSpec) -> None:
+        self._console = console
+        self._world = world
+        self._tree = tree
+        self._spec = spec
+        self._late: set[str] = set()
+
+    async def follow(self, tails: list[Tail], indices: list[int]) -> ExitCode:
+        """Write what comes until every task is over."""
+        world, tree, spec = self._world, self._tree, self._spec
+        tracker, reader = await world.blocking(summary.glance, world.files, tree, spec)
+        while True:
+            is_over = bool(tracker.released) or all(tracker.task(index).status.is_final for index in indices)
+            for tail in tails:
+                tail.more()
+            if is_over:
+                break
+            self.tell_ages([tracker.task(index) for index in indices])
+            await world.sleep(INTERVAL_S)
+            try:
+                for event in await world.blocking(list, reader.events()):
+                    tracker.fold(event)
+            except MachineError:  # about a task that is known by its status alone
+                tracker, reader = await world.blocking(summary.replay, world.files, tree, spec)
         for tail in tails:
-            tail.more()
-        if is_over:
-            break
-        await world.sleep(INTERVAL_S)
-        try:
-            for event in await world.blocking(list, reader.events()):
-                tracker.fold(event)
-        except MachineError:  # about a task that is known by its status alone
-            tracker, reader = await world.blocking(summary.replay, world.files, tree, spec)
-    for tail in tails:
-        tail.close()
-    world.close()
-    return ExitCode.FINE
+            tail.close()
+        world.close()
+        return ExitCode.FINE
+
+    def tell_ages(self, tasks: list[Task]) -> None:
+        """Say once that word no longer comes from a source, and once that it does again."""
+        for task in tasks:
+            source = task.attempt.source if task.attempt else ""
+            age = age_of(self._world, self._tree, task)
+            if age and source not in self._late:
+                self._late.add(source)
+                self._console.warn(age)
+            elif not age and source in self._late:
+                self._late.discard(source)
+                self._console.say((f"word comes from {source} again", Tone.DIM))

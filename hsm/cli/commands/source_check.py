@@ -13,14 +13,19 @@ from hsm.core.source import Check, Health
 TONES = {Health.PASS: Tone.GOOD, Health.WARN: Tone.WARN, Health.FAIL: Tone.BAD}
 
 
-@forms.command("source check local")
+@forms.command("source check local", "source check ssh:alpha")
 @click.argument("name", metavar="NAME")
 @options.json_output
 @click.pass_obj
 def command(console: Console, *, name: str) -> ExitCode:
-    """Look at everything that an attempt needs on a source, such as local or local:4."""
+    """Look at everything that an attempt needs on a source, such as local or ssh:alpha.
+
+    Each check passes, warns or fails; what does not pass comes with its fix. The outcome is kept, shown by
+    `hsm source list`, and told of where the source is used. The exit code is 1 when something fails.
+    """
     import asyncio
 
+    from hsm.api.checked import CheckedSources
     from hsm.compute.registry import build_source
     from hsm.config import parse_source
     from hsm.core.spec import Resources
@@ -28,6 +33,7 @@ def command(console: Console, *, name: str) -> ExitCode:
     space = Workspace.here()
     spec = parse_source(name, space.project)
     report = asyncio.run(build_source(space.world, spec, space.project.root, Resources()).checks())
+    CheckedSources.of(space.world).note(spec, report)
     if console.as_json:
         console.envelope(
             "source.health", {"source": report.source, "health": report.health, "checks": report.checks}

@@ -11,7 +11,7 @@ import click
 from hsm.api.sourcing import Sourcing
 from hsm.cli import forms, options
 from hsm.cli.console import Console, Tone, line
-from hsm.cli.workspace import Workspace, warn_of_misspelt
+from hsm.cli.workspace import Workspace, warn_of_misspelt, warn_of_unfit
 from hsm.core.errors import ExitCode
 from hsm.core.model import Hunter
 from hsm.core.spec import SweepSpec
@@ -82,6 +82,7 @@ def command(
 
         raise no_source(file)
     _check(order)
+    warn_of_unfit(console, space, order.spec.sources)
     _announce(console, order, is_new=new)
     return _run(console, order)
 

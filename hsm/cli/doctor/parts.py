@@ -9,15 +9,17 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from hsm.api.checked import CheckedSources
 from hsm.cli.doctor.findings import Finding, found, judged
 from hsm.cli.doctor.machine import distribution_of, is_installed
+from hsm.cli.words import rough
+from hsm.cli.workspace import Workspace
 from hsm.core.world import World
 
 GROUPS = ("hsm.sources", "hsm.hunters", "hsm.analyses", "hsm.commands")
 NEEDS: Mapping[str, str] = {
     "hunt": "hunters cmaes, tpe, gp, nsga2 and map-elites",
     "hydra": "the launcher `hydra/launcher=hsm`",
-    "ssh": "sources ssh:HOST",
     "notebook": "tables and plots in notebooks",
     "export": "`hsm results --format parquet`, to_pandas, to_polars",
 }
@@ -77,6 +79,22 @@ def _why_broken(point: metadata.EntryPoint, *, deep: bool) -> str:
         return "" if find_spec(top) else f"its module {top} is not there"
     except (ImportError, ValueError) as error:
         return f"its module {top} cannot be found: {error}"
+
+
+def hosts(space: Workspace) -> Iterator[Finding]:
+    """Yield what was found last of each host that the project sets up; none is asked now."""
+    reports = CheckedSources.of(space.world)
+    for name, spec in space.project.sources.items():
+        if spec.kind != "ssh":
+            continue
+        last = reports.last(spec)
+        if last is None:
+            yield found("hosts", name, f"never checked as it is set up now; `hsm source check {name}`")
+            continue
+        ago = rough(space.world.now() - last.at)
+        what = "; ".join(f"{check.name}: {check.detail}" for check in last.failed)
+        fix = f"mend it, then `hsm source check {name}`" if what else ""
+        yield judged("hosts", name, f"checked {ago} ago: {what or last.report.health}", warn=fix)
 
 
 def devices() -> Iterator[Finding]:

@@ -13,6 +13,7 @@ import os
 import zlib
 from typing import Dict, Iterator, List, Optional, Sequence
 
+from hsm.compute.agent.apart import apart
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.objects import Part
 from hsm.compute.agent.premises import Premises
@@ -31,15 +32,19 @@ TRIES = 3
 class Bundling(Service):
     """Stores objects, and makes bundles of them."""
 
-    def __init__(self, host: Host, root: str, word: str) -> None:
+    def __init__(self, host: Host, root: str) -> None:
+        self._host = host
         self._premises = Premises(host.files, root)
         self._files = host.files
-        self._shelf = Shelf(self._premises, host, word)
+        self._shelf = Shelf(self._premises, host)
         self._retention = Retention(host, self._premises, self._shelf)
 
     def answers(self) -> Dict[str, Answer]:
         """Return who answers which kind of packet."""
-        return {"assemble": self._assemble, "objects": self._objects}
+        return {
+            "assemble": lambda packet: apart(self._host, lambda: self._assemble(packet)),
+            "objects": self._objects,
+        }
 
     def _assemble(self, packet: Packet) -> Iterator[Packet]:
         """Say where a bundle lies, which a sweep will use; or name what is lacking, and then `done`."""
@@ -99,8 +104,8 @@ def _parts(packet: Packet) -> List[Part]:
         if packet.fields.get("deflated"):
             inflate = zlib.decompressobj()
             data = inflate.decompress(data, MAX_PART_BYTES)
-            if inflate.unconsumed_tail:
-                raise Refusal(f"more than {MAX_PART_BYTES} bytes in a packet")
+            if not inflate.eof:
+                raise Refusal(f"a packet of objects is cut off, or holds more than {MAX_PART_BYTES} bytes")
         at = 0
         for sha256, start, length, size in packet.fields["parts"]:
             if not all(type(number) is int and number >= 0 for number in (start, length, size)):

@@ -9,9 +9,11 @@ Both answer with `removed` and `kept` packets. No sweep is touched while an agen
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from typing import Callable, Dict, Iterator, List, Mapping
 
+from hsm.compute.agent.apart import apart
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import MARKER, Premises
 from hsm.compute.agent.relay import Answer, Refusal, Service
@@ -30,16 +32,19 @@ RUNS = "an agent runs"
 class Cleaning(Service):
     """Removes what HSM made below ROOT."""
 
-    def __init__(self, host: Host, root: str, word: str) -> None:
+    def __init__(self, host: Host, root: str) -> None:
         self._host = host
         self._files = host.files
         self._premises = Premises(host.files, root)
-        self._shelf = Shelf(self._premises, host, word)
+        self._shelf = Shelf(self._premises, host)
         self._tenants = Tenants(host)
 
     def answers(self) -> Dict[str, Answer]:
         """Return who answers which kind of packet."""
-        return {"clean": self._clean, "over": self._over}
+        return {
+            "clean": lambda packet: apart(self._host, lambda: self._clean(packet)),
+            "over": lambda packet: apart(self._host, lambda: self._over(packet)),
+        }
 
     # On request
 
@@ -47,7 +52,7 @@ class Cleaning(Service):
         wish = packet.fields
         if self._files.kind(self._premises.root) is None:
             return
-        self._premises.settle()
+        self._premises.check()
         retention = Retention(self._host, self._premises, self._shelf, is_dry=bool(wish.get("dry_run", True)))
         with ExitStack() as locks:
             if wish.get("all") is True:
@@ -78,23 +83,35 @@ class Cleaning(Service):
         """
         for tenant in self._tenants.of(sweep):
             lock = self._tenants.lock(tenant)
-            host = self._tenants.elsewhere(tenant)
-            if host and not is_forced:
-                raise Refusal(f"an agent may run on {host} for {tenant}")
             if lock is None and is_forced and not is_dry:
                 lock = self._tenants.end(tenant)
             if lock is not None:
                 locks.callback(self._files.close, lock)
             elif not (is_forced and is_dry):
                 raise Refusal(f"{RUNS} for {tenant}")
+            host = self._tenants.elsewhere(tenant)
+            if host and not is_forced:
+                raise Refusal(f"an agent may run on {host} for {tenant}")
 
     def _spare(self, retention: Retention) -> Iterator[Packet]:
         """Remove what no sweep uses, and tell of the sweeps that stay."""
         for removal in retention.removals(retention.spare()):
             yield Packet(REMOVED, 0, removal._asdict())
+        runs = {name: self._tenants.runs(self._tenants.of(path)) for name, path in retention.sweeps().items()}
+        if not any(runs.values()):
+            yield from self._older_agents(retention)
         for name, path in retention.sweeps().items():
-            reason = RUNS if self._tenants.runs(self._tenants.of(path)) else "its results may not be home yet"
+            reason = RUNS if runs.get(name) else "its results may not be home yet"
             yield _kept(retention.measured(path, f"sweeps/{name}"), reason)
+
+    def _older_agents(self, retention: Retention) -> Iterator[Packet]:
+        """Remove the agents of other versions than the one that this relay is of."""
+        agents = self._premises.agents
+        if self._files.kind(agents) is not Kind.DIRECTORY:
+            return
+        own = os.path.basename(os.path.dirname(sys.argv[0]))
+        for name in sorted(name for name in self._files.list(agents) if _is_digest(name) and name != own):
+            yield Packet(REMOVED, 0, retention.take(os.path.join(agents, name), f"agents/{name}")._asdict())
 
     def _everything(self, retention: Retention) -> Iterator[Packet]:
         """Remove all that has one of our names, the directory last, unless something else is in it."""

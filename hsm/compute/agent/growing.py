@@ -1,21 +1,24 @@
-"""Growing: what running attempts write is told while they run, as far as somebody asked and there is room.
+"""Growing: what running attempts write is told while they run, as far as somebody asked and the line allows.
 
     said    watch      {"sweep": ID, "attempts": {directory: {log: bytes at home}}}
             unwatch    {"attempts": [directory]}
+            shown      all that was told is at home
     pushed  grown      {"directory", "path", "how", "offset", "size"} and bytes
-            seen       nothing is new
+            seen       that was all for now
 
 Output (`log`) goes first, from where it is at home; then small files beside it (`whole`) when they change;
 last, and seldom, snapshots of everything else (`part`), of which only blocks are sent that are not as before.
-What is told is within a budget: the final transfer brings every byte, this is only for looking.
+Nothing more is told before what was told has been shown, and on a slow line little at a time, so that
+records, which take the same way, never wait for long. The transfer at the end brings every byte; this is for
+looking.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from hsm.compute.agent.host import Host
 from hsm.compute.agent.relay import Answer, Service
 from hsm.compute.agent.sending import attempt_directory, sweep_directory
 from hsm.wire import manifest
@@ -24,26 +27,39 @@ from hsm.wire.link import Packet
 
 LOOK_S = 0.5
 LOGS = ("stdout.log", "stderr.log")
-LOG_BYTES = 1 << 20
-"""So much of all output goes home with one look, and of one log a quarter of it."""
 WHOLE_BYTES = 64 << 10
 WHOLE_FILES = 32
 SNAPSHOT_S = 5.0
 SNAPSHOT_BYTES = 64 << 20
 """Of larger files there is no snapshot."""
 SNAPSHOT_FILES = 500
-BUDGET_BYTES = 512 << 10
-"""So much of snapshots goes home with one look."""
+LEAST_BYTES = 8 << 10
+FIRST_BYTES = 128 << 10
+MOST_BYTES = 1 << 20
+"""So much is told by one look, depending on how soon it is shown."""
+SOON_S = 0.5
+LATE_S = 1.0
+FRESH_S = 0.1
+"""File systems tell times by ticks of a few milliseconds."""
+HEAD_BYTES = 256
+"""What a piece costs beside its bytes."""
+
+
+class Mark(NamedTuple):
+    """Size of a file and when it was written; None while it may be written again without another time."""
+
+    size: int
+    written_ns: Optional[int]
 
 
 class Attempt:
     """What is known of one attempt that is watched, and what of it is at home."""
 
-    def __init__(self, place: str, held: Dict[str, int]) -> None:
+    def __init__(self, place: str) -> None:
         self.place = place
-        self.sent = {name: max(0, int(held.get(name, 0))) for name in LOGS}
-        self.wholes: Dict[str, Tuple[int, int]] = {}
-        self.parts: Dict[str, Tuple[int, int]] = {}
+        self.sent = dict.fromkeys(LOGS, 0)
+        self.marks: Dict[str, Mark] = {}
+        self.wholes: Dict[str, bytes] = {}
         self.blocks: Dict[str, List[bytes]] = {}
         self.snapshot_at = 0.0
 
@@ -61,22 +77,28 @@ class Piece(NamedTuple):
 class Growing(Service):
     """Looks at the attempts that are watched, twice a second."""
 
-    def __init__(self, files: Files, root: str) -> None:
-        self._files = files
+    def __init__(self, host: Host, root: str) -> None:
+        self._host = host
+        self._files = host.files
         self._root = root
         self._attempts: Dict[str, Attempt] = {}
-        self._look_at = 0.0
         self._snapshots: Dict[str, Iterator[Piece]] = {}
+        self._look_at = 0.0
+        self._told_at = 0.0
+        self._awaits_shown = False
+        self._budget = FIRST_BYTES
+        self._left = 0
 
     def answers(self) -> Dict[str, Answer]:
-        """Hear `watch` and `unwatch`."""
-        return {"watch": self._watch, "unwatch": self._unwatch}
+        """Hear `watch`, `unwatch` and `shown`."""
+        return {"watch": self._watch, "unwatch": self._unwatch, "shown": self._shown}
 
     def _watch(self, packet: Packet) -> None:
         sweep = sweep_directory(self._root, packet.fields)
         for directory, held in packet.fields["attempts"].items():
-            self._attempts[directory] = Attempt(attempt_directory(sweep, directory), held)
-            self._snapshots.pop(directory, None)
+            place = attempt_directory(sweep, directory)
+            one = self._attempts.setdefault(directory, Attempt(place))
+            one.sent = {name: max(0, int(held.get(name, 0))) for name in LOGS}
         self._look_at = 0.0
 
     def _unwatch(self, packet: Packet) -> None:
@@ -84,56 +106,73 @@ class Growing(Service):
             self._attempts.pop(directory, None)
             self._snapshots.pop(directory, None)
 
+    def _shown(self, _: Packet) -> None:
+        self._awaits_shown = False
+        took_s = self._host.monotonic() - self._told_at
+        if took_s > LATE_S:
+            self._budget = max(LEAST_BYTES, self._budget // 2)
+        elif took_s < SOON_S:
+            self._budget = min(MOST_BYTES, self._budget * 2)
+
     def due_s(self) -> Optional[float]:
-        """Return when to look again, None when nothing is watched."""
-        return self._look_at - time.monotonic() if self._attempts else None
+        """Return when to look again, None when nothing is watched, or not shown yet."""
+        if self._awaits_shown or not self._attempts:
+            return None
+        return self._look_at - self._host.monotonic()
 
     def look(self) -> None:
         """Tell what is new, when it is time."""
-        now = time.monotonic()
-        if not self._attempts or now < self._look_at:
+        now = self._host.monotonic()
+        if self._awaits_shown or not self._attempts or now < self._look_at:
             return
-        self._look_at = now + LOOK_S
-        said = self._tell_logs() + self._tell_wholes() + self._tell_snapshots(now)
-        if not said:
-            self.send(Packet("seen"))
+        self._left = self._budget
+        self._tell_logs()
+        self._tell_wholes()
+        self._tell_snapshots(now)
+        self.send(Packet("seen"))
+        self._told_at, self._look_at, self._awaits_shown = now, now + LOOK_S, True
 
-    def _tell(self, directory: str, piece: Piece) -> int:
+    def _tell(self, directory: str, piece: Piece) -> None:
         fields = {"directory": directory, **piece._asdict()}
         del fields["data"]
         self.send(Packet("grown", 0, fields, piece.data))
-        return len(piece.data) + 1
+        self._left -= len(piece.data) + HEAD_BYTES
 
     # Output
 
-    def _tell_logs(self) -> int:
+    def _tell_logs(self) -> None:
         """Send what came of every log, the same share of it for each."""
-        told = 0
-        growing = [(d, one, name) for d, one in self._attempts.items() for name in LOGS]
-        share = max(4096, LOG_BYTES // max(1, len(growing)))
-        for directory, one, name in growing:
-            size = _size_of(self._files, f"{one.place}/{name}")
-            if size is None or size == one.sent[name]:
-                continue
+        grown = []
+        for directory, one in self._attempts.items():
+            for name in LOGS:
+                size = _size_of(self._files, f"{one.place}/{name}")
+                if size is not None and size != one.sent[name]:
+                    grown.append((directory, one, name, size))
+        share = max(1024, self._left // max(1, len(grown)))
+        for directory, one, name, size in grown:
             if size < one.sent[name]:
                 one.sent[name] = 0  # it was emptied, and begins anew
-            data = _read(self._files, f"{one.place}/{name}", one.sent[name], min(share, LOG_BYTES // 4))
-            if data:
-                told += self._tell(directory, Piece(name, "log", one.sent[name], size, data))
+            data = _read(self._files, f"{one.place}/{name}", one.sent[name], min(share, MOST_BYTES // 2))
+            if data or size == 0:
+                self._tell(directory, Piece(name, "log", one.sent[name], size, data))
                 one.sent[name] += len(data)
-        return told
 
-    def _tell_wholes(self) -> int:
+    def _tell_wholes(self) -> None:
         """Send the small files that lie beside the logs and have changed."""
-        told = 0
         for directory, one in self._attempts.items():
-            for name, size in self._beside(one.place):
-                mark = (size, _written_ns(self._files, f"{one.place}/{name}"))
-                if one.wholes.get(name) != mark:
-                    one.wholes[name] = mark
-                    data = _read(self._files, f"{one.place}/{name}", 0, WHOLE_BYTES)
-                    told += self._tell(directory, Piece(name, "whole", 0, len(data), data))
-        return told
+            for name, size in self._beside(one.place) if self._left > 0 else ():
+                mark = self._mark(f"{one.place}/{name}", size)
+                if self._left <= 0 or (one.marks.get(name) == mark and mark.written_ns is not None):
+                    continue
+                data = _read(self._files, f"{one.place}/{name}", 0, WHOLE_BYTES)
+                if one.wholes.get(name) != data:
+                    self._tell(directory, Piece(name, "whole", 0, len(data), data))
+                one.wholes[name], one.marks[name] = data, mark
+
+    def _mark(self, path: str, size: int) -> Mark:
+        """Return by what to tell whether a file has changed since."""
+        written_ns = _written_ns(self._files, path)
+        return Mark(size, written_ns if written_ns < (self._host.now() - FRESH_S) * 1e9 else None)
 
     def _beside(self, place: str) -> List[Tuple[str, int]]:
         try:
@@ -153,22 +192,19 @@ class Growing(Service):
 
     # Everything else
 
-    def _tell_snapshots(self, now: float) -> int:
-        """Go on with the snapshots that are being sent, within the budget, and begin those that are due."""
-        told, left = 0, BUDGET_BYTES
+    def _tell_snapshots(self, now: float) -> None:
+        """Go on with the snapshots that are being sent, and begin those that are due."""
         for directory, one in self._attempts.items():
             if directory not in self._snapshots and now >= one.snapshot_at:
                 one.snapshot_at = now + SNAPSHOT_S
                 self._snapshots[directory] = self._snapshot(one)
-        for directory, pieces in list(self._snapshots.items()):
-            for piece in pieces:
-                said = self._tell(directory, piece)
-                told, left = told + said, left - said
-                if left <= 0:
-                    self._snapshots[directory] = self._snapshots.pop(directory)  # others go first now
-                    return told
-            del self._snapshots[directory]
-        return told
+        for directory in list(self._snapshots):
+            for piece in self._snapshots[directory] if self._left > 0 else ():
+                self._tell(directory, piece)
+                if self._left <= 0:
+                    self._snapshots[directory] = self._snapshots.pop(directory)  # others go first next time
+                    return
+            self._snapshots.pop(directory)
 
     def _snapshot(self, one: Attempt) -> Iterator[Piece]:
         """Yield what is new in files that have changed, the smallest first."""
@@ -181,10 +217,10 @@ class Growing(Service):
         for path in sorted(paths, key=sizes.__getitem__)[:SNAPSHOT_FILES]:
             if path in LOGS or sizes[path] > SNAPSHOT_BYTES or f"{path}.partial" in present:
                 continue
-            mark = (sizes[path], _written_ns(self._files, f"{one.place}/{path}"))
-            if one.parts.get(path) != mark:
+            mark = self._mark(f"{one.place}/{path}", sizes[path])
+            if one.marks.get(path) != mark or mark.written_ns is None:
                 yield from self._changes(one, path)
-                one.parts[path] = mark
+                one.marks[path] = mark
 
     def _changes(self, one: Attempt, path: str) -> Iterator[Piece]:
         """Yield the blocks of a file that are not as they were sent before."""

@@ -9,9 +9,9 @@ import select
 import signal
 import subprocess
 import time
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 
-from hsm.compute.agent.worker import Worker
+from hsm.compute.agent.worker import Errand, Worker
 from hsm.wire.files import Files
 from hsm.wire.process import SMALL_BYTES, boot_id, start_of, stat_fields
 
@@ -58,6 +58,10 @@ class Host:
     def worker(self, name: str, wake: Callable[[], None]) -> Worker:
         """Start a thread for the agent's loop."""
         return Worker(name, wake)
+
+    def errand(self, function: Callable[[], Any]) -> Errand:
+        """Run one function beside the loop."""
+        return Errand(function)
 
     def pid(self) -> int:
         """Return the agent's own process."""

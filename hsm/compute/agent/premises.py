@@ -10,9 +10,10 @@ ROOT/sweeps/<sweep>/           attempts that run, and what they left that is not
 from __future__ import annotations
 
 import os
+from typing import List
 
 from hsm.compute.agent.relay import Refusal
-from hsm.wire.files import Files, Kind
+from hsm.wire.files import Files, Kind, Name
 from hsm.wire.names import SWEEP_ID
 
 MARKER = "HSM"
@@ -40,15 +41,15 @@ class Premises:
         files, root = self.files, self.root
         kind = files.kind(root)
         if kind is not Kind.DIRECTORY:
-            raise Refusal(f"{root} is no directory" if kind else f"there is no {root}")
+            raise Refusal(f"{root} is no directory" if kind else f"there is no {root}", is_final=True)
         if not files.is_own(root):
-            raise Refusal(f"{root} belongs to another user")
+            raise Refusal(f"{root} belongs to another user", is_final=True)
         marked = files.kind(os.path.join(root, MARKER)) is Kind.FILE and files.is_own(
             os.path.join(root, MARKER)
         )
         foreign = sorted(set(files.list(root)) - NAMES)
         if foreign and not marked:
-            raise Refusal(f"{root} was not made by HSM: {foreign[0]!a:.100} is in it")
+            raise Refusal(f"{root} was not made by HSM: {foreign[0]!a:.100} is in it", is_final=True)
 
     def settle(self) -> None:
         """Make the directory ours, unless it is, and private.
@@ -65,6 +66,10 @@ class Premises:
             files.write_new(marker, TEXT)
         for directory in (self.objects, self.bundles, self.sweeps):
             files.make_directories(directory)
+
+    def names(self, directory: str) -> List[Name]:
+        """Return what is in one of the directories, nothing where it has not been made."""
+        return self.files.scan(directory) if self.files.kind(directory) is Kind.DIRECTORY else []
 
     def sweep(self, sweep_id: object) -> str:
         """Return where a sweep lies.

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
+from hsm.compute.agent.apart import apart
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import Premises
 from hsm.compute.agent.relay import Answer, Refusal, Service
@@ -36,17 +38,17 @@ class Place(NamedTuple):
 
 
 class Preparing(Service):
-    """Makes environments. While a set-up script runs, this relay answers nothing else."""
+    """Makes environments."""
 
-    def __init__(self, host: Host, root: str, interpreter: str) -> None:
+    def __init__(self, host: Host, root: str) -> None:
         self._host = host
         self._files = host.files
         self._premises = Premises(host.files, root)
-        self._interpreter = interpreter
+        self._interpreter = sys.executable
 
     def answers(self) -> Dict[str, Answer]:
         """Return who answers which kind of packet."""
-        return {"prepare": self._prepare}
+        return {"prepare": lambda packet: apart(self._host, lambda: self._prepare(packet))}
 
     def _prepare(self, packet: Packet) -> Iterator[Packet]:
         """Make an environment; tell the log and the scripts, and then what came of it."""

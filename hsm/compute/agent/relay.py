@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import select
-import sys
 import time
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -162,7 +161,7 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(DONE)
 
 
-def services(root: str, word: str) -> "List[Service]":
+def services(root: str) -> "List[Service]":
     """Return everything that a relay does under HSM's directory on this host."""
     # They know the relay, and an agent needs none of them.
     from hsm.compute.agent.bundling import Bundling  # noqa: PLC0415
@@ -178,10 +177,10 @@ def services(root: str, word: str) -> "List[Service]":
         Carrying(host, root),
         Reporting(host, root),
         Sending(host.files, root),
-        Growing(host.files, root),
-        Bundling(host, root, word),
-        Preparing(host, root, sys.executable),
-        Cleaning(host, root, word),
+        Growing(host, root),
+        Bundling(host, root),
+        Preparing(host, root),
+        Cleaning(host, root),
     ]
 
 
@@ -201,5 +200,5 @@ def main(arguments: Sequence[str]) -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)  # whatever prints by accident never gets between packets
-    Relay(source, sink, services(root, said.word), said.silence).run(said.word)
+    Relay(source, sink, services(root), said.silence).run(said.word)
     return 0

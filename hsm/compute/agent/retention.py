@@ -56,8 +56,8 @@ class Retention:
     def _spare(self) -> Set[str]:
         """Return the bundles that no sweep on this host uses."""
         used = set()
-        for name in self._files.list(self._premises.sweeps):
-            reference = os.path.join(self._premises.sweeps, name, ".hsm", REFERENCE)
+        for path in self.sweeps().values():
+            reference = os.path.join(path, ".hsm", REFERENCE)
             used.add(self._files.read(reference, 0, 64).decode("ascii", "replace"))
         return set(self._shelf.digests()) - used
 
@@ -76,7 +76,7 @@ class Retention:
         yield from self._objects(self._shelf.known(set(uses) - set(bundles)))
 
     def _drafts(self, directory: str, name: str) -> Iterator[Removal]:
-        for entry in self._files.scan(directory):
+        for entry in self._premises.names(directory):
             path = os.path.join(directory, entry.name)
             if entry.name.startswith(".") and entry.kind is not Kind.LINK and self._is_old(path):
                 yield self.take(path, f"{name}/{entry.name}")
@@ -94,7 +94,7 @@ class Retention:
         yield from self._drafts(self._premises.objects, "objects")
 
     def _known_objects(self) -> "Iterator[tuple[str, str, int]]":
-        for folder in self._files.scan(self._premises.objects):
+        for folder in self._premises.names(self._premises.objects):
             if len(folder.name) != 2 or folder.kind is not Kind.DIRECTORY:
                 continue
             directory = os.path.join(self._premises.objects, folder.name)
@@ -145,6 +145,6 @@ class Retention:
         """Return the sweeps that have something on this host, with where."""
         return {
             name.name: os.path.join(self._premises.sweeps, name.name)
-            for name in self._files.scan(self._premises.sweeps)
+            for name in self._premises.names(self._premises.sweeps)
             if name.kind is Kind.DIRECTORY and SWEEP_ID.fullmatch(name.name)
         }

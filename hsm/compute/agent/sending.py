@@ -2,7 +2,7 @@
 
     asked   attempts   {"sweep": ID, "attempts": [{"directory", "report", "skip", "held"}]}
     said    pieces     {"pieces": [[attempt, file, offset, length]…]} and their bytes, one behind the other
-            lost       {"lost": [[attempt, file, reason]…]}
+            lacking    {"lacking": [[attempt, file, reason]…]}
             still      a large file is being read, and there is nothing of it to be sent yet
 
 A file is known by its place in the manifest of its attempt's provenance report, -1 is the report itself, and
@@ -183,7 +183,7 @@ class Load:
     @staticmethod
     def lose(attempt: int, index: int, reason: str) -> Packet:
         """Return what tells that a file cannot be sent."""
-        return Packet("lost", 0, {"lost": [[attempt, index, reason]]})
+        return Packet("lacking", 0, {"lacking": [[attempt, index, reason]]})
 
 
 def _wanted(count: int, skip: "Any") -> Iterator[int]:
@@ -223,7 +223,7 @@ def sweep_directory(root: str, fields: Dict[str, Any]) -> str:
     return f"{root}/sweeps/{sweep}"
 
 
-def attempt_directory(sweep: str, directory: str) -> str:
+def attempt_directory(sweep: str, directory: object) -> str:
     """Return where an attempt runs, or ran.
 
     Raises:

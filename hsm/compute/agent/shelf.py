@@ -6,13 +6,14 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.objects import Objects
 from hsm.compute.agent.premises import Premises, remove_tree
 from hsm.compute.agent.relay import Refusal
-from hsm.wire.bundle import BadListing, Item, ItemKind, decode_listing, folders_of
+from hsm.wire.bundle import SHA256, BadListing, Item, ItemKind, decode_listing, folders_of
 from hsm.wire.files import Files, Kind
 from hsm.wire.hashing import sha256_hex
 
@@ -38,12 +39,13 @@ class Use(NamedTuple):
 class Shelf:
     """The bundles below ROOT."""
 
-    def __init__(self, premises: Premises, host: Host, word: str) -> None:
+    def __init__(self, premises: Premises, host: Host) -> None:
+        self._premises = premises
         self._files: Files = premises.files
         self._host = host
         self._directory = premises.bundles
-        self._word = word
-        self.objects = Objects(premises, word)
+        self._word = secrets.token_hex(8)  # no other relay's, on any host that sees the same disk
+        self.objects = Objects(premises, self._word)
 
     def path(self, digest: str) -> str:
         """Return where a bundle lies."""
@@ -198,8 +200,8 @@ class Shelf:
 
     def digests(self) -> Dict[str, Use]:
         """Return the bundles that are here, with what is noted of them."""
-        names = [name for name in self._files.list(self._directory) if "." not in name]
-        return {name: self.use(name) or Use(0, 0.0, 0, 0) for name in names}
+        names = [name for name, kind, _ in self._premises.names(self._directory) if kind is Kind.DIRECTORY]
+        return {name: self.use(name) or Use(0, 0.0, 0, 0) for name in names if SHA256.fullmatch(name)}
 
     def remove(self, digest: str) -> None:
         """Remove a bundle; its objects stay."""

@@ -1,4 +1,4 @@
-"""A thread that does one thing after another and wakes the loop when something is done."""
+"""Threads: one that does one thing after another and wakes the loop, and one that does a single thing."""
 
 from __future__ import annotations
 
@@ -79,3 +79,34 @@ class Worker:
                 result = error
             self._done.put(result)
             self._wake()
+
+
+class Errand:
+    """One function that runs in a thread of its own, which ends with the process if nobody waits for it."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._outcome: Any = None
+        self._thread = threading.Thread(target=self._run, name="errand", daemon=True)
+        self._thread.start()
+
+    def wait(self, limit_s: float) -> bool:
+        """Wait so long at most; tell whether it is done."""
+        self._thread.join(limit_s)
+        return not self._thread.is_alive()
+
+    def result(self) -> Any:
+        """Return what the function returned, once it is done.
+
+        Raises:
+            Exception: whatever it raised.
+        """
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def _run(self) -> None:
+        try:
+            self._outcome = self._function()
+        except Exception as error:  # noqa: BLE001 - handed to who asks for the result
+            self._outcome = error

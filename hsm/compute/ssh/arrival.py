@@ -7,84 +7,26 @@ this blocks.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
+from hsm.compute.ssh.landing import GROWING, PARTIAL, Landing, Limits, Part, Room, Wrong, check
 from hsm.core.source import CollectionResult, Fault, Wanted
 from hsm.core.states import Cause
 from hsm.wire import manifest
-from hsm.wire.files import BLOCK_BYTES, Files, Kind, write_all
+from hsm.wire.files import Files
 from hsm.wire.hashing import sha256_hex
-from hsm.wire.manifest import NO_FILES, OUTSIDE, REPORT, Entry, is_safe
+from hsm.wire.manifest import NO_FILES, REPORT, Entry, is_safe
 
-PARTIAL = ".partial"
-"""What the name of a file that is not whole ends in, but for logs, which people read while they grow."""
-GROWING = frozenset({"stdout.log", "stderr.log"})
 REPORT_INDEX = -1
 MAX_HELD = 1000
 """Of so many files, which are there before their manifest is, the host is told."""
 MAX_ZEROS = 128 << 20
 OTHER_BYTES = "its content is not what its manifest says"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_ZEROS = bytes(BLOCK_BYTES)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What an attempt may be at most; one that is more has failed. `reserve_bytes` stay free on the disk."""
-
-    files: int = 1_000_000
-    bytes: int = 4 << 40
-    depth: int = 64
-    reserve_bytes: int = 16 << 20
-
-
-class Room:
-    """The room on the disk of home, looked at often enough that nothing ever fills it."""
-
-    step_bytes = 8 << 20
-
-    def __init__(self, files: Files, directory: str, reserve_bytes: int) -> None:
-        self._files = files
-        self._directory = directory
-        self._reserve_bytes = reserve_bytes
-        self._left = 0
-
-    def take(self, size: int) -> None:
-        """Note that so many bytes will be written.
-
-        Raises:
-            OSError: there is no room for them (ENOSPC).
-        """
-        self._left -= size
-        if self._left < 0:
-            free = self._files.free_bytes(self._directory) - self._reserve_bytes - size
-            if free < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._directory)
-            self._left = min(free, self.step_bytes)
-
-
-class Wrong(Exception):
-    """The host says what no agent and no relay says, in words for the user."""
-
-
-@dataclass(slots=True)
-class Part:
-    """The beginning of a file that is at home, under the name `at`."""
-
-    at: str
-    size: int
-    sha256: Any
-    fd: int | None = None
 
 
 class Arrival:
-    """Takes in one attempt. Paths are relative to its directory, files known by their place in its manifest."""
+    """Takes in one attempt. Paths are relative to its directory; files are known by place in the manifest."""
 
     def __init__(self, files: Files, wanted: Wanted, room: Room, limits: Limits) -> None:
         self.wanted = wanted
@@ -93,7 +35,6 @@ class Arrival:
         self.moved_bytes = 0
         self._files = files
         self._home = str(wanted.dest)
-        self._room = room
         self._limits = limits
         self._report = bytearray()
         self._report_sha256 = hashlib.sha256()
@@ -102,9 +43,7 @@ class Arrival:
         self._places: dict[str, int] = {}
         self._lacking: dict[int, str] = {}
         self._parts: dict[str, Part] = {}
-        self._present: set[str] = set()
-        self._folders = {""}
-        self._open: Part | None = None
+        self._landing = Landing(files, self._home, room)
 
     # What is there
 
@@ -119,7 +58,7 @@ class Arrival:
         found = manifest.find(self._files, self._home)
         for path in found.links:
             self._files.unlink(f"{self._home}/{path}")  # none that we made
-        self._present = set(found.sizes)
+        self._landing.present = set(found.sizes)
         if REPORT in found.reserved:
             self._look_at_report()
         self._parts = dict(self._held(found.sizes))
@@ -141,9 +80,9 @@ class Arrival:
                 path = at.removesuffix(PARTIAL)
             is_known = self._entries is None or path in self._places
             if path != at and (path in sizes or not is_known):
-                self._files.unlink(f"{self._home}/{at}")
+                self._landing.remove(at)
             elif is_known and (self._entries is None or size <= self._entries[self._places[path]].size):
-                yield path, Part(at, size, _hashed(self._files, f"{self._home}/{at}"))
+                yield path, self._landing.hashed(at, size)
 
     def _know(self, report: bytes) -> None:
         """Take the manifest for what is to come."""
@@ -163,7 +102,7 @@ class Arrival:
             index = self._places.get(path)
             if index is None or part.size > self._listed[index].size:
                 if part.at != path:
-                    self._files.unlink(f"{self._home}/{part.at}")
+                    self._landing.remove(part.at)
             elif not self._is_whole(index, part) and part.size < self._listed[index].size:
                 self._parts[path] = part
         for index, entry in enumerate(self._listed):
@@ -176,7 +115,7 @@ class Arrival:
         if part.size != entry.size or part.sha256.hexdigest() != entry.sha256:
             return False
         if part.at != entry.path:
-            self._files.rename(f"{self._home}/{part.at}", f"{self._home}/{entry.path}")
+            self._landing.finish(part.at, entry.path)
         self._lacking.pop(index, None)
         return True
 
@@ -235,8 +174,7 @@ class Arrival:
             report = bytes(self._report)
             self._report.clear()
             self._know(report)
-            self._room.take(len(report))
-            self._files.write_new(f"{self._home}/{REPORT}", report)
+            self._landing.write(REPORT, report)
             self._match()
 
     def _take_piece(self, index: int, offset: int, data: bytes, zeros: int) -> None:
@@ -252,7 +190,7 @@ class Arrival:
         part = self._parts.get(entry.path) if offset else self._begin(entry)
         if part is None or offset != part.size:
             raise Wrong(f"the host sends pieces of {entry.path!a} in disorder")
-        self._append(part, data, zeros)
+        self._landing.append(part, data, zeros)
         if part.size == entry.size:
             self._end(index, entry, part)
 
@@ -262,75 +200,33 @@ class Arrival:
         if sha256_hex(data) != entry.sha256:
             self._lacking[index] = OTHER_BYTES
             return
-        self._room.take(len(data))
-        self._make_folder(_above(entry.path))
-        path = f"{self._home}/{entry.path}"
-        try:
-            self._files.write_new(path, data)
-        except OSError:
-            self._files.remove(path)
-            raise
+        self._landing.write(entry.path, data)
         del self._lacking[index]
         self.moved_files += 1
 
     def _begin(self, entry: Entry) -> Part:
+        """Begin a file under another name; where that may not be, as of a log, just as it is called."""
         self._discard(entry)
-        part = Part(self._name_meanwhile(entry.path), 0, hashlib.sha256())
-        self._make_folder(_above(part.at))
-        self.close()
-        part.fd = self._files.create(f"{self._home}/{part.at}")
-        self._present.add(part.at)
-        self._open = self._parts[entry.path] = part
+        path, other = entry.path, entry.path + PARTIAL
+        as_it_is = path in GROWING or other in self._places or not is_safe(other)
+        part = self._parts[path] = self._landing.begin(path if as_it_is else other)
         return part
-
-    def _name_meanwhile(self, path: str) -> str:
-        """Return what a file is called that is not whole: where its name cannot be longer, just as it is."""
-        other = path + PARTIAL
-        return path if path in GROWING or other in self._places or not is_safe(other) else other
 
     def _discard(self, entry: Entry) -> None:
         """Remove what there is of a file."""
         part = self._parts.pop(entry.path, None)
-        if part is not None and part is self._open:
-            self.close()
-        for at in {entry.path, part.at if part else entry.path} & self._present:
-            self._files.remove(f"{self._home}/{at}")
-
-    def _append(self, part: Part, data: bytes, zeros: int) -> None:
-        if part.fd is None:
-            self.close()
-            part.fd, self._open = self._files.open_append(f"{self._home}/{part.at}"), part
-            self._files.truncate(part.fd, part.size)
-        if data:
-            self._room.take(len(data))
-            write_all(self._files, part.fd, data)
-            part.sha256.update(data)
-        else:
-            self._files.truncate(part.fd, part.size + zeros)
-            for size in _in_blocks(zeros):
-                part.sha256.update(_ZEROS[:size])
-        part.size += len(data) or zeros
+        for at in {entry.path, part.at if part else entry.path}:
+            self._landing.remove(at)
 
     def _end(self, index: int, entry: Entry, part: Part) -> None:
+        """Give a file that is all there its name, or remove it."""
         self.close()
-        self._parts.pop(entry.path)
         if self._is_whole(index, part):
+            del self._parts[entry.path]
             self.moved_files += 1
         else:
-            self._files.remove(f"{self._home}/{part.at}")
+            self._discard(entry)
             self._lacking[index] = OTHER_BYTES
-
-    def _make_folder(self, folder: str) -> None:
-        """Make a folder and those above it; none of them may be anything else."""
-        if folder in self._folders:
-            return
-        self._make_folder(_above(folder))
-        kind = self._files.kind(f"{self._home}/{folder}")
-        if kind is None:
-            self._files.make_directory(f"{self._home}/{folder}")
-        elif kind is not Kind.DIRECTORY:
-            raise Wrong(f"{folder!a} is no directory at home")
-        self._folders.add(folder)
 
     # The end
 
@@ -340,11 +236,8 @@ class Arrival:
         self.fault = self.fault or Fault(cause=Cause.PROTOCOL, reason=str(wrong))
 
     def close(self) -> None:
-        """Let go of the file that is open; what is there stays."""
-        if self._open is not None and self._open.fd is not None:
-            self._files.close(self._open.fd)
-            self._open.fd = None
-        self._open = None
+        """Let go of what is open; what is there stays."""
+        self._landing.close()
 
     def result(self) -> CollectionResult:
         """Return what became of it."""
@@ -359,52 +252,6 @@ class Arrival:
         )
 
 
-def check(entries: Sequence[Entry], limits: Limits) -> None:
-    """Check that a manifest lists nothing but files that may be written into the attempt's directory.
-
-    Raises:
-        Wrong: it does, or they are too many or too large.
-    """
-    if len(entries) > limits.files:
-        raise Wrong(f"its manifest lists {len(entries)} files, more than {limits.files}")
-    paths: set[str] = set()
-    folders: set[str] = set()
-    for entry in entries:
-        wrong = _wrong_with(entry, paths, limits)
-        if wrong:
-            raise Wrong(f"its manifest lists {entry.path[:200]!a}, {wrong}")
-        paths.add(entry.path)
-        folder = _above(entry.path)
-        while folder and folder not in folders:
-            folders.add(folder)
-            folder = _above(folder)
-    both = paths & folders
-    if both:
-        raise Wrong(f"its manifest lists {min(both)!a} as a file and as a folder")
-    total = sum(entry.size for entry in entries)
-    if total > limits.bytes:
-        raise Wrong(f"its files are {total / 1e9:.0f} GB together, more than {limits.bytes / 1e9:.0f} GB")
-
-
-def _wrong_with(entry: Entry, before: Collection[str], limits: Limits) -> str:
-    path = entry.path
-    if not is_safe(path):
-        return "which leads out of its directory"
-    if path in before:
-        return "and lists it twice"
-    if path.partition("/")[0] in OUTSIDE:
-        return "which no manifest may list"
-    if entry.size < 0 or not _SHA256.fullmatch(entry.sha256):
-        return "with a size or a digest that is none"
-    if path.count("/") >= limits.depth:
-        return f"which is more than {limits.depth} folders deep"
-    return ""
-
-
-def _above(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
 def _ranges(count: int, lacking: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Yield first and length of each range of 0 … count - 1 that lies between what is lacking."""
     at = 0
@@ -414,16 +261,3 @@ def _ranges(count: int, lacking: Iterable[int]) -> Iterator[tuple[int, int]]:
         at = index + 1
     if at < count:
         yield at, count - at
-
-
-def _hashed(files: Files, path: str) -> Any:
-    sha256 = hashlib.sha256()
-    for block in files.chunks(path):
-        sha256.update(block)
-    return sha256
-
-
-def _in_blocks(size: int) -> Iterator[int]:
-    while size > 0:
-        yield min(size, BLOCK_BYTES)
-        size -= BLOCK_BYTES

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from hsm.compute.agent.apart import WAITING
 from hsm.compute.link import CallRefused, Link
-from hsm.core.bundle import Bundle
+from hsm.core.bundle import Bundle, named
 from hsm.core.errors import SourceError
 from hsm.core.source import SweepContext
 from hsm.core.tree import SweepTree
@@ -32,7 +33,6 @@ ROUNDS = 6
 
 CALL_S = 300.0
 MAX_PATH_LENGTH = 1024
-NAMED = 5
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -62,8 +62,9 @@ async def bundle_of(world: World, source: str, context: SweepContext) -> Bundle:
         hint = "start a new sweep, or go on where the files of the project are"
         raise SourceError(source, "it was not noted what the project was when the sweep began", hint=hint)
     if bundle.outside:
-        hint = "put in their place what they lead to, or list what the program needs in `program.files`"
-        raise SourceError(source, f"links lead out of the project: {_named(bundle.outside)}", hint=hint)
+        pattern = f"`program: {{files: [-{named(bundle.outside[:1])}]}}`"
+        hint = f"take them out: {pattern}, or put in their place what they lead to"
+        raise SourceError(source, f"links lead out of the project: {named(bundle.outside)}", hint=hint)
     try:
         await world.blocking(bundle.keep, world.files)
     except OSError as error:
@@ -112,11 +113,13 @@ class _Shipping:
         fields = {"digest": self._bundle.digest, "sweep": sweep_id}
         lacking: dict[str, None] = {}
         path: Any = None
-        async with answering(self._source), self._link.stream("assemble", fields) as answers:
+        async with answering(self._source, CALL_S), self._link.stream("assemble", fields) as answers:
             async for packet in answers:
                 if packet.kind == DONE:
                     path = packet.fields.get("path")
                     break
+                if packet.kind == WAITING:
+                    continue
                 named = packet.fields.get("objects")
                 if not isinstance(named, list) or not self._sizes.keys() >= set(map(str, named)):
                     raise SourceError(self._source, "its host asks for files that are not of the project")
@@ -177,13 +180,13 @@ class _Shipping:
         back = f"check out {str(commit)[:12]}" if is_clean else "restore them"
         return SourceError(
             self._source,
-            f"the project has changed since the sweep began, and its host lacks what was in {_named(paths)}",
+            f"the project has changed since the sweep began, and its host lacks what was in {named(paths)}",
             hint=f"{back} and go on, or start a new sweep with the project as it is",
         )
 
     async def _send(self, fields: Mapping[str, Any], body: bytes) -> None:
         try:
-            async with answering(self._source):
+            async with answering(self._source, CALL_S):
                 await self._link.call("objects", fields, body)
             self.bytes += len(body)
         finally:
@@ -191,7 +194,7 @@ class _Shipping:
 
 
 @asynccontextmanager
-async def answering(source: str, limit_s: float = CALL_S) -> AsyncIterator[None]:
+async def answering(source: str, limit_s: float) -> AsyncIterator[None]:
     """Limit the time of a call, and tell what a refusal means.
 
     Raises:
@@ -233,11 +236,6 @@ def _packed(
     is_smaller = len(deflated) < len(plain)
     fields = {"parts": [list(part) for part in parts], "deflated": is_smaller}
     return fields, deflated if is_smaller else plain
-
-
-def _named(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return ", ".join(ascii(path)[1:-1] for path in paths[:NAMED]) + more
 
 
 def _first(errors: BaseExceptionGroup[SourceError]) -> SourceError:

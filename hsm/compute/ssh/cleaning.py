@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hsm.compute.agent.apart import WAITING
 from hsm.compute.link import Link
 from hsm.compute.ssh.bundles import answering
 from hsm.core.errors import SourceError
@@ -50,6 +51,8 @@ async def _asked(
         async for packet in answers:
             if packet.kind == DONE:
                 break
+            if packet.kind == WAITING:
+                continue
             found.append(_remnant(source, packet.fields))
             if len(found) > MAX_REMNANTS:
                 raise SourceError(source, "its host tells of too many things that it removed")

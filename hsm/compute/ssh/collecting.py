@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hsm.compute.link import Link
-from hsm.compute.ssh.arrival import Arrival, Limits, Room, Wrong
+from hsm.compute.ssh.arrival import Arrival
+from hsm.compute.ssh.landing import Limits, Room, Wrong
 from hsm.core.errors import SourceError
 from hsm.core.source import CollectionResult, Wanted
 from hsm.core.world import World
@@ -22,7 +23,10 @@ TRIES = 2
 SILENCE_S = 60.0
 """A stream that brings nothing for so long is given up, and begun again later."""
 STILLS = 10_000
-"""So often a host may say that it is still reading."""
+"""So often a host may say something that brings nothing, such as that it is still reading."""
+SLOW_S = 600.0
+SLOW_BYTES_S = 500.0
+"""A stream that has taken longer than that and is slower than this is given up, too."""
 
 
 class Collecting:
@@ -36,12 +40,14 @@ class Collecting:
         *,
         limits: Limits | None = None,
         silence_s: float = SILENCE_S,
+        slow_s: float = SLOW_S,
     ) -> None:
         self._world = world
         self._link = link
         self._sweep_id = sweep_dir.name
         self._limits = limits or Limits()
         self._silence_s = silence_s
+        self._slow_s = slow_s
         self._room = Room(world.files, str(sweep_dir), self._limits.reserve_bytes)
 
     async def fetch(self, wanted: Sequence[Wanted]) -> Mapping[str, CollectionResult]:
@@ -59,8 +65,9 @@ class Collecting:
         asked = {"sweep": self._sweep_id, "attempts": [arrival.asked() for arrival in arrivals]}
         try:
             async with self._link.stream("attempts", asked) as answers:
+                patience = _Patience(self._world, self._link.source, self._slow_s)
                 async for packet in self._patiently(answers):
-                    await self._world.blocking_to_its_end(_take, arrivals, packet)
+                    patience.brought(await self._world.blocking_to_its_end(_take, arrivals, packet))
                     if not any(arrival.lacks for arrival in arrivals):
                         return
         except Wrong as wrong:
@@ -78,7 +85,6 @@ class Collecting:
             SourceError: for too long nothing was.
             Wrong: it is no answer.
         """
-        stills = 0
         while True:
             try:
                 async with asyncio.timeout(self._silence_s):
@@ -88,10 +94,37 @@ class Collecting:
                 raise SourceError(self._link.source, reason, transient=True) from error
             if packet.kind == DONE:
                 return
-            stills += packet.kind == "still"
-            if stills > STILLS or packet.kind not in ("still", "pieces", "lost"):
+            if packet.kind not in ("still", "pieces", "lacking"):
                 raise Wrong("the host sends no files where it should")
             yield packet
+
+
+class _Patience:
+    """How long a stream goes on that brings little."""
+
+    def __init__(self, world: World, source: str, slow_s: float) -> None:
+        self._world = world
+        self._source = source
+        self._slow_s = slow_s
+        self._began = world.monotonic()
+        self._came = 0
+        self._stills = 0
+
+    def brought(self, size: int) -> None:
+        """Note what a packet brought.
+
+        Raises:
+            SourceError: that is too little for the time that it took.
+            Wrong: too many have brought nothing.
+        """
+        self._came += size
+        self._stills += size == 0
+        if self._stills > STILLS:
+            raise Wrong("the host sends no files where it should")
+        took_s = self._world.monotonic() - self._began
+        if took_s > self._slow_s and self._came < took_s * SLOW_BYTES_S:
+            reason = f"only {self._came} bytes of what it should send came in {took_s:.0f} s"
+            raise SourceError(self._source, reason, transient=True)
 
 
 def _look(arrivals: Sequence[Arrival]) -> None:
@@ -102,30 +135,38 @@ def _look(arrivals: Sequence[Arrival]) -> None:
             arrival.fail(wrong)
 
 
-def _take(arrivals: Sequence[Arrival], packet: Packet) -> None:
-    """Give each of what a packet holds to the attempt that it belongs to.
+def _take(arrivals: Sequence[Arrival], packet: Packet) -> int:
+    """Give each of what a packet holds to the attempt that it belongs to, and return how much that was.
 
     Raises:
         Wrong: it belongs to none.
         OSError: it cannot be written.
     """
-    if packet.kind == "lost":
-        for item in _items(packet.fields.get("lost"), (int, int, str)):
-            _of(arrivals, item[0]).lose(item[1], item[2])
+    if packet.kind == "lacking":
+        for number, index, reason in _items(packet.fields.get("lacking"), (int, int, str)):
+            _of(arrivals, number).lose(index, reason)
     if packet.kind == "pieces":
-        at = 0
-        for number, index, offset, length in _items(packet.fields.get("pieces"), (int, int, int, int)):
-            end = at + max(0, length)
-            data, at = packet.body[at:end], end
-            if end > len(packet.body) or length == 0:
-                raise Wrong("the host says that it sends more than it does")
-            arrival = _of(arrivals, number)
-            if arrival.fault is not None:
-                continue
-            try:
-                arrival.take(index, offset, data, max(0, -length))
-            except Wrong as wrong:
-                arrival.fail(wrong)
+        return _take_pieces(arrivals, packet)
+    return 0
+
+
+def _take_pieces(arrivals: Sequence[Arrival], packet: Packet) -> int:
+    at = zeros = 0
+    for number, index, offset, length in _items(packet.fields.get("pieces"), (int, int, int, int)):
+        end = at + max(0, length)
+        data, at, zeros = packet.body[at:end], end, zeros + max(0, -length)
+        if end > len(packet.body) or length == 0:
+            raise Wrong("the host says that it sends more than it does")
+        arrival = _of(arrivals, number)
+        if arrival.fault is not None:
+            continue
+        try:
+            arrival.take(index, offset, data, max(0, -length))
+        except Wrong as wrong:
+            arrival.fail(wrong)
+    if at < len(packet.body):
+        raise Wrong("the host sends bytes that belong to nothing")
+    return at + zeros
 
 
 def _items(said: object, kinds: tuple[type, ...]) -> list[Any]:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncssh
@@ -15,6 +15,7 @@ from hsm.compute.link import LinkLost, Reader, Writer
 from hsm.compute.ssh import host_keys
 from hsm.compute.ssh.faults import (
     HostKeyRefused,
+    HostUnknown,
     HostUnreachable,
     LoginRefused,
     SshConfigRefused,
@@ -78,7 +79,6 @@ class SshReach(Reach):
                 self._refused = error
                 raise
             connection = SshConnection(self._world, self._settings, made)
-            connection.note(dialler.banner)
             await connection.prepare()
             yield connection
 
@@ -210,7 +210,6 @@ class _Dialler:
     settings: SshSettings
     timing: Timing
     stack: AsyncExitStack
-    banner: str = ""
     dialled: list[str] = field(default_factory=list)
 
     async def dial(
@@ -236,7 +235,6 @@ class _Dialler:
         owner = _Owner()
         made = await self._connect(host, options, owner, via)
         self.stack.push_async_callback(_close, made)
-        self.banner += owner.banner
         return made
 
     async def _jump(
@@ -259,8 +257,9 @@ class _Dialler:
         """Return what the configuration says of a host, less what is not safe."""
         try:
             options = await self.world.blocking(self._read, host, user, port)
-        except (ValueError, OSError, asyncssh.Error) as error:
-            reason = f"the configuration for {told(host)} cannot be used: {told(str(error))}"
+        except (ValueError, OSError, RecursionError, asyncssh.Error) as error:
+            why = "its files include each other" if isinstance(error, RecursionError) else told(str(error))
+            reason = f"the configuration for {told(host)} cannot be used: {why}"
             raise SshConfigRefused(self._source, reason) from error
         if options.known_hosts is None:
             hint = "name a file instead: keys are always checked"
@@ -278,9 +277,15 @@ class _Dialler:
             given["username"] = user
         if port is not None:
             given["port"] = port
+        config = self._config_files()
+        plain = asyncssh.SSHClientConnectionOptions(host=host, config=config, client_keys=None, **given)
+        named = plain.config.get("IdentityFile", ())
+        if isinstance(named, list) and named:  # a file that is not there is passed over, as OpenSSH does
+            given["client_keys"] = [path for path in named if self.world.files.is_file(self._at_home(path))]
+            given["ignore_encrypted"] = True  # ssh-agent may hold what is in it
         return asyncssh.SSHClientConnectionOptions(
             host=host,
-            config=self._config_files(),
+            config=config,
             agent_forwarding=False,
             password_auth=False,
             kbdint_auth=False,
@@ -302,12 +307,15 @@ class _Dialler:
     def _home(self) -> str:
         return self.world.environment().get("HOME", "")
 
+    def _at_home(self, path: str) -> str:
+        return f"{self._home}{path[1:]}" if path.startswith("~/") else path
+
     def _known_hosts(self, options: asyncssh.SSHClientConnectionOptions) -> tuple[list[str], str]:
         """Return the known_hosts files that are there, and the one to which keys are added."""
         own = f"{self._home}/.ssh/known_hosts"
         named = options.known_hosts if isinstance(options.known_hosts, list) else []
         wanted = [str(path) for path in named] or [own, SYSTEM_KNOWN_HOSTS]
-        wanted = [f"{self._home}{path[1:]}" if path.startswith("~/") else path for path in wanted]
+        wanted = [self._at_home(path) for path in wanted]
         return [path for path in wanted if self.world.files.is_file(path)], wanted[0]
 
     async def _connect(
@@ -329,17 +337,24 @@ class _Dialler:
         except asyncssh.HostKeyNotVerifiable as error:
             if owner.shown is None:
                 raise HostKeyRefused(self._source, told(error.reason)) from error
-            raise host_keys.refused(self._source, owner.shown, files, default, error.reason) from error
+            shown = replace(owner.shown, port=host_keys.SSH_PORT) if options.host_key_alias else owner.shown
+            raise host_keys.refused(self._source, shown, files, default, error.reason) from error
+        except asyncssh.PermissionDenied as error:
+            raise self._locked_out(host, owner, error) from error
         except (asyncssh.Error, OSError, ValueError) as error:
             raise self._fault(host, error) from error
 
+    def _locked_out(self, host: str, owner: _Owner, error: asyncssh.PermissionDenied) -> LoginRefused:
+        """Return the error of a refused login, with what the server wanted to be read before."""
+        says = f"; it says: {told(owner.banner)}" if owner.banner.strip() else ""
+        reason = f"{told(host)} refuses the login: {told(error.reason)}{says}"
+        hint = SECOND_FACTOR.format(target=told(self.settings.target))
+        return LoginRefused(self._source, reason, hint=hint)
+
     def _fault(self, host: str, error: Exception) -> SourceError:
-        """Return what it means that a host cannot be reached, or does not let us in."""
+        """Return what it means that a host cannot be reached."""
         where, said, source = told(host), told(str(error)), self._source
         match error:
-            case asyncssh.PermissionDenied():
-                hint = SECOND_FACTOR.format(target=told(self.settings.target))
-                return LoginRefused(source, f"{where} refuses the login: {said}", hint=hint)
             case asyncssh.KeyExchangeFailed() | asyncssh.ProtocolNotSupported():
                 hint = "a changed host key looks like this, too, where its kind has changed"
                 return HostKeyRefused(source, f"no common way to speak with {where}: {said}", hint=hint)
@@ -352,7 +367,7 @@ class _Dialler:
                 return HostUnreachable(source, f"{where} refuses connections", hint=hint)
             case socket.gaierror():
                 hint = f"is {where} a host, or an alias in ~/.ssh/config?"
-                return HostUnreachable(source, f"there is no host {where}: {said}", hint=hint)
+                return HostUnknown(source, f"there is no host {where}: {said}", hint=hint)
             case asyncssh.Error() | OSError():
                 return HostUnreachable(source, f"no connection to {where}: {said or type(error).__name__}")
             case _:

@@ -24,6 +24,10 @@ class HostUnreachable(SourceError):
         super().__init__(source, message, hint=hint, transient=True)
 
 
+class HostUnknown(HostUnreachable):
+    """There is no such host, as far as can be told from here now."""
+
+
 class HostKeyRefused(SourceError):
     """A host shows a key that is not the one that is known for it. Nothing was sent to it."""
 
@@ -55,3 +59,11 @@ class HostUnfit(SourceError):
     """A host lets us in, but its shell, its Python or its disk cannot be used."""
 
     code = "source.host_unfit"
+
+
+class DirectoryUnfit(HostUnfit):
+    """HSM's directory on a host cannot be used."""
+
+
+class PythonUnfit(HostUnfit):
+    """A host has no Python that can run the agent."""

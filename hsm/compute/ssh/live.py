@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hsm.compute.link import Link
-from hsm.compute.ssh.arrival import GROWING, PARTIAL, Limits, Room
+from hsm.compute.ssh.landing import GROWING, PARTIAL, Limits, Room
 from hsm.core.hearing import note_heard
 from hsm.core.mailbox import Mailbox
 from hsm.core.source import AttemptOrder, Observation
@@ -27,12 +27,13 @@ from hsm.wire.link import Packet
 from hsm.wire.manifest import OUTSIDE, is_safe
 
 MOST_WATCHED = 200
-MOST_WAITING = 256
-"""So many pushed packets may wait to be written; more are thrown away, and asked for again."""
+MOST_WAITING_BYTES = 4 << 20
+"""So much of what was pushed may wait to be written; no relay pushes more unheard."""
 MAX_WHOLE_BYTES = 64 << 10
 MAX_PART_BYTES = 64 << 20
 MAX_PARTS = 500
 HEARD_S = 1.0
+HEAD_BYTES = 256
 
 
 @dataclass(slots=True)
@@ -51,12 +52,15 @@ class LiveView:
         self._world = world
         self._link = link
         self._sweep_dir = sweep_dir
-        self._room = Room(world.files, str(sweep_dir), Limits().reserve_bytes)
+        self._limits = Limits()
+        self._room = Room(world.files, str(sweep_dir), self._limits.reserve_bytes)
         self._directories: dict[str, str] = {}
         self._watched: dict[str, Watched] = {}
         self._pushed: Mailbox[Packet] = Mailbox()
+        self._waiting_bytes = 0
         self._astray: set[str] = set()
-        self._writing = asyncio.Lock()
+        self.writing = asyncio.Lock()
+        """Held while something is written at home."""
         self._heard_at = -HEARD_S
         link.on("grown", self._take)
         link.on("seen", self._take)
@@ -72,20 +76,21 @@ class LiveView:
         self._directories.update(directories)
 
     async def note(self, seen: Sequence[Observation]) -> None:
-        """Begin to watch what has begun; at home its directory is there when this returns."""
+        """Begin to watch what has begun, and leave what is over; a directory that is watched is at home."""
         begun: list[str] = []
+        over: list[str] = []
         for observation in seen:
             if observation.state is AttemptState.RUNNING:
-                directory = self._directories.get(observation.token)
-                begun += [directory] if directory is not None else []
+                begun += filter(None, [self._directories.get(observation.token)])
             else:
-                directory = self._directories.pop(observation.token, None)
-                begun = [one for one in begun if one != directory]
-        if begun:
-            await self._watch(begun)
+                over += filter(None, [self._directories.pop(observation.token, None)])
+        await self.leave(over)
+        running = [directory for directory in begun if directory not in over]
+        if running:
+            await self._watch(running)
 
     async def _watch(self, directories: Sequence[str]) -> None:
-        async with self._writing:
+        async with self.writing:
             watched = await self._world.blocking(self._begin, directories)
             room = max(0, MOST_WATCHED - len(self._watched))
             self._watched.update(list(watched.items())[:room])
@@ -110,27 +115,30 @@ class LiveView:
         left = [directory for directory in directories if self._watched.pop(directory, None)]
         if left:
             await self._link.tell("unwatch", {"attempts": left})
-            async with self._writing:
+            async with self.writing:
                 return
 
     # What is told
 
     def _take(self, packet: Packet) -> None:
-        """Take in what was pushed, unless too much of it waits."""
-        if len(self._pushed) < MOST_WAITING:
+        """Take in what was pushed, unless more of it waits than a relay pushes."""
+        size = len(packet.body) + HEAD_BYTES
+        if self._waiting_bytes + size <= MOST_WAITING_BYTES:
+            self._waiting_bytes += size
             self._pushed.put(packet)
-        elif isinstance(directory := packet.fields.get("directory"), str):
-            self._astray.add(directory)
 
     async def run(self) -> None:
         """Write what is told until cancelled."""
         while True:
             packets = await self._pushed.take()
-            async with self._writing:
+            self._waiting_bytes = 0
+            async with self.writing:
                 await self._world.blocking_to_its_end(self._write, packets)
             again, self._astray = self._astray & self._watched.keys(), set()
             if again:
                 await self._tell_watched(again)
+            if any(packet.kind == "seen" for packet in packets):
+                await self._link.tell("shown")
 
     def _write(self, packets: Sequence[Packet]) -> None:
         """Write what was told, and when. What cannot be written is left out: it is only for looking."""
@@ -153,6 +161,8 @@ class LiveView:
         """Write a piece; False when there is a gap between what is here and what came."""
         path, offset, size = fields.get("path"), fields.get("offset"), fields.get("size")
         if not isinstance(path, str) or not is_safe(path) or path.partition("/")[0] in OUTSIDE:
+            return True
+        if path.count("/") >= self._limits.depth:
             return True
         if type(offset) is not int or type(size) is not int or not 0 <= offset <= size:
             return True

@@ -30,6 +30,9 @@ class Connection(ABC):
     """HSM's directory on the host, absolute."""
     python: str
     """The interpreter there, 3.9 or newer, that runs the relay and the agent."""
+    python_version: str = ""
+    noise: str = ""
+    """What was printed there that nobody asked for: by startup files, before scripts and relays."""
 
     @abstractmethod
     async def run(self, script: str, *, stdin: bytes = b"", timeout_s: float) -> Completed:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from hsm.compute.link import Link, LinkLost, Reader, Writer
 from hsm.compute.ssh import scripts, shipping
-from hsm.compute.ssh.faults import HostUnfit, told
+from hsm.compute.ssh.faults import DirectoryUnfit, HostUnfit, PythonUnfit, told
 from hsm.compute.ssh.reach import Completed, Connection
 from hsm.compute.ssh.settings import SshSettings
 from hsm.core.world import World
@@ -60,7 +60,6 @@ class ShellConnection(Connection):
         self._has_program = False
         self._shipping = asyncio.Lock()
         self.noise = ""
-        """What the host printed that nobody asked for: banners, startup files."""
         self.root = ""
         self.python = ""
         self.python_version = ""
@@ -88,12 +87,14 @@ class ShellConnection(Connection):
         except ValueError as error:
             raise HostUnfit(self._name, f"its shell answers {told(str(error))}", hint=SHELL_HINT) from error
         if surveyed.fault:
-            raise HostUnfit(self._name, told(surveyed.fault), hint="name another directory: option `root`")
+            raise DirectoryUnfit(
+                self._name, told(surveyed.fault), hint="name another directory: option `root`"
+            )
         if not surveyed.python:
             found = told("; ".join(surveyed.found)) or "none at all"
             oldest = ".".join(map(str, scripts.OLDEST_PYTHON))
             hint = NO_PYTHON.format(source=self._name)
-            raise HostUnfit(self._name, f"it has no Python {oldest} or newer (found: {found})", hint=hint)
+            raise PythonUnfit(self._name, f"it has no Python {oldest} or newer (found: {found})", hint=hint)
         self.root, self.python = surveyed.root, surveyed.python
         self.python_version = surveyed.version
         self._has_program = surveyed.has_program
@@ -172,7 +173,7 @@ class ShellConnection(Connection):
             if done.code:
                 reason = f"its agent cannot be stored in {told(self.root)}: {told(done.stderr)}"
                 hint = "look at the space and the rights there"
-                raise HostUnfit(self._name, reason, hint=hint, transient=True)
+                raise DirectoryUnfit(self._name, reason, hint=hint, transient=True)
             self._has_program = True
             return done.stdout.strip() == b"stored"
 

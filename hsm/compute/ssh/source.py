@@ -12,7 +12,8 @@ from typing import Any
 from hsm.compute.agent_session import START, AgentSession, observations_of
 from hsm.compute.link import Link
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
-from hsm.compute.ssh.cleaning import clean_after
+from hsm.compute.ssh.checks import check_host
+from hsm.compute.ssh.cleaning import clean, clean_after
 from hsm.compute.ssh.collecting import Collecting
 from hsm.compute.ssh.environments import HostEnvironment, prepare_there
 from hsm.compute.ssh.live import LiveView
@@ -22,12 +23,12 @@ from hsm.core.errors import SourceError
 from hsm.core.source import (
     AttemptOrder,
     Capabilities,
-    Check,
+    CleaningWish,
     CollectionResult,
     ComputeSource,
-    Health,
     HealthReport,
     Observations,
+    Remnant,
     SourceSession,
     SubmitOutcome,
     SweepContext,
@@ -148,14 +149,25 @@ class SSHSource(ComputeSource):
             adopted=None if context.adopted is None else list(context.adopted),
         )
 
-    async def checks(self) -> HealthReport:
-        """Look whether the host can be reached."""
+    async def clean(self, wish: CleaningWish) -> Sequence[Remnant]:
+        """Remove what HSM left on the host, and nothing else."""
         try:
-            async with self.reach.connected() as connection:
-                found = Check(name="connect", health=Health.PASS, detail=connection.python)
-        except SourceError as error:
-            found = Check(name="connect", health=Health.FAIL, detail=error.message, hint=error.hint)
-        return HealthReport(source=self.name, checks=(found,))
+            async with (
+                self.reach.connected() as connection,
+                asyncio.TaskGroup() as group,
+                connection.relay() as link,
+            ):
+                listening = group.create_task(link.run())
+                try:
+                    return await clean(link, self.name, wish)
+                finally:
+                    listening.cancel()
+        except BaseExceptionGroup as errors:
+            raise _the_one(errors) from errors
+
+    async def checks(self) -> HealthReport:
+        """Look at the way to the host, at the host, and at what attempts need of it."""
+        return await check_host(self._world, self.reach, self._spec.environment)
 
 
 class _SSHSession(AgentSession):

@@ -52,9 +52,9 @@ class _Reaper:
 
     def _watch_syncfs(self):
         """Count it too: it is called by way of the C library, which nothing here can replace."""
-        from hsm.wire import files
+        from hsm.wire import syncing
 
-        files._syncfs = self._watched("syncfs", files._syncfs)
+        syncing.sync_filesystem_of = self._watched("syncfs", syncing.sync_filesystem_of)
 
     def _watched(self, name, act):
         def watched(first, *rest, **more):

@@ -20,7 +20,7 @@ from hsm.compute.ssh.shipping import agent_program
 from tests.integration.ssh.reaching import quick_reach, reach, refusal, running
 from tests.lab.namespaces import Cable
 from tests.lab.processes import until
-from tests.lab.sshd import Host, Lab, Sshd
+from tests.lab.sshd import Host, Lab, Sshd, make_key
 from tests.lab.wire import Wire
 
 pytestmark = pytest.mark.integration
@@ -74,8 +74,9 @@ class TestScripts:
     async def test_a_host_that_prints_without_end_is_hung_up_on(self, ssh_host: Host) -> None:
         """After a bounded number of bytes; the connection can be used on."""
         async with reach("alpha").connected() as connection:
-            with pytest.raises(LinkLost, match="more than 16 MB"):
-                await connection.run("cat /dev/zero", timeout_s=40)
+            for sink in ("", " >&2"):
+                with pytest.raises(LinkLost, match="more than 16 MB"):
+                    await connection.run(f"cat /dev/zero{sink}", timeout_s=40)
             assert (await connection.run("echo on", timeout_s=20)).stdout == b"on\n"
 
     async def test_a_forged_end_is_none(self, ssh_host: Host) -> None:
@@ -331,6 +332,72 @@ class TestKeys:
             async with reach("alpha").connected():
                 pass
 
+    async def test_key_files_that_are_not_there_are_passed_over(self, ssh_lab: Lab, ssh_host: Host) -> None:
+        """As OpenSSH does: another file may open the door, or the agent."""
+        config = f"IdentityFile {ssh_lab.folder}/none\n{ssh_lab.ssh_config.read_text()}"
+        ssh_lab.ssh_config.write_text(config)
+        async with reach("alpha").connected():
+            pass
+        ssh_lab.ssh_config.write_text(config.replace(f"IdentityFile {ssh_lab.user_key}", "Compression no"))
+        assert isinstance(await refusal(reach("alpha")), LoginRefused)
+        with agent_with(ssh_lab.user_key):
+            ssh_lab.ssh_config.write_text(ssh_lab.ssh_config.read_text().replace("IdentitiesOnly yes", ""))
+            async with reach("alpha").connected():
+                pass
+
+    @pytest.mark.parametrize("only", ["yes", "no"])
+    async def test_a_key_with_a_passphrase_is_used_through_the_agent(
+        self, ssh_lab: Lab, ssh_host: Host, only: str
+    ) -> None:
+        """Nobody is asked for the passphrase; without the agent the login is refused."""
+        config = ssh_lab.ssh_config.read_text().replace("IdentitiesOnly yes", f"IdentitiesOnly {only}")
+        ssh_lab.ssh_config.write_text(config)
+        with agent_with(ssh_lab.user_key):
+            perform("ssh-keygen", "-q", "-p", "-N", "secret", "-f", str(ssh_lab.user_key))
+            async with reach("alpha").connected():
+                pass
+        error = await refusal(reach("alpha"))
+        assert isinstance(error, LoginRefused)
+        assert "ssh-agent" in error.hint
+
+    async def test_what_a_host_says_before_it_refuses_is_told(self, ssh_lab: Lab, tmp_path: Path) -> None:
+        """It may be the reason; it is made fit for a terminal."""
+        (tmp_path / "banner").write_text("accounts are closed\x1b[2J\nuntil Monday\n")
+        ssh_lab.host("closed", Sshd(extra=(f"Banner {tmp_path}/banner", "DenyUsers *")))
+        error = await refusal(reach("closed"))
+        assert isinstance(error, LoginRefused)
+        assert "it says: accounts are closed\\x1b[2J | until Monday" in error.message
+
+    async def test_a_certificate_of_a_known_authority_is_trusted(self, ssh_lab: Lab, ssh_host: Host) -> None:
+        """Though the host's own key stands in no file; that of another authority is not."""
+        ssh_host.stop()
+        ours, foreign = make_key(ssh_lab.folder / "ours"), make_key(ssh_lab.folder / "foreign")
+        for authority, is_trusted in ((ours, True), (foreign, False)):
+            sign(authority, ssh_host)
+            public = " ".join(ours.with_suffix(".pub").read_text().split()[:2])
+            ssh_lab.known_hosts.write_text(f"@cert-authority * {public}\n")
+            ssh_host.start()
+            if is_trusted:
+                async with reach("alpha").connected():
+                    pass
+            else:
+                assert isinstance(await refusal(reach("alpha")), HostKeyRefused)
+            ssh_host.stop()
+
+    async def test_a_host_may_be_known_by_an_alias(self, ssh_lab: Lab, ssh_host: Host) -> None:
+        """HostKeyAlias: the key is looked up under another name, and an unknown one is told under that."""
+        ssh_lab.known_hosts.write_text(f"the-alias {ssh_host.public_key}\n")
+        ssh_lab.ssh_config.write_text(f"HostKeyAlias the-alias\n{ssh_lab.ssh_config.read_text()}")
+        async with reach("alpha").connected():
+            pass
+        ssh_host.rekey()
+        error = await refusal(reach("alpha"))
+        assert "the key of the-alias has changed" in error.message
+        perform("sh", "-c", error.hint.partition("the same: ")[2])
+        assert ssh_lab.ssh("alpha", "echo on").stdout == "on\n", "OpenSSH finds it there, too"
+        async with reach("alpha").connected():
+            pass
+
 
 class TestConfiguration:
     """What ssh_config says of a host."""
@@ -383,6 +450,13 @@ class TestConfiguration:
         os.environ.pop("HSM_SSH_CONFIG")
         async with reach("alpha", ssh_config=str(outer)).connected():
             pass
+
+    async def test_files_that_include_each_other_are_told_of(self, ssh_lab: Lab, ssh_host: Host) -> None:
+        """They are no defect of HSM."""
+        ssh_lab.ssh_config.write_text(f"Include {ssh_lab.ssh_config}\n{ssh_lab.ssh_config.read_text()}")
+        error = await refusal(reach("alpha"))
+        assert isinstance(error, SshConfigRefused)
+        assert "include each other" in error.message
 
     async def test_one_that_cannot_be_read_is_told_of(self, ssh_lab: Lab, ssh_host: Host) -> None:
         """With the line."""
@@ -443,6 +517,18 @@ class TestLostLinks:
                 await one.call("facts")
                 await other.call("facts")
             assert (await connection.run("echo on", timeout_s=20)).stdout == b"on\n"
+
+    async def test_a_channel_that_is_not_granted_yet_is_asked_for_again(self, ssh_lab: Lab) -> None:
+        """It comes as soon as another is closed."""
+        host = ssh_lab.host("narrow", Sshd(max_sessions=1))
+        async with reach("narrow").connected() as connection, asyncio.TaskGroup() as group:
+            async with running(connection) as link:
+                await link.call("facts")
+                asking = group.create_task(connection.run("echo on", timeout_s=20))
+                await asyncio.to_thread(
+                    until, lambda: "no more sessions" in host.log.read_text(), "refusal of a channel"
+                )
+            assert (await asking).stdout == b"on\n"
 
     @pytest.mark.parametrize("how", ["restart", "kill_sessions"])
     async def test_a_connection_that_the_host_ends_is_noticed_at_once(self, ssh_host: Host, how: str) -> None:
@@ -521,6 +607,12 @@ def fingerprint(host: Host) -> str:
     found = re.search(r"SHA256:\S+", perform("ssh-keygen", "-lf", str(host.key)))
     assert found
     return found[0]
+
+
+def sign(authority: Path, host: Host) -> None:
+    """Have an authority sign a host's key, and the host show that."""
+    perform("ssh-keygen", "-q", "-s", str(authority), "-h", "-I", "host", f"{host.key}.pub")
+    host.setup = Sshd(extra=(f"HostCertificate {host.key}-cert.pub",))
 
 
 def perform(*argv: str) -> str:

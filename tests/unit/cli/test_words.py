@@ -56,3 +56,12 @@ def test_rates_choose_a_unit_with_digits(rate_hz: float | None, text: str) -> No
 def test_counts_know_singular_and_thousands() -> None:
     """One task, two tasks, many thousand tasks."""
     assert [words.plural(count, "task") for count in (0, 1, 12345)] == ["0 tasks", "1 task", "12,345 tasks"]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (3 * 10**9, "3.0 GB")],
+)
+def test_sizes_are_in_one_unit(count: int, text: str) -> None:
+    """Decimal ones, as disks are sold."""
+    assert words.size(count) == text

@@ -44,6 +44,22 @@ class Cut:
         return data
 
 
+class Line:
+    """Counts what comes over a link."""
+
+    def __init__(self) -> None:
+        self._reader: Cut | None = None
+
+    def __call__(self, reader: Reader) -> Reader:
+        self._reader = Cut(reader)
+        return self._reader
+
+    @property
+    def passed(self) -> int:
+        """So many bytes came."""
+        return self._reader.passed if self._reader else 0
+
+
 @asynccontextmanager
 async def relayed(
     services: Sequence[Service], around: Callable[[Reader], Reader] = lambda reader: reader
@@ -121,10 +137,13 @@ class Faraway:
             yield link
 
     async def fetch(
-        self, *wanted: Wanted, around: Callable[[Reader], Reader] = lambda reader: reader
+        self,
+        *wanted: Wanted,
+        around: Callable[[Reader], Reader] = lambda reader: reader,
+        limit_s: float = LIMIT_S,
     ) -> list[CollectionResult]:
         """Bring attempts home over a link of their own."""
-        async with asyncio.timeout(LIMIT_S), self.link(around) as link:
+        async with asyncio.timeout(limit_s), self.link(around) as link:
             results = await Collecting(self.world, link, self.home).fetch(wanted)
         return [results[one.ref] for one in wanted]
 

@@ -92,7 +92,7 @@ async def test_an_attempt_without_files_is_sealed_as_such(world: World, tmp_path
     sealed = verdict(tmp_path / "work1", machine.log[-1])
     assert isinstance(sealed, AttemptSealed)
     assert (sealed.files, sealed.bytes, sealed.metrics, brought.files) == (0, 0, None, 0)
-    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - nothing else goes on in this loop
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_attempt_without_files_can_fail(world: World, tmp_path: Path) -> None:

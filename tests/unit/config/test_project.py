@@ -59,6 +59,22 @@ def test_a_source_gets_the_environment_of_the_project(tmp_path: Path) -> None:
     assert parse_source("ssh:other:2", project).environment.prefix is None
 
 
+def test_one_ssh_config_holds_for_every_host(tmp_path: Path) -> None:
+    """Those that hsm.yaml sets up and others; what a host's own options say is stronger, local has none."""
+    (tmp_path / "hsm.yaml").write_text(
+        "ssh_config: conf/ssh\nsources: {ssh:a: {slots: 2}, ssh:b: {options: {ssh_config: other}}}\n"
+    )
+    project = find_project(tmp_path)
+    words = ("ssh:a", "ssh:b", "ssh:c:4", "local")
+    named = [parse_source(word, project) for word in words]
+    assert [spec.options.get("ssh_config") for spec in named] == ["conf/ssh", "other", "conf/ssh", None]
+    assert [spec.name for spec in named] == ["ssh:a", "ssh:b", "ssh:c", "local"]
+    assert [spec.slots for spec in named] == [2, None, 4, None]
+    assert set(project.sources) == {"ssh:a", "ssh:b"}
+    project = find_project(tmp_path, {"HSM_SSH_CONFIG": "/elsewhere"})
+    assert parse_source("ssh:c", project).options == {"ssh_config": "/elsewhere"}
+
+
 def test_a_frozen_sweep_needs_no_project(tmp_path: Path) -> None:
     """The environment of each source is frozen with the sweep; a sweep file may add to it."""
     (tmp_path / "hsm.yaml").write_text(PROJECT)

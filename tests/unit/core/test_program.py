@@ -49,13 +49,27 @@ def test_without_git_the_files_that_the_command_names_are_pinned(project: Path) 
     assert (found.commit, found.is_dirty) == (None, False)
 
 
-def test_listed_files_are_pinned_instead(project: Path) -> None:
+def test_listed_files_are_pinned_too(project: Path) -> None:
     """Patterns are relative to the project, and may go into folders."""
     assert list(pinned(project, files=("**/*.py",)).files) == ["lib/model.py", "run.py"]
-    assert list(pinned(project, files=("notes.txt",)).files) == ["notes.txt"]
+    assert list(pinned(project, files=("notes.txt",)).files) == ["notes.txt", "run.py"]
 
 
-@pytest.mark.parametrize("pattern", ["nothing*.py", "/etc/passwd", "../outside.py", "", "lib"])
+def test_a_pattern_with_a_dash_takes_out_what_it_fits(project: Path) -> None:
+    """With all below, whether git tracks it, another pattern lists it or the command names it."""
+    git(project, "init")
+    git(project, "add", ".")
+    git(project, "commit", "-m", "x")
+    (project / "-odd").write_text("a name that begins so")
+    assert list(pinned(project, files=("-lib",)).files) == ["notes.txt", "run.py"]
+    assert list(pinned(project, files=("-*.txt", "lib/*.py", "-run.py")).files) == ["lib/model.py"]
+    assert list(pinned(project, files=("-lib", "-notes.txt", "./-odd")).files) == ["-odd", "run.py"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["nothing*.py", "/etc/passwd", "../outside.py", "", "lib", "-nothing", "-/etc", "-../outside.py"],
+)
 def test_a_pattern_that_lists_no_file_of_the_project_is_refused(project: Path, pattern: str) -> None:
     """By name, as an error of the configuration."""
     (project.parent / "outside.py").write_text("")

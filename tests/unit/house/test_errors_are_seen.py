@@ -19,7 +19,7 @@ ALLOWED: dict[str, tuple[int, str]] = {
     "hsm/sim/simulation.py": (1, "an error that nobody caught is what the simulation looks for"),
     "hsm/sim/stage.py": (1, "the same, of an engine"),
     "hsm/core/lane.py": (2, "a source is a stranger's code; what it raises pauses it and is told"),
-    "hsm/compute/agent/worker.py": (1, "what a thread raised is handed to the loop, which raises it there"),
+    "hsm/compute/agent/worker.py": (2, "what a thread raised is handed to the loop, which raises it there"),
     "hsm/core/threads.py": (1, "what a thread raised is handed to whoever awaits it"),
 }
 

@@ -147,6 +147,7 @@ FILES_PLACES = (
     "hsm/compute/testing/",  # the contract suite and its sources: real files, looked at from outside
     "hsm/core/world.py",  # processes and their logs
     "hsm/wire/files.py",  # the file system itself
+    "hsm/wire/syncing.py",  # and how the whole of it is made durable
     "hsm/wire/process.py",  # /proc
     "hsm/wire/runtime.py",  # the private directory of this machine's sockets
 )
@@ -157,6 +158,10 @@ FILES_EXCEPTIONS: dict[str, dict[str, str]] = {
         "os.path.abspath": "the same: its arguments may be relative",
     },
     "hsm/compute/agent/bell.py": {"os.write": "a pipe to itself"},
+    "hsm/compute/agent/reporting.py": {
+        "os.stat": "facts about the real machine: no simulator runs a relay",
+        "os.statvfs": "the same",
+    },
     "hsm/compute/local.py": {"open": "opens a session", "resolve": "of a command, by its environment"},
     "hsm/compute/ssh/shipping.py": dict.fromkeys(
         ("is_dir", "iterdir", "read_bytes"), "HSM's own code, wherever it is installed"
