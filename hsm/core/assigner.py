@@ -34,7 +34,7 @@ class Assigner:
         views = [
             lane.view(tracker.sources[lane.name].in_flight, now)
             for lane in self._lanes.values()
-            if lane.is_open
+            if lane.is_open and lane.name not in self._job.retiring
         ]
         ready = [index for index in tracker.waiting(room(views)) if self._is_wanted(index)]
         for assignment in dispatch(ready, views):

@@ -14,6 +14,7 @@ from hsm._version import __version__
 from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
 from hsm.core.bundle import changes, named, write_listing
+from hsm.core.completion import holders
 from hsm.core.drive import Drive
 from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
 from hsm.core.errors import HsmError, LedgerError, SweepError
@@ -314,9 +315,7 @@ def check_sources(
     Raises:
         SweepError: it names the sources to add.
     """
-    open_tasks = (task for task in tracker.live() if not task.status.is_final)
-    held = {attempt.source for task in open_tasks for attempt in task.live_attempts}
-    missing = sorted(held - {source.name for source in sources} - set(abandon))
+    missing = sorted(holders(tracker) - {source.name for source in sources} - set(abandon))
     if missing:
         flags = " ".join(f"--source {name}" for name in missing)
         give_up = " ".join(f"--abandon-source {name}" for name in missing)

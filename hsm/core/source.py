@@ -45,7 +45,8 @@ class Capabilities:
 
     `slots` attempts run at a time; `pushes` when observations arrive by themselves, else they are polled
     no more often than every `poll_floor_s`; `prefetches` when attempts may be handed over before a slot is
-    free, as many as last for `ahead_s`: more than it takes to hear of an end and to hand over the next. What was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit`
+    free, as many as last for `ahead_s`: more than it takes to hear of an end and to hand over the next.
+    What was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit`
     wrote. An attempt that listings lack is given up after at least three of them, over at least `missing_s`.
     """
 

@@ -56,9 +56,7 @@ class Arrival:
             self._files.make_directories(self._home)
             return
         found = manifest.find(self._files, self._home)
-        for path in found.links:
-            self._files.unlink(f"{self._home}/{path}")  # none that we made
-        self._landing.present = set(found.sizes)
+        self._landing.present = {*found.sizes, *found.links}
         if REPORT in found.reserved:
             self._look_at_report()
         self._parts = dict(self._held(found.sizes))

@@ -78,7 +78,7 @@ class Landing:
 
     def __init__(self, files: Files, home: str, room: Room) -> None:
         self.present: set[str] = set()
-        """What was there before."""
+        """The files and links that were there before; what is put in their place replaces them."""
         self._files = files
         self._home = home
         self._room = room
@@ -98,6 +98,7 @@ class Landing:
     def begin(self, at: str) -> Part:
         """Begin a file that comes in pieces."""
         self._make_folder(_above(at))
+        self.remove(at)
         self.close()
         part = Part(at, 0, hashlib.sha256(), self._files.create(f"{self._home}/{at}"))
         self.present.add(at)
@@ -128,7 +129,7 @@ class Landing:
         return Part(at, size, sha256)
 
     def remove(self, at: str) -> None:
-        """Remove a file that may be there."""
+        """Remove a file, or a link, that may be there."""
         if self._open is not None and self._open.at == at:
             self.close()
         if at in self.present:

@@ -178,6 +178,8 @@ class LiveView:
 
     def _write_log(self, watched: Watched, path: str, offset: int, data: bytes) -> bool:
         if offset == 0:
+            if self._world.files.kind(f"{watched.home}/{path}") is Kind.LINK:
+                self._world.files.unlink(f"{watched.home}/{path}")
             self._world.files.write_new(f"{watched.home}/{path}", data)
             watched.logs[path] = len(data)
         elif offset == watched.logs[path]:

@@ -291,3 +291,23 @@ async def test_snapshots_of_too_many_files_are_not_written(
     async with viewing(far, Liar(pushed=pushed)):
         await until((far.home / DIRECTORY / "stdout.log").exists)
     assert len(list((far.home / DIRECTORY).glob("*.partial"))) == 20
+
+
+async def test_links_at_home_are_not_followed(far: Faraway, tmp_path: Path) -> None:
+    """Whoever made them: a file takes a link's place, and a folder that is one lets nothing in."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret").write_text("mine")
+    wanted = far.attempt({"a": DATA, "big": bytes(range(256)) * 1000, "stdout.log": DATA * 50_000})
+    wanted.dest.mkdir(parents=True)
+    for name in ("a", "big", "big.partial", "stdout.log"):
+        (wanted.dest / name).symlink_to(elsewhere / "secret")
+    (result,) = await far.fetch(wanted)
+    assert (result.fault, far.fault(wanted)) == (None, None)
+    inside = far.attempt({"results/a": DATA}, 2)
+    inside.dest.mkdir(parents=True)
+    (inside.dest / "results").symlink_to(elsewhere)
+    (result,) = await far.fetch(inside)
+    assert result.fault is not None
+    assert "no directory" in result.fault.reason
+    assert [(path.name, path.read_text()) for path in elsewhere.iterdir()] == [("secret", "mine")]
