@@ -46,7 +46,9 @@ def refused(source: str, shown: ShownKey, files: Sequence[str], default: str, re
     if "revoked" in reason:
         hint = "somebody may have stolen it: ask who runs the host for its new key"
         return HostKeyRefused(source, f"the key of {told(shown.name)} is revoked: {key}", hint=hint)
-    accept = f"printf '%s\\n' {shlex.quote(shown.line)} >> {shlex.quote(default)}"
+    folder = shlex.quote(default.rpartition("/")[0])
+    make = "" if default in files else f"mkdir -p -m 700 {folder} && "
+    accept = f"{make}printf '%s\\n' {shlex.quote(shown.line)} >> {shlex.quote(default)}"
     known = known_keys(shown, files)
     if not known:
         hint = f"compare it with what who runs the host tells you, and accept it by: {accept}"

@@ -260,6 +260,15 @@ class TestKeys:
         async with reach("alpha").connected():
             pass
 
+    async def test_the_command_makes_a_file_where_there_is_none(self, ssh_lab: Lab, ssh_host: Host) -> None:
+        """As for who has never used ssh."""
+        config, none = ssh_lab.ssh_config.read_text(), f"{ssh_lab.folder}/new one/known_hosts"
+        ssh_lab.ssh_config.write_text(config.replace(str(ssh_lab.known_hosts), f'"{none}"'))
+        error = await refusal(reach("alpha"))
+        perform("sh", "-c", error.hint.partition(" by: ")[2])
+        async with reach("alpha").connected():
+            pass
+
     async def test_a_changed_key_is_refused_with_both_fingerprints(
         self, ssh_lab: Lab, ssh_host: Host
     ) -> None:
