@@ -70,4 +70,4 @@ def known_keys(shown: ShownKey, files: Sequence[str]) -> list[str]:
         return []
     port = None if shown.port == SSH_PORT else shown.port
     keys = asyncssh.match_known_hosts(list(files), shown.host, shown.address, port)[0]
-    return [fingerprint(key) for key in keys]
+    return list(dict.fromkeys(map(fingerprint, keys)))  # one may stand under name and address
