@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shlex
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -153,14 +153,22 @@ def _ended(error: SourceError | ExceptionGroup[Exception], known: set[str]) -> I
     """Yield the steps that went well before one that failed, and that one."""
     fault = _source_error(error)
     stage = next((stage for kind, stage in _STAGES if isinstance(fault, kind)), None)
-    for passed in Stage:
-        if stage is None or passed is stage:
-            break
+    for passed in _passed_before(stage, fault):
         if passed not in known:
             yield _passed(passed, "")
     detail = fault.message.removeprefix(f"source '{fault.source}': ")
     name = "link" if stage is None or stage in known else stage
     yield Check(name=name, health=Health.FAIL, detail=detail, hint=fault.hint)
+
+
+def _passed_before(stage: Stage | None, fault: SourceError) -> Sequence[Stage]:
+    """Return the steps that must have gone well; where nobody is logged in, nothing was dialled."""
+    if stage is None:
+        return ()
+    if isinstance(fault, LoginNeeded):
+        return (Stage.CONFIGURATION,)
+    stages = list(Stage)
+    return stages[: stages.index(stage)]
 
 
 def _source_error(error: SourceError | ExceptionGroup[Exception]) -> SourceError:

@@ -34,6 +34,9 @@ KEEPALIVE_S = 10.0
 KEEPALIVE_COUNT = 3
 """A link on which nothing comes for one more interval than this is dead: 40 s."""
 
+QUICK_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+"""Before the others, unless the configuration says what to take: here they cost half as much as ChaCha20."""
+
 MAX_JUMPS = 8
 CHANNEL_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
@@ -283,6 +286,8 @@ class _Dialler:
         if isinstance(named, list) and named:  # a file that is not there is passed over, as OpenSSH does
             given["client_keys"] = [path for path in named if self.world.files.is_file(self._at_home(path))]
             given["ignore_encrypted"] = True  # ssh-agent may hold what is in it
+        if plain.config.get("Ciphers") is None:
+            given["encryption_algs"] = QUICK_CIPHERS
         return asyncssh.SSHClientConnectionOptions(
             host=host,
             config=config,

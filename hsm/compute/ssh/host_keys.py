@@ -46,7 +46,9 @@ def refused(source: str, shown: ShownKey, files: Sequence[str], default: str, re
     if "revoked" in reason:
         hint = "somebody may have stolen it: ask who runs the host for its new key"
         return HostKeyRefused(source, f"the key of {told(shown.name)} is revoked: {key}", hint=hint)
-    accept = f"printf '%s\\n' {shlex.quote(shown.line)} >> {shlex.quote(default)}"
+    folder = shlex.quote(default.rpartition("/")[0])
+    make = "" if default in files else f"mkdir -p -m 700 {folder} && "
+    accept = f"{make}printf '%s\\n' {shlex.quote(shown.line)} >> {shlex.quote(default)}"
     known = known_keys(shown, files)
     if not known:
         hint = f"compare it with what who runs the host tells you, and accept it by: {accept}"
@@ -68,4 +70,4 @@ def known_keys(shown: ShownKey, files: Sequence[str]) -> list[str]:
         return []
     port = None if shown.port == SSH_PORT else shown.port
     keys = asyncssh.match_known_hosts(list(files), shown.host, shown.address, port)[0]
-    return [fingerprint(key) for key in keys]
+    return list(dict.fromkeys(map(fingerprint, keys)))  # one may stand under name and address

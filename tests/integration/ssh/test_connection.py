@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from hsm.compute.link import LinkLost
-from hsm.compute.ssh.connection import CHANNEL_PAUSES_S, KEEPALIVE_COUNT, KEEPALIVE_S
+from hsm.compute.ssh.connection import CHANNEL_PAUSES_S, KEEPALIVE_COUNT, KEEPALIVE_S, SshConnection
 from hsm.compute.ssh.faults import HostKeyRefused, HostUnfit, HostUnreachable, LoginRefused, SshConfigRefused
-from hsm.compute.ssh.reach import Reach
+from hsm.compute.ssh.reach import Connection, Reach
 from hsm.compute.ssh.shipping import agent_program
 from tests.integration.ssh.reaching import quick_reach, reach, refusal, running
 from tests.lab.namespaces import Cable
@@ -260,6 +260,15 @@ class TestKeys:
         async with reach("alpha").connected():
             pass
 
+    async def test_the_command_makes_a_file_where_there_is_none(self, ssh_lab: Lab, ssh_host: Host) -> None:
+        """As for who has never used ssh."""
+        config, none = ssh_lab.ssh_config.read_text(), f"{ssh_lab.folder}/new one/known_hosts"
+        ssh_lab.ssh_config.write_text(config.replace(str(ssh_lab.known_hosts), f'"{none}"'))
+        error = await refusal(reach("alpha"))
+        perform("sh", "-c", error.hint.partition(" by: ")[2])
+        async with reach("alpha").connected():
+            pass
+
     async def test_a_changed_key_is_refused_with_both_fingerprints(
         self, ssh_lab: Lab, ssh_host: Host
     ) -> None:
@@ -443,6 +452,16 @@ class TestConfiguration:
         async with reach("behind", allow_proxy_command=True).connected():
             assert (tmp_path / "ran").exists()
 
+    async def test_a_quick_cipher_comes_first_unless_another_is_named(
+        self, ssh_lab: Lab, ssh_host: Host
+    ) -> None:
+        """The configuration is stronger."""
+        async with reach("alpha").connected() as connection:
+            assert cipher(connection) == "aes128-gcm@openssh.com"
+        ssh_lab.ssh_config.write_text(f"Ciphers aes256-ctr\n{ssh_lab.ssh_config.read_text()}")
+        async with reach("alpha").connected() as connection:
+            assert cipher(connection) == "aes256-ctr"
+
     async def test_files_may_include_others(self, ssh_lab: Lab, ssh_host: Host, tmp_path: Path) -> None:
         """And the file may be named by an option where no variable names one."""
         outer = tmp_path / "outer_config"
@@ -607,6 +626,12 @@ def fingerprint(host: Host) -> str:
     found = re.search(r"SHA256:\S+", perform("ssh-keygen", "-lf", str(host.key)))
     assert found
     return found[0]
+
+
+def cipher(connection: Connection) -> str:
+    """Return what a connection is encrypted with."""
+    assert isinstance(connection, SshConnection)
+    return str(connection._made.get_extra_info("send_cipher"))
 
 
 def sign(authority: Path, host: Host) -> None:

@@ -112,6 +112,15 @@ def test_the_step_that_failed_is_named(
     assert list(check(project, "ssh:alpha", 1))[-1] == "configuration"
 
 
+def test_where_nobody_is_logged_in_nothing_else_is_claimed(project: Project, ssh_host: Host) -> None:
+    """Nothing was dialled, so nothing of the way there is known; the fix is the command that logs in."""
+    (project.root / "hsm.yaml").write_text("sources: {ssh:alpha: {options: {transport: openssh}}}\n")
+    checks = check(project, "ssh:alpha", 1)
+    assert list(checks) == ["configuration", "login"]
+    assert " -M -f -N " in checks["login"]["hint"]
+    assert "Connection from" not in ssh_host.log.read_text()
+
+
 def test_a_clock_that_is_five_minutes_off_is_a_warning(
     project: Project, ssh_host: Host, tmp_path: Path
 ) -> None:
