@@ -79,19 +79,21 @@ class Tenants:
     def lock_when_left(self, tenant: Tenant) -> Optional[int]:
         """Take the lock of an agent that is leaving; None when it does not leave."""
         lock, agent = self.lock(tenant), self._last(tenant)
-        if lock is None and agent is not None and self._is_here(agent):
+        if lock is not None:
+            return lock
+        if agent is not None and self._is_here(agent):
             self._host.wait_end(agent.pid, LEAVING_S)
-            lock = self.lock(tenant)
-        return lock
+        return self.lock(tenant)  # it may have left just now
 
     def end(self, tenant: Tenant) -> Optional[int]:
         """End an agent and what it runs, and take its lock; None when it does not end."""
         lock, agent = self.lock(tenant), self._last(tenant)
-        if lock is None and agent is not None and self._is_here(agent):
+        if lock is not None:
+            return lock
+        if agent is not None and self._is_here(agent):
             self._host.terminate(agent.pid)
             self._host.wait_end(agent.pid, ENDING_S)
-            lock = self.lock(tenant)
-        return lock
+        return self.lock(tenant)
 
     def _is_here(self, agent: Opened) -> bool:
         """Tell whether the process of an agent is still the one that began."""
