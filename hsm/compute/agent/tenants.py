@@ -14,6 +14,9 @@ from hsm.wire.messages import Opened, UnknownMessage, from_record
 LEAVING_S = 10.0
 """An agent that was told that nothing more comes leaves within this time."""
 
+DYING_S = 2.0
+"""What looks as if it had ended already has so long to do so."""
+
 ENDING_S = 60.0
 """An agent that is ended by force, and what it runs, may take so long."""
 
@@ -81,9 +84,10 @@ class Tenants:
         lock, agent = self.lock(tenant), self._last(tenant)
         if lock is not None:
             return lock
-        if agent is not None and self._is_here(agent):
-            self._host.wait_end(agent.pid, LEAVING_S)
-        return self.lock(tenant)  # it may have left just now
+        if agent is not None and agent.host == self._host.name() and agent.boot == self._host.boot():
+            # A process whose first thread has ended holds its lock until the others have.
+            self._host.wait_end(agent.pid, LEAVING_S if self._is_here(agent) else DYING_S)
+        return self.lock(tenant)
 
     def end(self, tenant: Tenant) -> Optional[int]:
         """End an agent and what it runs, and take its lock; None when it does not end."""
