@@ -284,6 +284,8 @@ class Drive:
         if not self.tracker.live():
             for lane in self._lanes.values():
                 await lane.release()
+                if seal is not None:
+                    await lane.clear(keeps_checkpoints=status is not SweepStatus.COMPLETE)
         said: list[ev.Event] = [stopped] if seal is None else [seal, stopped]
         await self._scribe.close(said, self.tracker, head, self._projector)
         await self._keeper.close(self.tracker, self._ledger.mark)

@@ -152,6 +152,10 @@ class Lane:
         """Say that nothing more will come. Where nobody hears it, what is there leaves by itself later."""
         await self._answer(lambda session: session.release())
 
+    async def clear(self, *, keeps_checkpoints: bool) -> None:
+        """Have what the sweep left there removed. Where nobody hears it, it stays until it is cleaned."""
+        await self._answer(lambda session: session.clear(keeps_checkpoints=keeps_checkpoints))
+
     async def _answer(self, ask: Callable[[SourceSession], Awaitable[T]]) -> T | None:
         """Return what the open session answers, or the one that was opened while that failed."""
         while (session := self.session) is not None:

@@ -291,6 +291,13 @@ class SourceSession(ABC):
     async def release(self) -> None:
         """Say that the sweep needs nothing more: whatever runs for it may leave once it is idle."""
 
+    async def clear(self, *, keeps_checkpoints: bool) -> None:  # noqa: B027 - most leave nothing elsewhere
+        """Remove what the sweep left where it ran, now that it is over, released, and all of it is home.
+
+        Checkpoints are kept where tasks did not succeed, which may be tried again. A source that runs
+        attempts in their place in the sweep's tree leaves nothing elsewhere.
+        """
+
 
 class ComputeSource(ABC):
     """Somewhere attempts run."""

@@ -1,7 +1,7 @@
 """Removing what HSM made on a host, and nothing else: no link is followed, no ROOT touched that is not ours.
 
-    clean {sweep, all, force, dry_run}   what no sweep here uses; or one sweep; or all there is
-    over  {sweep, source}                what one source of a sweep left that is over, once it is home
+    clean {sweep, all, force, dry_run}        what no sweep here uses; or one sweep; or all there is
+    over  {sweep, source, keep_checkpoints}   what a source of a sweep left that is over, once it is home
 
 Both answer with `removed` and `kept` packets. No sweep is touched while an agent of it runs, unless by force.
 """
@@ -27,6 +27,7 @@ from hsm.wire.link import Packet
 REMOVED = "removed"
 KEPT = "kept"
 RUNS = "an agent runs"
+CHECKPOINTS = "checkpoints"
 
 
 class Cleaning(Service):
@@ -163,9 +164,28 @@ class Cleaning(Service):
                     return
                 locks.callback(self._files.close, lock)
             if mine == everybody:
-                yield Packet(REMOVED, 0, retention.take(path, name)._asdict())
+                yield from self._end(
+                    retention, path, name, keeps=packet.fields.get("keep_checkpoints") is True
+                )
             elif mine:  # hosts that share a disk: the last of the sources removes the rest
                 yield Packet(REMOVED, 0, retention.take(mine[0].home, f"{name}/{source}")._asdict())
+
+    def _end(self, retention: Retention, path: str, name: str, *, keeps: bool) -> Iterator[Packet]:
+        """Remove a sweep, or all of it but the checkpoints of its tasks where there are any."""
+        own = os.path.join(path, ".hsm")
+        kept = os.path.join(own, CHECKPOINTS)
+        if not keeps or self._files.kind(kept) is not Kind.DIRECTORY or not self._files.list(kept):
+            yield Packet(REMOVED, 0, retention.take(path, name)._asdict())
+            return
+        gone = [
+            retention.take(os.path.join(directory, one), one)
+            for directory, stays in ((path, ".hsm"), (own, CHECKPOINTS))
+            for one in self._files.list(directory)
+            if one != stays
+        ]
+        removal = Removal(name, sum(one.files for one in gone), sum(one.bytes for one in gone))
+        yield Packet(REMOVED, 0, removal._asdict())
+        yield _kept(retention.measured(kept, f"{name}/.hsm/{CHECKPOINTS}"), "tasks may be tried again")
 
 
 def _kept(removal: Removal, reason: str) -> Packet:

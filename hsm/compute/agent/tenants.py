@@ -14,6 +14,9 @@ from hsm.wire.messages import Opened, UnknownMessage, from_record
 LEAVING_S = 10.0
 """An agent that was told that nothing more comes leaves within this time."""
 
+DYING_S = 2.0
+"""What looks as if it had ended already has so long to do so."""
+
 ENDING_S = 60.0
 """An agent that is ended by force, and what it runs, may take so long."""
 
@@ -79,19 +82,22 @@ class Tenants:
     def lock_when_left(self, tenant: Tenant) -> Optional[int]:
         """Take the lock of an agent that is leaving; None when it does not leave."""
         lock, agent = self.lock(tenant), self._last(tenant)
-        if lock is None and agent is not None and self._is_here(agent):
-            self._host.wait_end(agent.pid, LEAVING_S)
-            lock = self.lock(tenant)
-        return lock
+        if lock is not None:
+            return lock
+        if agent is not None and agent.host == self._host.name() and agent.boot == self._host.boot():
+            # A process whose first thread has ended holds its lock until the others have.
+            self._host.wait_end(agent.pid, LEAVING_S if self._is_here(agent) else DYING_S)
+        return self.lock(tenant)
 
     def end(self, tenant: Tenant) -> Optional[int]:
         """End an agent and what it runs, and take its lock; None when it does not end."""
         lock, agent = self.lock(tenant), self._last(tenant)
-        if lock is None and agent is not None and self._is_here(agent):
+        if lock is not None:
+            return lock
+        if agent is not None and self._is_here(agent):
             self._host.terminate(agent.pid)
             self._host.wait_end(agent.pid, ENDING_S)
-            lock = self.lock(tenant)
-        return lock
+        return self.lock(tenant)
 
     def _is_here(self, agent: Opened) -> bool:
         """Tell whether the process of an agent is still the one that began."""

@@ -32,15 +32,18 @@ async def clean(link: Link, source: str, wish: CleaningWish) -> list[Remnant]:
     return await _asked(link, source, "clean", fields, CLEAN_S)
 
 
-async def clean_after(link: Link, source: str, sweep_id: str) -> list[Remnant]:
+async def clean_after(
+    link: Link, source: str, sweep_id: str, *, keeps_checkpoints: bool = False
+) -> list[Remnant]:
     """Remove what a source of a sweep left on its host, once all of it is home.
 
-    What an agent still uses stays, and is told.
+    What an agent still uses stays, and is told; so do checkpoints that are to be kept.
 
     Raises:
         SourceError: it cannot be done.
     """
-    return await _asked(link, source, "over", {"sweep": sweep_id, "source": source}, OVER_S)
+    fields = {"sweep": sweep_id, "source": source, "keep_checkpoints": keeps_checkpoints}
+    return await _asked(link, source, "over", fields, OVER_S)
 
 
 async def _asked(

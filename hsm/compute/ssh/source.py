@@ -228,7 +228,7 @@ class _SSHSession(AgentSession):
         await _answer(self._logs, "agent", {})
 
     async def release(self) -> None:
-        """Tell the agent that nothing more will come, and see to it that it hears, and leaves nothing."""
+        """Tell the agent that nothing more will come, and see to it that it hears."""
         await super().release()
         try:
             async with asyncio.timeout(LEAVE_S):
@@ -236,7 +236,11 @@ class _SSHSession(AgentSession):
                 await self.mirror.parted()
         except TimeoutError as error:
             raise SourceError(self._logs.source, "it did not take leave", transient=True) from error
-        await clean_after(self._bulk, self._logs.source, self._context.sweep_id)
+
+    async def clear(self, *, keeps_checkpoints: bool) -> None:
+        """Remove what the sweep left on the host; its bundle stays for the next one."""
+        sweep_id, name = self._context.sweep_id, self._logs.source
+        await clean_after(self._bulk, name, sweep_id, keeps_checkpoints=keeps_checkpoints)
 
 
 async def _answer(link: Link, kind: str, fields: Mapping[str, Any]) -> Packet:

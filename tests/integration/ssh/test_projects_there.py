@@ -72,7 +72,7 @@ def root_of(host: Host) -> Path:
 
 def test_the_code_of_a_sweep_is_pinned_named_and_left_for_the_next(project: Project, ssh_host: Host) -> None:
     """Every attempt starts from the bundle that its report names; of the sweep nothing stays on the host."""
-    tree, _ = run(project)
+    tree, said = run(project)
     bundle = json.loads((tree / ".hsm" / "bundle.json").read_text())
     for name, report in reports(tree).items():
         where = json.loads((tree / "tasks" / name / "results" / "where.json").read_text())
@@ -91,7 +91,7 @@ def test_the_code_of_a_sweep_is_pinned_named_and_left_for_the_next(project: Proj
             "run.py",
             "there.yaml",
         }
-    assert list((root_of(ssh_host) / "sweeps").iterdir()) == []
+    assert list((root_of(ssh_host) / "sweeps").iterdir()) == [], said + (tree / "logs/engine.log").read_text()
     before = {path: path.stat().st_ino for path in (root_of(ssh_host) / "objects").rglob("*")}
     run(project, "--new")
     assert {path: path.stat().st_ino for path in (root_of(ssh_host) / "objects").rglob("*")} == before
@@ -107,6 +107,24 @@ def test_a_sweep_goes_on_with_the_code_that_it_began_with(project: Project, ssh_
     assert [r["code"]["dirty"] for r in reports(tree).values()] == [False] * 3
     versions = [json.loads(path.read_text())["version"] for path in sorted(tree.glob("tasks/*/metrics.json"))]
     assert versions == [1, 1, 1]
+
+
+def test_checkpoints_stay_until_the_sweep_is_over(project: Project, ssh_host: Host) -> None:
+    """What was run in part, or failed, may go on from them; when all has succeeded they go too."""
+    (project.root / "run.py").write_text(
+        "import os, sys\nfrom pathlib import Path\n"
+        "place = Path(os.environ['HSM_CHECKPOINT']); place.mkdir(parents=True, exist_ok=True)\n"
+        "known = (place / 'state').exists(); (place / 'state').touch()\n"
+        "sys.exit(0 if known or sys.argv[1] == '1' else 1)\n"
+    )
+    project.run("sweep", "run", "there.yaml", "--source", "ssh:alpha:2", "--max-tasks", "1")
+    checkpoints = ".hsm/checkpoints/*/state"
+    (sweep,) = (root_of(ssh_host) / "sweeps").iterdir()
+    assert len(list(sweep.glob(checkpoints))) == 1
+    project.run("sweep", "complete", "last", code=1)
+    assert len(list(sweep.glob(checkpoints))) == 4
+    project.run("sweep", "complete", "last", "--retry-failed")
+    assert list((root_of(ssh_host) / "sweeps").iterdir()) == []
 
 
 def test_another_host_gets_the_code_that_the_sweep_began_with(

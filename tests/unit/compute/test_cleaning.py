@@ -13,6 +13,7 @@ from hsm.compute.agent.cleaning import Cleaning
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import MARKER, Premises, remove_tree
 from hsm.compute.agent.shelf import Shelf
+from hsm.compute.agent.tenants import Tenant, Tenants
 from hsm.compute.link import CallRefused
 from hsm.compute.ssh.cleaning import clean, clean_after
 from hsm.core.source import CleaningWish, Remnant
@@ -258,6 +259,29 @@ async def test_a_sweep_that_is_over_leaves_its_bundle_alone(root: Path) -> None:
     assert await over(root) == {}
 
 
+async def test_checkpoints_stay_where_tasks_may_be_tried_again(root: Path) -> None:
+    """All else goes; where there are none, the whole of it."""
+    sweep = use(root, SWEEP, "x" * 64)
+    for again in (False, True):
+        tenant(sweep)
+        (sweep / "logs").mkdir(exist_ok=True)
+        state = sweep / ".hsm" / "checkpoints" / "task_0001"
+        if not again:
+            state.mkdir(parents=True)
+            (state / "state.json").write_text("{}")
+        async with linked([Cleaning(Host(), str(root))]) as link:
+            found = await clean_after(link, "ssh:host", SWEEP, keeps_checkpoints=True)
+        assert {one.path: one.kept_because for one in found} == {
+            f"sweeps/{SWEEP}": "",
+            f"sweeps/{SWEEP}/.hsm/checkpoints": "tasks may be tried again",
+        }
+        left = {path.relative_to(sweep).as_posix() for path in sweep.rglob("*") if path.is_file()}
+        assert left == {".hsm/checkpoints/task_0001/state.json"}
+    tenant(sweep)
+    assert await over(root) == {f"sweeps/{SWEEP}": ""}
+    assert not sweep.exists()
+
+
 async def test_of_two_sources_on_one_disk_the_last_removes_the_rest(root: Path) -> None:
     """Each removes its own first, so that neither takes away what the other still has."""
     sweep = use(root, SWEEP, "x" * 64)
@@ -268,6 +292,23 @@ async def test_of_two_sources_on_one_disk_the_last_removes_the_rest(root: Path) 
     assert await over(root, "ssh:nobody") == {}
     assert await over(root, "ssh:two") == {f"sweeps/{SWEEP}": ""}
     assert not sweep.exists()
+
+
+def test_an_agent_that_leaves_at_this_moment_has_left(root: Path) -> None:
+    """Its lock was held when it was tried, and its process is gone when that is looked for."""
+    home = tenant(use(root, SWEEP, "x" * 64))
+    files = Files()
+    held = [files.lock(str(home / "lock"))]
+
+    class Leaving(Host):
+        def name(self) -> str:
+            if held:
+                files.close(held.pop())
+            return super().name()
+
+    lock = Tenants(Leaving()).lock_when_left(Tenant(str(home)))
+    assert lock is not None
+    files.close(lock)
 
 
 async def test_an_agent_that_does_not_leave_keeps_its_sweep(root: Path) -> None:
