@@ -102,8 +102,8 @@ class Run:
             ]
         )
         recorded_s = world.monotonic() - began - planned_s
-        keeping.cancel()
         await self._keeper.close(self._tracker, self._ledger.mark)
+        keeping.cancel()
         self._ledger.close()
         return planned_s, recorded_s
 

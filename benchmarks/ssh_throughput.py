@@ -83,9 +83,7 @@ def main() -> None:
 
 def _told(name: str, seconds: dict[str, list[float]], arguments: argparse.Namespace) -> float:
     """Print the rate of a source, and return what part of the local one's it is."""
-    ratio = statistics.median(
-        local / own for local, own in zip(seconds["local"], seconds[name], strict=True)
-    )
+    ratio = statistics.median(local / own for local, own in zip(seconds["local"], seconds[name], strict=True))
     rates = {of: arguments.tasks / statistics.median(seconds[of]) for of in ("local", name)}
     what = "on loopback" if name == "ssh" else f"with a round trip of {arguments.delay * 1e3:.0f} ms"
     print(

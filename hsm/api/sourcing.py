@@ -9,6 +9,7 @@ from pathlib import Path
 from hsm.compute.local import LocalSource
 from hsm.compute.registry import build_source
 from hsm.config import Project, parse_source
+from hsm.core.completion import holders
 from hsm.core.errors import ConfigError, Problem
 from hsm.core.source import ComputeSource
 from hsm.core.spec import SourceSpec, SweepSpec
@@ -79,6 +80,19 @@ def used_before(
         else spec
         for spec in named
     ]
+
+
+def retiring(
+    tracker: SweepTracker,
+    sweep: SweepSpec,
+    project: Project,
+    chosen: Sequence[SourceSpec],
+    gone: Sequence[str],
+) -> list[SourceSpec]:
+    """Return the sources that are not chosen, nor given up, but still have attempts of the sweep."""
+    frozen = {spec.name: spec for spec in sweep.sources}
+    left = holders(tracker) - {spec.name for spec in chosen} - set(gone)
+    return [_again(name, tracker.sources[name].slots, frozen, project) for name in sorted(left)]
 
 
 def _again(name: str, slots: int, frozen: dict[str, SourceSpec], project: Project) -> SourceSpec:

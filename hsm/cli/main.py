@@ -72,6 +72,7 @@ OVERVIEW: Mapping[str, Mapping[str, str]] = {
         "explain TASK": "its history, and why it is not running",
         "report [ID]": "write the HTML report anew",
         "results [ID]": "what came out: table, csv, json, parquet",
+        "analyze [ID]": "what the results can claim, or what a plug-in finds",
     },
     "Check": {
         "config validate FILE": "every problem of a sweep file at once",
@@ -175,6 +176,7 @@ class Root(LazyGroup):
         "explain": _entry("explain", "Tell what happened to a task, and why it is not running."),
         "report": _entry("report", "Write the completion report of a sweep anew."),
         "results": _entry("results", "Write what came out of sweeps: table, CSV, JSON, Parquet."),
+        "analyze": _entry("analyze", "Print what an analysis says of the results of a sweep."),
         "doctor": _entry("doctor", "Check this machine and the directory of the sweeps."),
         "completion": _entry("completion", "Print the completion script of a shell."),
         "help": _entry("help", "Explain a topic: states, exit codes, config, selectors, hunters."),

@@ -149,6 +149,8 @@ def lanes(now: Progress) -> list[Line]:
 
 def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     """Return a source: how it is, its slots, what runs and waits there, how fast, when it was heard last."""
+    if entry.reason and entry.is_open:
+        return labelled(entry.name, ("waits", Tone.WARN), f"  {entry.reason}")
     if entry.reason:
         return labelled(entry.name, ("failed", Tone.BAD), f"  {entry.reason}")
     if entry.is_open and not is_driven:

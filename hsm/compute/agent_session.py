@@ -6,6 +6,7 @@ Submitting is appending to the inbox, observing is reading records, reattaching 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from hsm.compute.carrier import Carrier, Place
 from hsm.compute.refusal import refusal
@@ -84,14 +85,25 @@ class AgentSession(SourceSession):
         while True:
             records, place = await self._carrier.receive(place)
             if records:
-                seen = tuple(observations_of(records))
+                seen = tuple(self._charged(observations_of(records)))
                 self._note(seen)
-                yield Observations(seen=seen, cursor=cursor_of(place))
+                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=hindrance_of(records))
             if await self._carrier.wait():
                 continue
             if self._released:
                 return  # it left because we said so
             await self.replace_agent()
+
+    def _charged(self, seen: Iterable[Observation]) -> Iterator[Observation]:
+        """Yield what was seen; what was lost with agents that die at once is charged to no task."""
+        for one in seen:
+            is_free = one.state is AttemptState.LOST and self.is_suspected
+            yield replace(one, charged=False) if is_free else one
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether agents of this session die at once, whatever they run."""
+        return False
 
     async def replace_agent(self) -> None:
         """Bring up another agent in place of one that has gone."""
@@ -183,7 +195,7 @@ def observation_of(message: Message) -> Observation | None:
                 token=message.token,
                 state=AttemptState.VOID,
                 at=message.at,
-                reason="taken back before it began",
+                reason=message.reason or "taken back before it began",
             )
         case Lost():
             return Observation(
@@ -218,6 +230,15 @@ def _ended(ended: Ended) -> Observation:
         reason=ended.reason,
         started_at=ended.started_at,
     )
+
+
+def hindrance_of(records: Iterable[Record]) -> str | None:
+    """Return what the agent lacks by the last of its records that tell, None where none does."""
+    found = None
+    for record in records:
+        if record.get("t") in ("hindered", "opened"):
+            found = str(record.get("reason", ""))  # one that has just begun lacks nothing that it knows of
+    return found
 
 
 def is_opened(record: Record) -> bool:

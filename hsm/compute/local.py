@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hsm.compute.agent_session import AgentSession
 from hsm.compute.carrier import FileCarrier
+from hsm.compute.deaths import Deaths
 from hsm.compute.environment import Environment, prepare, prepared
 from hsm.core.errors import SourceError
 from hsm.core.limits import remedy
@@ -152,6 +153,7 @@ class _LocalSession(AgentSession):
         self._context = context
         self._environment = environment
         self._home = home
+        self._deaths = Deaths(world, source.name)
         self._heard = 0  # so long was the agents' log before the last of them was started
 
     @classmethod
@@ -170,7 +172,7 @@ class _LocalSession(AgentSession):
             raise SourceError(source.name, f"its inbox cannot be written: {error}", hint=hint) from error
         try:
             await session._greet()
-            await session.replace_agent()
+            await session._bring_up()
         except BaseException:
             await session.close()
             raise
@@ -192,9 +194,21 @@ class _LocalSession(AgentSession):
         )
         await self._disk.send([hello])
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether the agents here die at once."""
+        return self._deaths.is_suspected
+
     async def replace_agent(self) -> None:
+        """Bring up another agent in place of one that has gone, later each time when they die at once."""
+        files, log = self._world.files, self._log
+        await self._deaths.died(await self._world.blocking(last_words, files, log, self._heard), str(log))
+        await self._bring_up()
+
+    async def _bring_up(self) -> None:
         """Connect to the agent that runs, or else start one and connect to it."""
         await self._disk.disconnect()
+        self._deaths.found()
         for is_last in (False, False, True):  # the first one started may meet an agent that is just leaving
             address = await self._world.blocking(self._running_agent)
             if address and await self._reach(address):
@@ -236,6 +250,7 @@ class _LocalSession(AgentSession):
         command += [str(self._context.sweep_dir), str(self._home)]
         files, log = self._world.files, str(self._log)
         self._heard = files.length(log) if files.is_file(log) else 0
+        self._deaths.begun()
         try:
             self._world.spawn_detached(
                 command, environment=self._environment.variables, log=self._log, keep=[keep]

@@ -35,6 +35,8 @@ class Assigner:
             lane.view(tracker.sources[lane.name].in_flight, now)
             for lane in self._lanes.values()
             if lane.is_open
+            and lane.name not in self._job.retiring
+            and not tracker.sources[lane.name].hindrance
         ]
         ready = [index for index in tracker.waiting(room(views)) if self._is_wanted(index)]
         for assignment in dispatch(ready, views):

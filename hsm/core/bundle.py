@@ -117,6 +117,12 @@ class Bundle:
         gone = [sha for sha, content in found.items() if content is None]
         return {**found, **(self._kept(files, gone) if gone else {})}
 
+    def missing(self, files: Files, wanted: Iterable[str]) -> list[str]:
+        """Return the contents that are neither in the project nor kept, by reading them all. Blocks."""
+        gone = [sha for sha in wanted if self._in_project(files, sha) is None]
+        kept = self._kept(files, gone) if gone else {}
+        return [sha for sha in gone if kept[sha] is None]
+
     def _in_project(self, files: Files, sha: str) -> bytes | None:
         if sha == self.digest:
             return self.listing

@@ -41,6 +41,12 @@ class CompletionPlan:
         )
 
 
+def holders(tracker: SweepTracker) -> set[str]:
+    """Return the sources that still have attempts which are not over."""
+    open_tasks = (task for task in tracker.live() if not task.status.is_final)
+    return {attempt.source for task in open_tasks for attempt in task.live_attempts}
+
+
 def plan_completion(
     tracker: SweepTracker, *, retry_failed: bool = False, retry: Collection[int] = ()
 ) -> CompletionPlan:

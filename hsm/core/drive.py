@@ -12,6 +12,7 @@ source and a handful besides, and none per task.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from hsm.core import inputs as inp
 from hsm.core.assigner import Assigner
 from hsm.core.deeds import Deeds
 from hsm.core.epochs import Tenure
+from hsm.core.errors import LedgerError
 from hsm.core.homing import Homing
 from hsm.core.job import SweepJob
 from hsm.core.keeper import Keeper
@@ -29,7 +31,7 @@ from hsm.core.ledger import Ledger
 from hsm.core.mailbox import Mailbox
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
-from hsm.core.reactions import LEAVE_S, Reactions
+from hsm.core.reactions import Reactions
 from hsm.core.recorder import Listener, Recorder
 from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
@@ -107,11 +109,13 @@ class Drive:
                 await self._begin(openings)
                 await self._recorder.begin()
                 await self._loop()
-                self._homing.no_more()
-                await asyncio.wait([projecting], timeout=LEAVE_S if self._reactions.detaching else None)
+                self._homing.no_more(self._is_leaving)
+                await projecting
                 self._recorder.end()
                 status = await self._finish()
             finally:
+                for lane in self._lanes.values():
+                    lane.end()
                 for task in (*running, projecting):
                     task.cancel()
         if self._reactions.failure is not None:
@@ -126,9 +130,9 @@ class Drive:
 
     def _context(self, context: SweepContext, lane: Lane) -> Callable[[], SweepContext]:
         def of_now() -> SweepContext:
-            live = (attempt for task in self.tracker.live() for attempt in task.live_attempts)
-            adopted = [a.token for a in live if a.source == lane.name and a.token not in self._given_up]
-            return replace(context, adopted=adopted)
+            here = (a for task in self.tracker.live() for a in task.live_attempts if a.source == lane.name)
+            adopted = {a.token for a in here if a.state is not AttemptState.EXITED} - self._given_up
+            return replace(context, adopted=sorted(adopted))
 
         return of_now
 
@@ -145,7 +149,7 @@ class Drive:
         """
         heard = sorted(self.mailbox.drain(), key=_is_not_of_a_lane)
         if self._lanes and not any(lane.is_open for lane in self._lanes.values()):
-            raise next(item.error for item in heard if isinstance(item, inp.LaneFailed))
+            await _give_back(self._recorder, self.tracker, openings, heard)
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
             turn.take(event)
@@ -219,15 +223,9 @@ class Drive:
         )
 
     def _stop_if_hopeless(self, turn: Turn) -> None:
-        rate = self.tracker.failure_rate()
-        if rate <= self._job.spec.max_failure_rate or self.tracker.open == 0:
-            return
-        worst = max(self.tracker.failures.values(), key=lambda group: group.count, default=None)
-        limit = self._job.spec.max_failure_rate
-        reason = f"{rate:.0%} of the finished tasks failed, more than max_failure_rate ({limit:.0%}) allows"
-        if worst is not None:
-            reason += f"; most of them for this cause: {worst.cause}: {worst.signature}"
-        turn.take(ev.SweepStopped(reason=reason, at=self._world.now()))
+        reason = _hopeless(self.tracker, self._job.spec.max_failure_rate)
+        if reason:
+            turn.take(ev.SweepStopped(reason=reason, at=self._world.now()))
 
     async def _commit(self, turn: Turn) -> None:
         """Make the turn's events durable, then act on them and tell whoever asked or listens."""
@@ -240,6 +238,9 @@ class Drive:
         self._listen(turn.news, self.tracker)
         self._keeper.note(turn.events, self.tracker, self._ledger.mark)
         await self._scribe.note(turn.events, self.tracker)
+
+    def _is_leaving(self) -> bool:
+        return bool(self._reactions.detaching) or self.mailbox.holds((inp.DetachAsked,))
 
     def _is_done(self) -> bool:
         if self._world.monotonic() >= self._reactions.leave_at:
@@ -277,6 +278,7 @@ class Drive:
             await self._say_last(seal)
         head = self._ledger.mark  # the last group may be said again by a successor, what is before it never
         stopped = ev.EngineStopped(epoch=self._ledger.claim.epoch, status=status, reason=reason, at=now)
+        self._tenure.let_go()
         await self._say_last(stopped)
         self._recorder.release()
         if not self.tracker.live():
@@ -292,6 +294,38 @@ class Drive:
         turn.take(event)
         await self._recorder.record(turn, patient=False)
         self._listen(turn.news, self.tracker)
+
+
+async def _give_back(
+    recorder: Recorder, tracker: SweepTracker, openings: Sequence[ev.Event], heard: Sequence[inp.Input]
+) -> None:
+    """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us.
+
+    Raises:
+        SourceError: the first that was heard.
+    """
+    error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
+    turn = Turn(tracker)
+    for event in openings:
+        turn.take(event)
+    started = next(event for event in openings if isinstance(event, ev.EngineStarted))
+    status = tracker.status(driven=False)
+    turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=error.message, at=started.at))
+    with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
+        await recorder.record(turn, patient=False)
+    raise error
+
+
+def _hopeless(tracker: SweepTracker, limit: float) -> str:
+    """Return why a sweep is not gone on with, empty while it is: too many of its finished tasks failed."""
+    rate = tracker.failure_rate()
+    if rate <= limit or tracker.open == 0:
+        return ""
+    worst = max(tracker.failures.values(), key=lambda group: group.count, default=None)
+    reason = f"{rate:.0%} of the finished tasks failed, more than max_failure_rate ({limit:.0%}) allows"
+    if worst is not None:
+        reason += f"; most of them for this cause: {worst.cause}: {worst.signature}"
+    return reason
 
 
 def _without_what_has_passed(items: list[inp.Input]) -> list[inp.Input]:

@@ -14,8 +14,9 @@ from hsm._version import __version__
 from hsm.core import control, snapshots, summary
 from hsm.core import events as ev
 from hsm.core.bundle import changes, named, write_listing
+from hsm.core.completion import holders
 from hsm.core.drive import Drive
-from hsm.core.epochs import Say, Tenure, holder, last_claim, say_nothing, watch
+from hsm.core.epochs import Say, Tenure, check_epoch, holder, last_claim, say_nothing, watch
 from hsm.core.errors import HsmError, LedgerError, SweepError
 from hsm.core.inputs import DetachAsked
 from hsm.core.job import Origin, SweepJob
@@ -198,10 +199,11 @@ class SweepEngine:
                 if self._leaving is not None:
                     self._drive.mailbox.put(self._leaving)  # asked while the ledger was being read
                 status = await self._drive_it(self._drive, job, program, ledger)
-        except BaseExceptionGroup as group:
-            raise _first(group, tree) from None
-        except OSError as error:
-            raise _told(error, tree) from error
+        except (BaseExceptionGroup, OSError) as error:
+            told = _first(error, tree)
+            if isinstance(told, OSError):  # a successor may have moved things under our hands
+                await world.blocking(check_epoch, world.files, str(tree.epochs), ledger.claim)
+            raise told from None
         finally:
             self._drive = None
             ledger.close()
@@ -314,9 +316,7 @@ def check_sources(
     Raises:
         SweepError: it names the sources to add.
     """
-    open_tasks = (task for task in tracker.live() if not task.status.is_final)
-    held = {attempt.source for task in open_tasks for attempt in task.live_attempts}
-    missing = sorted(held - {source.name for source in sources} - set(abandon))
+    missing = sorted(holders(tracker) - {source.name for source in sources} - set(abandon))
     if missing:
         flags = " ".join(f"--source {name}" for name in missing)
         give_up = " ".join(f"--abandon-source {name}" for name in missing)
@@ -326,9 +326,9 @@ def check_sources(
         )
 
 
-def _first(group: BaseExceptionGroup[BaseException], tree: SweepTree) -> BaseException:
+def _first(raised: BaseException, tree: SweepTree) -> BaseException:
     """Return the one error that tells most: an expected one before a defect."""
-    leaves = [_told(error, tree) for error in _leaves(group)]
+    leaves = [_told(error, tree) for error in _leaves(raised)]
     expected = [error for error in leaves if isinstance(error, HsmError)]
     return (expected or leaves)[0]
 
@@ -340,12 +340,12 @@ def _told(error: BaseException, tree: SweepTree) -> BaseException:
     return error
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _leaves(raised: BaseException) -> Iterable[BaseException]:
+    if not isinstance(raised, BaseExceptionGroup):
+        yield raised
+        return
+    for error in raised.exceptions:
+        yield from _leaves(error)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ for what slips through, by the places up to which ledger and inboxes of older ep
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Callable
@@ -193,10 +194,15 @@ class Tenure:
         self._tree = tree
         self._count = 0
         self._beaten_at = -math.inf
+        self._lets_go = False
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
-        """Keep the heart beating meanwhile."""
+        """Keep the heart beating meanwhile.
+
+        Raises:
+            Fenced: in a group, a newer engine has taken the sweep; also while this one has nothing to do.
+        """
         async with asyncio.TaskGroup() as group:
             heart = group.create_task(self._beat_on())
             try:
@@ -207,7 +213,17 @@ class Tenure:
     async def _beat_on(self) -> None:
         while True:
             await self._world.blocking(self._try_to_beat)
+            if not self._lets_go:
+                await self._world.blocking(self._look)
             await self._world.sleep(BEAT_S)
+
+    def _look(self) -> None:
+        with contextlib.suppress(OSError):  # `check` will say so before the next act
+            check_epoch(self._world.files, str(self._tree.epochs), self.claim)
+
+    def let_go(self) -> None:
+        """Mind no successor from here on: all that is left to say is that this engine lets go."""
+        self._lets_go = True
 
     def _try_to_beat(self) -> None:
         try:
@@ -241,7 +257,7 @@ class Tenure:
         try:
             if self._world.monotonic() > self._beaten_at + STALE_S:
                 self._try_to_beat()
-            check_epoch(self._world.files, self._tree, self.claim)
+            check_epoch(self._world.files, str(self._tree.epochs), self.claim)
         except OSError as error:
             raise LedgerError(
                 f"{self._tree.epochs}: {error.strerror}: another engine may have taken this sweep over",
@@ -251,16 +267,15 @@ class Tenure:
         return self._world.monotonic() <= self._beaten_at + STALE_S
 
 
-def check_epoch(files: Files, tree: SweepTree, claim: Claim) -> None:
+def check_epoch(files: Files, epochs: str, claim: Claim) -> None:
     """Stop at once when a newer engine has taken the sweep. Lists the directory: that is never stale.
 
     Raises:
         Fenced: it has.
     """
-    names = files.list(str(tree.epochs))
-    newest = int(max(name for name in names if name.endswith(".claim"))[:6])
-    if newest > claim.epoch:
+    following = claim.epoch + 1  # claims have no gaps, and each commit comes here
+    if f"{following:06d}.claim" in files.list(epochs):
         raise Fenced(
-            f"another engine took this sweep over, as epoch {newest}",
+            f"another engine took this sweep over, as epoch {following}",
             hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
         )

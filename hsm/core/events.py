@@ -82,6 +82,19 @@ class SourceFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceHindered:
+    """A compute source lacks something, so that it begins nothing; it tries again by itself.
+
+    Without a `reason` it lacks nothing any more.
+    """
+
+    kind: ClassVar[str] = "source_hindered"
+    source: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ZombieFound:
     """An engine that had been superseded went on writing, behind the place that counts in its segment.
 
@@ -273,7 +286,10 @@ class AttemptExited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptLost:
-    """The attempt vanished without an exit record."""
+    """The attempt vanished without an exit record.
+
+    Where it is not `charged`, that is through no fault of its task.
+    """
 
     kind: ClassVar[str] = "attempt_lost"
     task: int
@@ -281,6 +297,7 @@ class AttemptLost:
     cause: Cause = Cause.LOST
     reason: str
     agent: str = ""
+    charged: bool = True
     at: float
 
 
@@ -431,6 +448,7 @@ SweepEvent: TypeAlias = (
     | EngineStopped
     | SourceOpened
     | SourceFailed
+    | SourceHindered
     | ZombieFound
     | CursorMoved
     | SnapshotTaken

@@ -118,7 +118,9 @@ def _concerns(event: ev.Event, task: Task) -> bool:
             return not task.status.is_final and (not tasks or task.index in tasks)
         case ev.TasksReopened(tasks=tasks):
             return task.index in tasks
-        case ev.SourceFailed(source=source) | ev.SourceOpened(source=source):
+        case (
+            ev.SourceFailed(source=source) | ev.SourceOpened(source=source) | ev.SourceHindered(source=source)
+        ):
             attempt = task.attempt
             return attempt is not None and attempt.state.is_live and attempt.source == source
         case ev.EngineStarted() | ev.EngineStopped() | ev.SweepStopped():

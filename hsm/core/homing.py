@@ -22,7 +22,7 @@ from hsm.core.lane import Lane
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector
-from hsm.core.room import RETRY_S, when_there_is_room
+from hsm.core.room import RETRY_S, never, when_there_is_room
 from hsm.core.source import CollectionResult, Wanted
 from hsm.core.tracker import Order
 from hsm.core.world import World
@@ -65,6 +65,7 @@ class Homing:
         self._ended: dict[str, Mailbox[Ended | Rival]] = {name: Mailbox() for name in lanes}
         self._brought: Mailbox[Brought] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
+        self._is_leaving: Callable[[], bool] = never
 
     def collect_later(self, task: Task, attempt: Attempt, directory: Path) -> None:
         """Have an attempt that has exited brought home and judged, unless it is being brought home."""
@@ -101,8 +102,9 @@ class Homing:
         """Have an order carried out in `tasks/`, or a running task linked there."""
         self._written.put(item)
 
-    def no_more(self) -> None:
-        """Let `project` end when it has written everything."""
+    def no_more(self, is_leaving: Callable[[], bool]) -> None:
+        """Let `project` end when it has written everything, or finds no room for it when the user leaves."""
+        self._is_leaving = is_leaving
         self._written.put(None)
 
     async def collect(self) -> None:
@@ -189,7 +191,11 @@ class Homing:
         return where(ended.task, ended.attempt)
 
     async def project(self) -> None:
-        """Write what people read, until there is no more."""
+        """Write what people read, until there is no more.
+
+        Raises:
+            OSError: it cannot be written; the next engine will.
+        """
         items: list[Order | Task | None] = []
         while None not in items:
             items = await self._written.take()
@@ -199,7 +205,11 @@ class Homing:
                 self._world,
                 partial(self._world.blocking, self._write, todo),
                 lambda reason: self._post(RoomMissed(reason)),
+                self._gives_up,
             )
+
+    def _gives_up(self) -> bool:
+        return self._is_leaving()
 
     def _write(self, items: Sequence[Order | Task]) -> None:
         self._projector.link([item for item in items if isinstance(item, Task)])

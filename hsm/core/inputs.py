@@ -15,10 +15,11 @@ from hsm.core.source import AttemptOrder, Observations, SubmitOutcome
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A source saw something."""
+    """A source saw something; `heard_at` is when, by the monotonic clock, however late it is taken in."""
 
     source: str
     batch: Observations
+    heard_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepJob:
-    """A sweep and everything it takes to run it."""
+    """A sweep and everything it takes to run it.
+
+    Sources that are `retiring` are there for what they have; they get nothing new.
+    """
 
     tree: SweepTree
     spec: SweepSpec
@@ -39,6 +42,7 @@ class SweepJob:
     sources: Sequence[ComputeSource]
     project: Path
     wishes: Wishes = Wishes()
+    retiring: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,7 @@ class Lane:
         self.name = source.name
         self.session: SourceSession | None = None
         self.is_over = False
+        self._is_ending = False
         self._world = world
         self._tenure = tenure
         self._post = post
@@ -159,6 +160,8 @@ class Lane:
             except Exception as error:
                 if isinstance(error, OSError) and error.errno in NO_ROOM:
                     raise
+                if self._is_ending:
+                    raise asyncio.CancelledError from error
                 trouble = _trouble(self.name, error)
                 if self.session is session:
                     self.complain(trouble)
@@ -194,10 +197,16 @@ class Lane:
         """Wait until the source was opened, or failed to, for the first time."""
         await self._tried.wait()
 
+    def end(self) -> None:
+        """Note that whoever uses the source is being cancelled, whatever its session makes of that."""
+        self._is_ending = True
+
     async def run(self, context: Callable[[], SweepContext], cursor: Callable[[], str]) -> None:
         """Keep the source open until cancelled; observe it from after `cursor()` on."""
         while not self.is_over:
             error = await self._serve(context(), cursor)
+            if self._is_ending:
+                return
             self.is_over = not error.transient
             self._close(error)
             self._tried.set()
@@ -239,7 +248,7 @@ class Lane:
     async def _observe(self, session: SourceSession, cursor: str) -> None:
         async for batch in session.observations(cursor):
             self._pauses.reset()
-            self._post(Seen(self.name, batch))
+            self._post(Seen(self.name, batch, self._world.monotonic()))
 
     async def _work(self, session: SourceSession) -> None:
         while True:

@@ -38,6 +38,7 @@ class Ledger:
         self.claim = claim
         self._world = world
         self._tree = tree
+        self._epochs = str(tree.epochs)  # made once, for every commit looks there
         self._log = log
         self._number = number
         self._checked_at = world.monotonic()
@@ -125,7 +126,7 @@ class Ledger:
 
     def _check_epoch(self) -> None:
         now = self._world.monotonic()
-        check_epoch(self._world.files, self._tree, self.claim)
+        check_epoch(self._world.files, self._epochs, self.claim)
         self._checked_at = now
 
     def _begin_next(self) -> None:

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from hsm.core.errors import LedgerCorrupt, LedgerNewer
+from hsm.core.errors import LedgerCorrupt, LedgerError, LedgerNewer
 from hsm.core.events import Event, UnknownEvent, from_record
-from hsm.core.segments import Headers, Mark, find_segment, live_segments, name_of, opened, segments
+from hsm.core.segments import Headers, Mark, find_segment, live_segments, name_of, newest_name, opened
 from hsm.core.storage import check_format
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
@@ -55,17 +55,18 @@ class LedgerReader:
 
         A writer goes on only when its last group is durable, so that is the only one in doubt: it may be in
         the memory of this machine alone, of a writer that died or whose disk failed. In a segment that holds
-        one group only, the segment is.
+        one group only, the segment is; and so is what has been read and this segment should say again, but
+        does not yet: its writer died before it came to that.
         """
         last = self._reader.last if self._reader else None
         if last is None:
             return self.mark, []
         start, payloads = last
         if start.offset:
-            return Mark(self._name, start), payloads
+            return Mark(self._name, start), [*payloads, *self._again]
         prev = decode_record(payloads[0])["prev"]
         end = Position(prev["length"], prev["seq"], bytes.fromhex(prev["chain"]))
-        return Mark(prev["segment"], end), payloads[1:]
+        return Mark(prev["segment"], end), [*payloads[1:], *self._again]
 
     def events(self) -> Iterator[Event]:
         """Yield every further event that is whole.
@@ -73,6 +74,7 @@ class LedgerReader:
         Raises:
             LedgerCorrupt: bytes that count are damaged.
             LedgerNewer: an event is of a kind that this version does not know.
+            LedgerError: events that were yielded were taken back; nobody had acknowledged them.
         """
         while True:
             following = self._following()
@@ -106,7 +108,7 @@ class LedgerReader:
 
         A segment without a whole header holds nothing: its writer died, or is at it just now.
         """
-        if not any(name_of(path) > self._name for path in segments(self._files, self._tree)):
+        if newest_name(self._files, self._tree) <= self._name:
             return None
         for path in live_segments(self._files, self._tree, self._headers):
             if name_of(path) > self._name:
@@ -119,7 +121,11 @@ class LedgerReader:
             return None
         if self._again:
             if record != decode_record(self._again.popleft()):
-                raise self._corrupt(0, "it does not begin with what it goes on from")
+                raise LedgerError(
+                    f"{self._tree.ledger / self._name}: it does not say again what had been read before it",
+                    hint="its engine died before that was durable, and it was not acknowledged: look again",
+                    transient=True,
+                )
             return None
         try:
             return from_record(record)

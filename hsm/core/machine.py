@@ -210,7 +210,7 @@ def _sealed(task: Task, event: ev.AttemptSealed, budget: Budget) -> Step:
 
 
 def _ended_badly(
-    task: Task, event: Any, state: AttemptState, cause: Cause, budget: Budget, **changes: Any
+    task: Task, event: Any, state: AttemptState, cause: Cause | None, budget: Budget, **changes: Any
 ) -> Step:
     """The attempt is over without a result: try again within the causes' budgets, else the task failed."""
     moved = _moved(task, event, state, cause=cause, reason=event.reason, ended_at=event.at, **changes)
@@ -265,7 +265,8 @@ def _failed(task: Task, event: ev.AttemptFailed, budget: Budget) -> Step:
 
 
 def _lost(task: Task, event: ev.AttemptLost, budget: Budget) -> Step:
-    return _ended_badly(task, event, AttemptState.LOST, event.cause, budget, agent=event.agent)
+    cause = event.cause if event.charged else None
+    return _ended_badly(task, event, AttemptState.LOST, cause, budget, agent=event.agent)
 
 
 def _rejected(task: Task, event: ev.AttemptRejected, budget: Budget) -> Step:
@@ -273,7 +274,10 @@ def _rejected(task: Task, event: ev.AttemptRejected, budget: Budget) -> Step:
 
 
 def _voided(task: Task, event: ev.AttemptVoided, budget: Budget) -> Step:
-    return _uncharged(task, _moved(task, event, AttemptState.VOID, reason=event.reason))
+    """The attempt never began; of a machine that lacked something there may be a directory all the same."""
+    moved = _moved(task, event, AttemptState.VOID, reason=event.reason)
+    after, _ = _uncharged(task, moved)
+    return after, NOTHING if moved is None else (Command.ARCHIVE,)
 
 
 def _abandoned(task: Task, event: ev.AttemptAbandoned, budget: Budget) -> Step:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hsm.core.states import Cause, SweepStatus, TaskStatus
-from hsm.core.tallies import Best
+from hsm.core.tallies import Best, SourceState
 from hsm.core.tracker import SweepTracker
 
 MIN_ENDINGS = 2
@@ -227,7 +227,7 @@ def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgres
         LaneProgress(
             name=name,
             is_open=source.open,
-            reason=f"unreachable, is tried again: {source.reason}" if source.paused else source.reason,
+            reason=_reason_of(source),
             slots=source.slots,
             running=source.running,
             queued=max(0, source.in_flight - source.running),
@@ -238,6 +238,12 @@ def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgres
         )
         for name, source in tracker.sources.items()
     )
+
+
+def _reason_of(source: SourceState) -> str:
+    if source.paused:
+        return f"unreachable, is tried again: {source.reason}"
+    return f"begins nothing for now: {source.hindrance}" if source.hindrance else source.reason
 
 
 def failures_of(tracker: SweepTracker) -> tuple[Failures, ...]:

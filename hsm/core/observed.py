@@ -35,7 +35,13 @@ def event_of(seen: Observation, task: int, attempt: int, ref: str | None = None)
         case AttemptState.LOST:
             cause = seen.cause or Cause.LOST
             return ev.AttemptLost(
-                task=task, attempt=attempt, cause=cause, reason=seen.reason, agent=seen.agent, at=seen.at
+                task=task,
+                attempt=attempt,
+                cause=cause,
+                reason=seen.reason,
+                agent=seen.agent,
+                charged=seen.charged,
+                at=seen.at,
             )
         case AttemptState.VOID:
             return ev.AttemptVoided(task=task, attempt=attempt, reason=seen.reason, at=seen.at)

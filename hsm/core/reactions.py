@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import singledispatchmethod
 
 from hsm.core import events as ev
@@ -11,23 +12,18 @@ from hsm.core import inputs as inp
 from hsm.core.errors import SourceError
 from hsm.core.homing import Homing
 from hsm.core.lane import Lane
+from hsm.core.listings import LISTED, Listings
 from hsm.core.model import Attempt, Task
 from hsm.core.observed import event_of
 from hsm.core.planner import Planner
 from hsm.core.resolver import DOUBTFUL, Resolver
 from hsm.core.source import AttemptOrder, Observation, Rejected, SubmitOutcome, Submitted
-from hsm.core.states import PRESUMED, AttemptState, Hindrance, TaskStatus
+from hsm.core.states import PRESUMED, TRANSITIONS, AttemptState, Hindrance, TaskStatus
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
 LEAVE_S = 5.0
 """A user who wants to leave waits at most so long for attempts to be taken back."""
-
-
-MIN_LISTINGS = 3
-"""So many listings must lack an attempt before it is given up."""
-
-LISTED = frozenset({AttemptState.SUBMITTED, AttemptState.RUNNING, AttemptState.MISSING})
 
 
 class Reactions:
@@ -52,7 +48,7 @@ class Reactions:
         self._planner = planner
         self._homing = homing
         self._resolver = resolver
-        self._listings = Listings(world)
+        self._listings = Listings()
 
     @singledispatchmethod
     def react(self, item: inp.Input, turn: Turn) -> None:
@@ -64,17 +60,29 @@ class Reactions:
         over = {seen.token for seen in item.batch.seen if seen.state is AttemptState.EXITED}
         if over and item.source in self._lanes:
             self._lanes[item.source].ended(len(over), self._world.monotonic())
+        is_doubted = self._listings.doubt(item, turn.tracker)
         for seen in item.batch.seen:
             found = turn.tracker.by_token(seen.token)
             if found is None or (seen.state is AttemptState.RUNNING and seen.token in over):
                 continue  # of an attempt that is over, or that is over in the same breath
-            self._take_in(seen, *found, turn)
+            self._take_in(_begun(seen, *found), *found, turn, item.heard_at, is_doubted=bool(is_doubted))
+        doubt = self._listings.doubt(item, turn.tracker)
+        self._hindered(item, item.batch.hindrance if doubt is None else doubt, turn)
         turn.take(ev.CursorMoved(source=item.source, cursor=item.batch.cursor))
 
-    def _take_in(self, seen: Observation, task: Task, number: int, turn: Turn) -> None:
+    def _hindered(self, item: inp.Seen, is_now: str | None, turn: Turn) -> None:
+        """Take in what keeps a source from beginning anything, or does no more."""
+        known = turn.tracker.sources.get(item.source)
+        was = known.hindrance if known else ""
+        if is_now is not None and is_now != was:
+            turn.take(ev.SourceHindered(source=item.source, reason=is_now, at=self._world.now()))
+
+    def _take_in(
+        self, seen: Observation, task: Task, number: int, turn: Turn, heard_at: float, *, is_doubted: bool
+    ) -> None:
         attempt = task.attempts[number - 1]
         if seen.state is AttemptState.MISSING:
-            self._missed(seen, task, attempt, turn)
+            self._missed(seen, task, attempt, turn, heard_at, is_doubted=is_doubted)
             return
         if attempt.state in PRESUMED and seen.state is not AttemptState.EXITED:
             return  # only an exit record says more than that it was given up
@@ -86,8 +94,17 @@ class Reactions:
         if seen.state is AttemptState.EXITED and task.status is TaskStatus.SEALED:
             self._supersede(task.index, number, turn)
 
-    def _missed(self, seen: Observation, task: Task, attempt: Attempt, turn: Turn) -> None:
-        """A listing that worked lacks an attempt. That alone never ends it."""
+    def _missed(
+        self,
+        seen: Observation,
+        task: Task,
+        attempt: Attempt,
+        turn: Turn,
+        heard_at: float,
+        *,
+        is_doubted: bool,
+    ) -> None:
+        """A listing that worked lacks an attempt. That alone never ends it, and nothing does in doubt."""
         if attempt.state in DOUBTFUL:
             if attempt.state is AttemptState.INTENT:
                 reason = "a listing lacks it"
@@ -101,8 +118,10 @@ class Reactions:
         turn.take(ev.AttemptMissed(task=task.index, attempt=attempt.number, at=seen.at))
         lane = self._lanes.get(attempt.source)
         session = lane.session if lane else None
-        vanished = self._listings.lacked(seen.token, session.capabilities.missing_s) if session else ""
-        if vanished:
+        missing_s = session.capabilities.missing_s if session else math.inf
+        vanished = self._listings.lacked(seen.token, missing_s, heard_at)
+        if vanished and not is_doubted:
+            self._listings.listed(seen.token)
             turn.take(
                 ev.AttemptLost(
                     task=task.index, attempt=attempt.number, reason=vanished, agent=seen.agent, at=seen.at
@@ -228,23 +247,10 @@ class Reactions:
         self.leave_at = self._world.monotonic() + LEAVE_S
 
 
-class Listings:
-    """How often, and for how long, listings have lacked an attempt without a break."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._lacked: dict[str, tuple[float, int]] = {}
-
-    def listed(self, token: str) -> None:
-        """Note that an attempt was seen."""
-        self._lacked.pop(token, None)
-
-    def lacked(self, token: str, missing_s: float) -> str:
-        """Note that a listing lacked an attempt, and return why it must be given up, empty while not."""
-        now = self._world.monotonic()
-        since, count = self._lacked.get(token, (now, 0))
-        self._lacked[token] = since, count + 1
-        if count + 1 < MIN_LISTINGS or now - since < missing_s:
-            return ""
-        del self._lacked[token]
-        return f"it vanished: {count + 1} listings over {now - since:.0f} s lacked it"
+def _begun(seen: Observation, task: Task, number: int) -> Observation:
+    """Return what was seen: that an attempt is not known, which had begun, says that it was lost."""
+    attempt = task.attempts[number - 1]
+    never_began = attempt.started_at is None and AttemptState.VOID in TRANSITIONS[attempt.state]
+    if seen.state is not AttemptState.VOID or never_began:
+        return seen
+    return replace(seen, state=AttemptState.LOST)

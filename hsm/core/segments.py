@@ -7,6 +7,7 @@ archive (`hsm.core.archive`), and are read there like all others.
 
 from __future__ import annotations
 
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,15 @@ def segments(files: Files, tree: SweepTree) -> list[Path]:
     found = {name_of(path): path for path in archived}
     found |= {path.name: path for path in map(Path, files.matching(str(tree.ledger), ".hsl"))}
     return [found[name] for name in sorted(found)]
+
+
+def newest_name(files: Files, tree: SweepTree) -> str:
+    """Return the name of the last segment, empty without any."""
+    lasts = [
+        *files.matching(str(tree.ledger), ".hsl")[-1:],
+        *files.matching(str(tree.archive), ".hsl.gz")[-1:],
+    ]
+    return max((os.path.basename(path).removesuffix(PACKED) for path in lasts), default="")
 
 
 Headers = dict[str, Record]
@@ -156,17 +166,16 @@ def first_group(files: Files, path: Path) -> list[bytes]:
     data = unpack(data) if path.suffix == PACKED else data
     payload = frames.first_payload(data)
     header: Record = {} if payload is None else decode_record(payload)
+    seq: int | None = None
     if header.get("t") == "header":
-        prev = header["prev"]
-        reader = frames.GroupReader(seq=prev["seq"], chain=bytes.fromhex(prev["chain"]))
-        groups = reader.feed(data)
-        if not groups and len(data) >= 1 << 16:
-            length = len(data)
+        seq, chain = header["prev"]["seq"], bytes.fromhex(header["prev"]["chain"])
+        payloads = frames.first_group(data, seq, chain)
+        if not payloads and len(data) >= 1 << 16:
             data = opened(files, path).read(str(path), 0)
-            groups = reader.feed(data[length:])
-        if groups:
-            return groups[0].payloads
-    if frames.holds_commit(data):
+            payloads = frames.first_group(data, seq, chain)
+        if payloads:
+            return payloads
+    if frames.holds_commit(data) and not frames.is_torn(opened(files, path).read(str(path), 0), 0, seq):
         raise LedgerCorrupt(
             f"{path}: damaged at byte 0: it does not begin with a header",
             hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",

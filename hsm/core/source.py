@@ -45,7 +45,8 @@ class Capabilities:
 
     `slots` attempts run at a time; `pushes` when observations arrive by themselves, else they are polled
     no more often than every `poll_floor_s`; `prefetches` when attempts may be handed over before a slot is
-    free, as many as last for `ahead_s`: more than it takes to hear of an end and to hand over the next. What was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit`
+    free, as many as last for `ahead_s`: more than it takes to hear of an end and to hand over the next.
+    What was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit`
     wrote. An attempt that listings lack is given up after at least three of them, over at least `missing_s`.
     """
 
@@ -102,7 +103,8 @@ class Observation:
     `state` is one of SUBMITTED, RUNNING, EXITED, LOST, VOID, CANCELLED, MISSING. With EXITED come `exit`,
     `manifest` (SHA-256 of the provenance report, None when there is none and `manifest.NO_FILES` where
     attempts leave no files at all), `started_at`, and `cause` and `reason` unless the program succeeded.
-    MISSING comes with every listing that worked and lacks the attempt. `agent` names who had it, where known.
+    MISSING comes with every listing that worked and lacks the attempt. `agent` names who had it, where known;
+    a LOST one is charged to its task's budget unless it is not `charged`.
     """
 
     token: str
@@ -115,14 +117,20 @@ class Observation:
     started_at: float = 0.0
     native_state: str = ""
     agent: str = ""
+    charged: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """What was seen since the last batch; reading may begin again after `cursor`."""
+    """What was seen since the last batch; reading may begin again after `cursor`.
+
+    `hindrance` is what the source lacks, so that it begins nothing: empty when it lacks nothing any more,
+    None when nothing is new.
+    """
 
     seen: tuple[Observation, ...]
     cursor: str
+    hindrance: str | None = None
 
 
 class CancelOutcome(StrEnum):

@@ -98,7 +98,7 @@ TRANSITIONS: dict[AttemptState, frozenset[AttemptState]] = {
     _A.UNCONFIRMED: frozenset({_A.SUBMITTED, _A.RUNNING, _A.REJECTED, _A.VOID}) | _OPEN_END,
     _A.SUBMITTED: frozenset({_A.RUNNING, _A.MISSING, _A.REJECTED, _A.VOID}) | _OPEN_END,
     _A.RUNNING: frozenset({_A.MISSING}) | _OPEN_END,
-    _A.MISSING: frozenset({_A.SUBMITTED, _A.RUNNING}) | _OPEN_END,
+    _A.MISSING: frozenset({_A.SUBMITTED, _A.RUNNING, _A.VOID}) | _OPEN_END,
     _A.EXITED: frozenset({_A.SEALED, _A.FAILED, _A.CANCELLED, _A.SUPERSEDED}),
     # A late exit record beats the presumption that an attempt was lost or given up.
     _A.LOST: frozenset({_A.EXITED, _A.SUPERSEDED}),

@@ -9,6 +9,7 @@ from pathlib import Path
 from hsm._version import __version__
 from hsm.core.epochs import Claim
 from hsm.core.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, SweepError
+from hsm.core.limits import remedy
 from hsm.core.segments import FORMAT
 from hsm.core.tree import SweepTree
 from hsm.wire.files import Files, Kind
@@ -107,4 +108,4 @@ def storage_error(path: Path, error: OSError) -> LedgerError:
         errno.EIO: "the disk or its server failed; what runs goes on: mend it, then `hsm sweep complete ID`",
         errno.ESTALE: "its server lost it; what runs goes on: mend it, then `hsm sweep complete ID`",
     }
-    return LedgerError(f"{path}: {reason}", hint=hints.get(error.errno or 0, ""))
+    return LedgerError(f"{path}: {reason}", hint=hints.get(error.errno or 0) or remedy(error))

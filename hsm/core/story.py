@@ -77,6 +77,11 @@ _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
         f"source {event.source} {'is unreachable, and is tried again' if event.paused else 'failed'}: "
         f"{event.reason}"
     ),
+    ev.SourceHindered: lambda event: (
+        f"source {event.source} begins nothing for now: {event.reason}"
+        if event.reason
+        else f"source {event.source} goes on: it lacks nothing any more"
+    ),
     ev.AttemptDuplicated: lambda event: (
         f"{task_id(event.task)} was handed over {len(event.others) + 1} times; {event.ref} is kept"
     ),

@@ -16,7 +16,7 @@ _BAD_ENDS = frozenset({AttemptState.FAILED, AttemptState.LOST, AttemptState.REJE
 class SourceState:
     """One source as the ledger knows it. While `paused` it is tried again and again.
 
-    `heard_at` is when it last told something of an attempt.
+    `heard_at` is when it last told something of an attempt; `hindrance` is what it lacks to begin any.
     """
 
     slots: int = 0
@@ -28,6 +28,7 @@ class SourceState:
     finished: int = 0
     failed: int = 0
     heard_at: float | None = None
+    hindrance: str = ""
 
     def count(self, was: AttemptState | None, now: AttemptState) -> None:
         """Note that one of its attempts moved from one state to another."""

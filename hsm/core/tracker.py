@@ -33,6 +33,7 @@ _EngineEvent: TypeAlias = (
     | ev.EngineStopped
     | ev.SourceOpened
     | ev.SourceFailed
+    | ev.SourceHindered
     | ev.ZombieFound
     | ev.CursorMoved
     | _SealEvent
@@ -171,6 +172,8 @@ class SweepTracker(SweepState):
                 self._close_sources()
             case ev.SourceOpened() | ev.SourceFailed():
                 self._fold_source(event)
+            case ev.SourceHindered():
+                self._source(event.source).hindrance = event.reason
             case ev.SweepSealed() | ev.ArtifactsVerified():
                 self._fold_seal(event)
             case ev.ZombieFound():
@@ -209,6 +212,7 @@ class SweepTracker(SweepState):
     def _close_sources(self) -> None:
         for source in self.sources.values():
             source.open = source.paused = False
+            source.hindrance = ""
 
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)

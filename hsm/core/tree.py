@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
@@ -17,7 +18,7 @@ ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _SWEEP_ID = re.compile(rf".+-\d{{8}}-\d{{6}}-[{ID_ALPHABET}]{{4}}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SweepTree:
     """The output tree of one sweep, the same for every source."""
 
@@ -63,7 +64,7 @@ class SweepTree:
         """HTML reports."""
         return self.root / "reports"
 
-    @property
+    @cached_property
     def hsm(self) -> Path:
         """The truth: ledger, epochs, plans, attempts."""
         return self.root / ".hsm"

@@ -35,5 +35,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write a JSON object; NaN and infinities are refused, because JSON has none."""
-    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    write_bytes(path, (text + "\n").encode())
+    write_bytes(path, json_text(content).encode())
+
+
+def json_text(content: Mapping[str, object]) -> str:
+    """Return a JSON object as text, as it is written to files."""
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"

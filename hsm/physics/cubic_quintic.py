@@ -68,6 +68,10 @@ class CubicQuintic(Equation):
         mean = np.sum(linear * grid.spectrum(psi)) - np.mean(powers)
         return float(mean) * grid.length**grid.dimension
 
+    @property
+    def is_gradient_flow(self) -> bool:
+        return True
+
     def wave_density(self, k_squared: float) -> float:
         """Return the largest root of aρ + sρ² + fρ³ = η + Dq², or 0 if there is none."""
         roots = np.roots([self.f, self.s, self.a, -self.decay - self.D * k_squared])

@@ -15,6 +15,11 @@ class Purpose(enum.IntEnum):
 
     INITIAL_NOISE = 1
     SOURCE_SITES = 2
+    SPECTRUM_NULL = 3
+    TARGET_NULL = 4
+    FIELD_NULL = 5
+    COHERENCE_NULL = 6
+    STRUCTURE_NULL = 7
 
 
 def uniforms(seed: int, purpose: Purpose, count: int) -> NDArray[np.floating]:

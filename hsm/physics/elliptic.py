@@ -5,15 +5,20 @@ constant and whose density is scaled as ρ_phys = Ω^{−(d+1)}ρ (York's scalin
 reads
 
     d = 2, Ω = e^x:    ∇²x = F = κ (ρ_ref e^{2x} − ρ e^{−x})
-    d = 3, Ω = x²:     ∇²x = F = (κ/4)(ρ_ref x⁵ − ρ x^{−3})
+    d = 3, Ω = (1+x)²: ∇²x = F = (κ/4)(ρ_ref (1+x)⁵ − ρ (1+x)^{−3})
 
 with K² = 4κρ_ref in two dimensions and 3κρ_ref in three. V = ∂F/∂x > 0, so the positive solution is unique,
 and no condition on the mean of ρ is needed; without the expansion term (K = 0) a torus has no solution at
 all. With ρ_ref = ⟨ρ⟩ a uniform density leaves space flat, and Ω − 1 is linear in κ.
 
-Newton: (V − ∇²)δ = r with r = ∇²x − F, until rms(r) ≤ tol κρ_ref. Each correction by conjugate gradients,
-preconditioned by (k² + ⟨V⟩)^{−1}. For z = (⟨V⟩ − ∇²)^{−1}s the product (V − ∇²)z is (V − ⟨V⟩)z + s, and that
-of the search direction follows by its own recurrence: two real FFTs per iteration, no more.
+x is 0 in flat space, so that rounding is relative to what bends it. For the field equation a metric is y, of
+whose powers F is made: Ω = y in two dimensions, y² in three.
+
+A solve begins with one fixed-point step, (m − ∇²)x = mg − F(g) from a guess g: it costs what ∇²g would, and
+leaves a better x whose ∇²x = mx − mg + F(g) is known. Then Newton: (V − ∇²)δ = r with r = ∇²x − F, until
+rms(r) ≤ tol κρ_ref. Each correction by conjugate gradients, preconditioned by (k² + ⟨V⟩)^{−1}. For z = (⟨V⟩ −
+∇²)^{−1}s the product (V − ∇²)z is (V − ⟨V⟩)z + s, and that of the search direction follows by its own
+recurrence: two real FFTs per iteration, no more.
 
 References: J. W. York, J. Math. Phys. 14, 456 (1973); H. P. Pfeiffer, gr-qc/0412002, for the conformal
 method.
@@ -21,7 +26,7 @@ method.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,21 +40,22 @@ from hsm.physics.transforms import filtered
 NEWTON_LIMIT = 20
 GRADIENT_LIMIT = 50
 INNER = 1e-3  # residual of a correction, as a share of that of the equation
-GRADIENT_SHARE = 0.3  # of the outer tolerance, below which a correction need not go
-LARGEST_TURN = 1.0  # of x, absolute in two dimensions, relative to x in three
+GRADIENT_SHARE = 0.9  # of the outer tolerance, below which a correction need not go
+LARGEST_TURN = 1.0  # of ln Ω
 
 
 class Solution(NamedTuple):
-    """A metric field x (N, …), what it cost, and whether the constraint holds to the tolerance."""
+    """A metric (N, …) as x and as y, what it cost, and whether the constraint holds to the tolerance."""
 
     x: Array
+    y: Array
     iterations: Array
     failed: Array
 
 
 class _Newton(NamedTuple):
     x: Array
-    grown: Array  # e^x in two dimensions, x in three: what the terms are powers of
+    y: Array
     laplacian: Array
     residual: Array
     size: Array  # rms of the residual
@@ -88,7 +94,7 @@ class Constraint:
     dimension: int
 
     def solve(self, density: Array, guess: Array) -> Solution:
-        """Return the metric field of |ψ|² (N, …), from a guess that is near it."""
+        """Return the metric field y of |ψ|² (N, …), from a guess that is near it."""
         rho = density + self.vacuum
         reference = self._reference(rho)
         scale = self.kappa * reference
@@ -97,33 +103,39 @@ class Constraint:
             return (state.size > self.tolerance * scale) & (state.rounds < NEWTON_LIMIT)
 
         def improved(state: _Newton) -> _Newton:
-            slope = self._slope(state.grown, rho, reference)
+            slope = self._slope(state.y, rho, reference)
             goal = jnp.maximum(INNER * state.size, GRADIENT_SHARE * self.tolerance * scale)
             delta, residual, rounds = self._corrected(slope, state.residual, goal)
-            share = self._cautious(state.x, delta)
+            share = self._cautious(state.y, delta)
             x = state.x + share * delta
             # (V − ∇²)δ = r − residual, so ∇²δ is known without a transform
             laplacian = state.laplacian + share * (slope * delta - state.residual + residual)
             return self._state(x, laplacian, (rho, reference), (state.rounds + 1, state.iterations + rounds))
 
-        start = self._state(guess, self.laplacian(guess), (rho, reference), (jnp.int32(0), jnp.int32(0)))
+        start = self._state(
+            *self._begun(guess, rho, reference), (rho, reference), (jnp.int32(0), jnp.int32(0))
+        )
         end = jax.lax.while_loop(going_on, improved, start)
-        return Solution(end.x, end.iterations, ~(end.size <= self.tolerance * scale))
+        return Solution(end.x, end.y, end.iterations, ~(end.size <= self.tolerance * scale))
 
     def cold(self, density: Array) -> Array:
         """Return the root of F at the mean density, everywhere: where a solve starts that knows no better."""
         rho = density + self.vacuum
         ratio = jnp.mean(rho) / self._reference(rho)
-        root = jnp.log(ratio) / 3 if self.dimension == 2 else ratio ** (1 / 8)
-        return jnp.full_like(rho, root)
+        return jnp.full_like(rho, ratio ** (1 / 3 if self.dimension == 2 else 1 / 8))
 
-    def laplacian(self, x: Array) -> Array:
-        """Return ∇²x on the points."""
-        return filtered(x, -self.k_squared)
+    def laplacian(self, field: Array) -> Array:
+        """Return ∇² of a field on the points."""
+        return filtered(field, -self.k_squared)
 
-    def conformal(self, x: Array) -> Array:
-        """Return Ω."""
-        return jnp.exp(x) if self.dimension == 2 else x**2
+    def _begun(self, guess: Array, rho: Array, reference: Array) -> tuple[Array, Array]:
+        """Return x and ∇²x after one fixed-point step from a guess y."""
+        slope = self._slope(guess, rho, reference)
+        middle = jnp.maximum(jnp.mean(slope), jnp.max(slope) / 2)
+        near = _near_log(guess) if self.dimension == 2 else guess - 1
+        right = middle * near - self._force(guess, rho, reference)
+        x = filtered(right, 1 / (self.k_squared + middle))
+        return x, middle * x - right
 
     def _reference(self, rho: Array) -> Array:
         return jnp.mean(rho) if self.reference is None else self.reference
@@ -131,24 +143,24 @@ class Constraint:
     def _state(
         self, x: Array, laplacian: Array, matter: tuple[Array, Array], spent: tuple[Array, Array]
     ) -> _Newton:
-        grown = jax.lax.optimization_barrier(jnp.exp(x)) if self.dimension == 2 else x
-        residual = laplacian - self._force(grown, *matter)
-        return _Newton(x, grown, laplacian, residual, _rms(residual), *spent)
+        y = jax.lax.optimization_barrier(jnp.exp(x) if self.dimension == 2 else 1 + x)
+        residual = laplacian - self._force(y, *matter)
+        return _Newton(x, y, laplacian, residual, _rms(residual), *spent)
 
-    def _force(self, e: Array, rho: Array, reference: Array) -> Array:
+    def _force(self, y: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
-            return self.kappa * (reference * e**2 - rho / e)
-        return self.kappa / 4 * (reference * e**5 - rho / e**3)
+            return self.kappa * (reference * y**2 - rho / y)
+        return self.kappa / 4 * (reference * y**5 - rho / y**3)
 
-    def _slope(self, e: Array, rho: Array, reference: Array) -> Array:
+    def _slope(self, y: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
-            return self.kappa * (2 * reference * e**2 + rho / e)
-        return self.kappa / 4 * (5 * reference * e**4 + 3 * rho / e**4)
+            return self.kappa * (2 * reference * y**2 + rho / y)
+        return self.kappa / 4 * (5 * reference * y**4 + 3 * rho / y**4)
 
-    def _cautious(self, x: Array, delta: Array) -> Array:
+    def _cautious(self, y: Array, delta: Array) -> Array:
         """Return the share of a correction that may be taken at once: all of it, unless it is huge."""
-        turn = jnp.max(jnp.abs(delta)) if self.dimension == 2 else 2 * jnp.max(jnp.abs(delta) / x)
-        return jnp.minimum(1.0, LARGEST_TURN / turn).astype(x.dtype)
+        turn = jnp.max(jnp.abs(delta)) if self.dimension == 2 else 2 * jnp.max(jnp.abs(delta) / y)
+        return jnp.minimum(1.0, LARGEST_TURN / turn).astype(y.dtype)
 
     def _corrected(self, slope: Array, right: Array, goal: Array) -> tuple[Array, Array, Array]:
         """Solve (V − ∇²)δ = right to rms `goal`; return δ, what is left of the right side, and the rounds."""
@@ -174,6 +186,22 @@ class Constraint:
         start = _Gradient(zero, right, zero, zero, infinite, infinite, jnp.int32(0))
         end = jax.lax.while_loop(going_on, improved, start)
         return end.delta, end.residual, end.rounds
+
+
+def conformal(y: Any, dimension: int) -> Any:
+    """Return Ω of a metric field y, or of one value of it."""
+    return y if dimension == 2 else y**2
+
+
+def _near_log(y: Array) -> Array:
+    """Return about log y, which is enough for a guess: 2 artanh((y − 1)/(y + 1)) by its first terms.
+
+    Good to 1e-7 for Ω from 1/2 to 2. XLA's own logarithm would cost as much as two iterations.
+    """
+    z = (y - 1) / (y + 1)
+    square = z * z
+    series = sum((square**power / (2 * power + 1) for power in range(1, 6)), start=jnp.ones_like(z))
+    return 2 * z * series
 
 
 def _rms(field: Array) -> Array:

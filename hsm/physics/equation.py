@@ -70,6 +70,11 @@ class Equation(ABC):
         """
         return None
 
+    @property
+    def is_gradient_flow(self) -> bool:
+        """Whether `free_energy` can never rise for these parameters: then it is a Lyapunov functional."""
+        return False
+
     def conflicts(self, length: float) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield (parameters involved, problem) for every broken rule between parameters."""
         yield from ()

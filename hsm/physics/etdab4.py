@@ -24,7 +24,7 @@ import numpy as np
 from jax import Array
 
 from hsm.physics.contour import adams_bashforth_weights
-from hsm.physics.etdrk4 import Etdrk4
+from hsm.physics.etdrk4 import RungeKutta
 from hsm.physics.exponential import State, Toll
 from hsm.physics.grid import ComplexField
 from hsm.physics.rates import Rates
@@ -59,19 +59,8 @@ class FlatAdamsBashforth:
 
 @partial(jax.tree_util.register_dataclass, data_fields=["scheme", "rates"], meta_fields=[])
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdamsBashforthStarter:
+class AdamsBashforthStarter(RungeKutta):
     """ETDRK4 that remembers the N at the start of its steps."""
-
-    scheme: Etdrk4
-    rates: Rates
-
-    @property
-    def h(self) -> Array:
-        return self.scheme.h
-
-    @property
-    def points(self) -> int:
-        return self.rates.points
 
     def step(self, state: State, t: Array) -> tuple[State, Toll]:
         def evaluate(v: Array, t: Array, stage: int, first: Array) -> tuple[Array, Array]:

@@ -92,10 +92,9 @@ def etdrk4(symbol: ComplexField, active: np.ndarray, h: float, real: np.dtype[np
     )
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["scheme", "rates"], meta_fields=[])
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlatRungeKutta:
-    """ETDRK4 in flat space; it remembers nothing."""
+class RungeKutta:
+    """What steppers that use this scheme have in common: its coefficients and what it steps explicitly."""
 
     scheme: Etdrk4
     rates: Rates
@@ -107,6 +106,12 @@ class FlatRungeKutta:
     @property
     def points(self) -> int:
         return self.rates.points
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["scheme", "rates"], meta_fields=[])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlatRungeKutta(RungeKutta):
+    """ETDRK4 in flat space; it remembers nothing."""
 
     def step(self, state: State, t: Array) -> tuple[State, Toll]:
         v, _ = self.scheme.advance(state.v, t, lambda v, t, _stage, none: (self.rates(v, t), none), None)

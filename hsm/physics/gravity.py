@@ -1,7 +1,7 @@
 """ETDRK4 in a curved space: D∇²ψ becomes DΔ_gψ, and the metric follows the density.
 
-    d = 2, Ω = e^x:    Δ_g ψ = Ω^{−2}∇²ψ
-    d = 3, Ω = x²:     Δ_g ψ = Ω^{−2}(∇²ψ + ∇lnΩ·∇ψ) = x^{−5}[∇²(xψ) − ψ∇²x]
+    d = 2, Ω = y:      Δ_g ψ = Ω^{−2}∇²ψ
+    d = 3, Ω = y²:     Δ_g ψ = Ω^{−2}(∇²ψ + ∇lnΩ·∇ψ) = y^{−5}[∇²(yψ) − ψ∇²y]
 
 αD∇² is stepped implicitly and D(Δ_g − α∇²) explicitly, which is stable while Ω^{−2} ≤ 1.6 α (`stability`): α
 is a little more than the largest Ω^{−2}, and is planned anew when that moves (`due`).
@@ -10,7 +10,8 @@ When the metric is solved for:
 
 - `stage`: at every stage of every step. Order four; the reference.
 - `extrapolated`: once per step, at its start; the later stages get the cubic through the metrics of the last
-  four steps, order four again. The first four steps are by stage.
+  four steps, order four again. A solve starts from
+  the quartic through the last five. The first five steps are by stage.
 - `frozen`: once per step, and kept for the whole step. Order one: a comparison.
 - `algebraic`: Ω² = (ρ_ref/ρ)^a at every stage, without constraint: the closure of earlier codes.
 """
@@ -25,17 +26,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from hsm.physics.elliptic import Constraint
-from hsm.physics.etdrk4 import Etdrk4
+from hsm.physics.elliptic import Constraint, Solution, conformal
+from hsm.physics.etdrk4 import RungeKutta
 from hsm.physics.exponential import State, Toll
 from hsm.physics.parameters import MetricMode, Params
-from hsm.physics.rates import Rates
 from hsm.physics.transforms import to_band, to_points
 
 HALF = np.array([35, -35, 21, -5]) / 16  # the cubic through four equal steps, half a step ahead of the newest
 AHEAD = np.array([4, -6, 4, -1])  # a whole step ahead
+GUESS = np.array([5, -10, 10, -5, 1])  # the quartic, where the next solve starts
 REMEMBERED = {
-    MetricMode.EXTRAPOLATED: 4,
+    MetricMode.EXTRAPOLATED: 5,
     MetricMode.STAGE: 1,
     MetricMode.FROZEN: 1,
     MetricMode.ALGEBRAIC: 1,
@@ -44,35 +45,35 @@ REMEMBERED = {
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["diffusion", "alpha", "k_squared", "k_squared_gauged"],
+    data_fields=["diffusion", "alpha", "spreading", "k_squared_gauged"],
     meta_fields=[],
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bending:
     """D(Δ_g − α∇²)ψ. diffusion: D; alpha: α, scalars.
 
-    k_squared: (M, …) of the band; k_squared_gauged: (N, …) of gauged fields in three dimensions, else None.
+    spreading: Dk² (M, …) of the band; k_squared_gauged: (N, …) of gauged fields in three dimensions, or None.
     """
 
     diffusion: Array
     alpha: Array
-    k_squared: Array
+    spreading: Array
     k_squared_gauged: Array | None
 
     def __call__(self, v: Array, psi: Array, shape: "Shape") -> Array:
         """Return the change on the points."""
-        flat = to_points(self.k_squared * v, psi.shape[0])
-        if self.k_squared_gauged is None:
-            return self.diffusion * ((self.alpha - shape.factor) * flat)
-        curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(shape.x * psi)) + shape.factor * psi
-        return self.diffusion * (self.alpha * flat - curved / shape.x**5)
+        spread = to_points(self.spreading * v, psi.shape[0])
+        if self.k_squared_gauged is None or shape.y is None:
+            return (self.alpha - shape.factor) * spread
+        curved = jnp.fft.ifftn(self.k_squared_gauged * jnp.fft.fftn(shape.y * psi)) + shape.factor * psi
+        return self.alpha * spread - self.diffusion * (curved / shape.y**5)
 
 
 class Shape(NamedTuple):
-    """A metric as the diffusion needs it: x, and Ω^{−2} in two dimensions, ∇²x in three."""
+    """A metric as the diffusion needs it: Ω^{−2} alone in two dimensions; ∇²y and y in three."""
 
-    x: Array
     factor: Array
+    y: Array | None
 
 
 @partial(
@@ -81,32 +82,22 @@ class Shape(NamedTuple):
     meta_fields=["mode"],
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curved:
-    """ETDRK4 with a metric; it remembers the metric fields x at the start of its last steps, newest first.
+class Curved(RungeKutta):
+    """ETDRK4 with a metric; it remembers the metric fields y at the start of its last steps, newest first.
 
     power: a of the algebraic metric.
     """
 
-    scheme: Etdrk4
-    rates: Rates
     bending: Bending
     constraint: Constraint
     power: Array
     mode: MetricMode
 
-    @property
-    def h(self) -> Array:
-        return self.scheme.h
-
-    @property
-    def points(self) -> int:
-        return self.rates.points
-
     def step(self, state: State, t: Array) -> tuple[State, Toll]:
         psi = to_points(state.v, self.points)
-        x, toll = self.metric(_density(psi), self._guess(state.past))
-        past = jnp.concatenate([x[None], state.past[:-1]])
-        first, later = self.shape(x), self._later(past)
+        y, toll = self.metric(_density(psi), self._guess(state.past))
+        past = jnp.concatenate([y[None], state.past[:-1]])
+        first, later = self.shape(y), self._later(past)
 
         def evaluate(
             v: Array, t: Array, stage: int, memory: tuple[Array, Toll]
@@ -119,26 +110,27 @@ class Curved:
             known, more = self.metric(_density(field), known)
             return self.change(v, field, t, self.shape(known)), (known, toll + more)
 
-        v, (_, toll) = self.scheme.advance(state.v, t, evaluate, (x, toll))
+        v, (_, toll) = self.scheme.advance(state.v, t, evaluate, (y, toll))
         return State(v=v, past=past), toll
 
     def metric(self, density: Array, guess: Array) -> tuple[Array, Toll]:
         """Return the metric field of a density |ψ|² on the points."""
         if self.mode is MetricMode.ALGEBRAIC:
-            x = self._algebraic(density)
-            return x, self._toll(x, jnp.int32(0), jnp.bool_(False))
+            y = self._algebraic(density)
+            return y, self._toll(y, jnp.int32(0), jnp.bool_(False))
         found = self.constraint.solve(density, guess)
-        return found.x, self._toll(found.x, found.iterations, found.failed)
+        return found.y, self._toll(found.y, found.iterations, found.failed)
 
     def _guess(self, past: Array) -> Array:
         if self.mode is MetricMode.EXTRAPOLATED:
-            return _combined(AHEAD, past)
+            return _combined(GUESS, past)
         return past[0]
 
-    def shape(self, x: Array) -> Shape:
-        """Return the metric of a field x; computed once, however often it is used."""
-        factor = jnp.exp(-2 * x) if x.ndim == 2 else self.constraint.laplacian(x)
-        return Shape(*jax.lax.optimization_barrier((x, factor)))
+    def shape(self, y: Array) -> Shape:
+        """Return the metric of a field y; computed once, however often it is used."""
+        if y.ndim == 2:
+            return Shape(jax.lax.optimization_barrier(y**-2), None)
+        return Shape(*jax.lax.optimization_barrier((self.constraint.laplacian(y), y)))
 
     def _later(self, past: Array) -> dict[int, Shape]:
         """Return the metrics of the later stages, where they do not depend on these stages."""
@@ -157,46 +149,50 @@ class Curved:
     def _algebraic(self, density: Array) -> Array:
         rho = density + self.constraint.vacuum
         reference = jnp.mean(rho) if self.constraint.reference is None else self.constraint.reference
-        log = self.power / 2 * jnp.log(reference / rho)
-        return log if rho.ndim == 2 else jnp.exp(log / 2)
+        omega: Array = (reference / rho) ** (self.power / 2)
+        return omega if rho.ndim == 2 else jnp.sqrt(omega)
 
-    def _toll(self, x: Array, iterations: Array, failed: Array) -> Toll:
-        steepest = jnp.exp(-2 * x.min()) if x.ndim == 2 else x.min() ** -4
+    def _toll(self, y: Array, iterations: Array, failed: Array) -> Toll:
         return Toll(
             iterations=iterations,
             failures=failed.astype(jnp.int32),
-            steepest=steepest.astype(jnp.float32),
+            steepest=(conformal(y.min(), y.ndim) ** -2).astype(jnp.float32),
         )
 
 
 def initial_metric(stepper: Curved, v: Array) -> Array:
-    """Return the metric field of a band, from a cold start; if there is none the first step will say so."""
-    return _of_band(stepper, v, _cold(stepper.constraint, _density_of_band(v, stepper.points)))
+    """Return the metric y of a band, from a cold start; if there is none the first step will say so."""
+    density = _density_of_band(v, stepper.points)
+    guess: Array = _cold(stepper.constraint, density)
+    if stepper.mode is MetricMode.ALGEBRAIC:
+        return stepper.metric(density, guess)[0]
+    found: Solution = _solved(stepper.constraint, density, guess)
+    return found.y
 
 
 def observed(stepper: Curved, state: State) -> Array:
-    """Return the metric field that acts on a state: with `frozen` that of the start of the last step."""
+    """Return the metric x that acts on a state: with `frozen` that of the start of the last step."""
     if stepper.mode is MetricMode.FROZEN:
-        return state.past[0]
-    return _of_band(stepper, state.v, state.past[0])
-
-
-def steepest(x: np.ndarray) -> float:
-    """Return the largest Ω^{−2} of a metric field."""
-    return float(np.exp(-2 * x.min()) if x.ndim == 2 else x.min() ** -4.0)
-
-
-def _of_band(stepper: Curved, v: Array, guess: Array) -> Array:
-    density = _density_of_band(v, stepper.points)
+        return _deviation(state.past[0])
+    density = _density_of_band(state.v, stepper.points)
     if stepper.mode is MetricMode.ALGEBRAIC:
-        return stepper.metric(density, guess)[0]
-    found: Array = _solved(stepper.constraint, density, guess)
-    return found
+        return _deviation(stepper.metric(density, state.past[0])[0])
+    found: Solution = _solved(stepper.constraint, density, state.past[0])
+    return found.x
+
+
+def _deviation(y: Array) -> Array:
+    return jnp.log(y) if y.ndim == 2 else y - 1
+
+
+def steepest(y: np.ndarray) -> float:
+    """Return the largest Ω^{−2} of a metric field."""
+    return float(conformal(y.min(), y.ndim) ** -2.0)
 
 
 @jax.jit
-def _solved(constraint: Constraint, density: Array, guess: Array) -> Array:
-    return constraint.solve(density, guess).x
+def _solved(constraint: Constraint, density: Array, guess: Array) -> Solution:
+    return constraint.solve(density, guess)
 
 
 @jax.jit
@@ -211,11 +207,11 @@ def _density_of_band(v: Array, points: int) -> Array:
 
 def bending(p: Params, alpha: float, real: np.dtype[np.floating]) -> Bending:
     """Build the explicit part of the diffusion for a share alpha that is implicit."""
-    grid = p.grid
+    grid, kind = p.grid, np.result_type(real, np.complex64)
     return Bending(
-        diffusion=jax.device_put(np.asarray(p.equation.diffusion, np.result_type(real, np.complex64))),
+        diffusion=jax.device_put(np.asarray(p.equation.diffusion, kind)),
         alpha=jax.device_put(np.asarray(alpha, real)),
-        k_squared=jax.device_put(grid.k_squared().astype(real)),
+        spreading=jax.device_put((p.equation.diffusion * grid.k_squared()).astype(kind)),
         k_squared_gauged=jax.device_put(grid.k_squared_gauged().astype(real)) if p.dim == 3 else None,
     )
 
@@ -247,6 +243,6 @@ def _density(psi: Array) -> Array:
 
 def _combined(weights: np.ndarray, past: Array) -> Array:
     return sum(
-        (float(weight) * field for weight, field in zip(weights[1:], past[1:], strict=True)),
+        (float(weight) * field for weight, field in zip(weights[1:], past[1 : len(weights)], strict=True)),
         start=float(weights[0]) * past[0],
     )

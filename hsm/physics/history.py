@@ -5,6 +5,7 @@
     /series/*     (frames,)      the columns of `record.Record`, NaN where there is no value
     /psi_final    (N, …)         complex64 or complex128, the last good field; attribute t
     /omega_final  (N, …)         float32 or float64, Ω of its metric g = Ω²δ; in curved space only
+    /balance/*    (rows,)        t, mass and its rate by the equation, over the last steps (`balance`)
     /identity                    attributes: what was run (see `run.identity`)
     attributes                   schema, status, reason
 
@@ -12,7 +13,7 @@ The file grows under the name `rho_history.h5.part` in HDF5's single-writer, mul
 with `h5py.File(path, swmr=True)` while the run goes on. It gets its final name when it is closed and synced.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,8 +29,9 @@ from hsm.physics.simulate import Frame
 
 SpaceTime = tuple[NDArray[np.float64], NDArray[np.float32]]
 NAME = "rho_history.h5"
-SCHEMA = "hsm.physics.rho_history/2"
+SCHEMA = "hsm.physics.rho_history/3"
 RUNNING = "running"
+BALANCE = ("t", "mass", "rate")
 FORMAT = ("v110", "v110")  # the oldest file format that allows readers beside a writer
 SERIES_CHUNK = 1024  # rows
 
@@ -79,13 +81,16 @@ class HistoryFile:
         """Return every saved time and all densities."""
         return self._t[:], self._rho[:]
 
-    def finish(self, last: Frame, ending: Ending) -> None:
+    def finish(self, last: Frame, ending: Ending, balance: Sequence[tuple[float, float, float]] = ()) -> None:
         """Add the final field and the ending, close, sync and give the file its final name."""
         self._file.close()  # objects can only be added after the multiple-readers mode
         with h5py.File(part_of(self._path), "r+", libver=FORMAT, locking=False) as file:
             file.create_dataset("psi_final", data=last.psi).attrs["t"] = last.t
             if last.omega is not None:
                 file.create_dataset("omega_final", data=last.omega).attrs["t"] = last.t
+            columns = np.array(balance, np.float64).reshape(-1, len(BALANCE)).T
+            for name, column in zip(BALANCE, columns, strict=True):
+                file.create_dataset(f"balance/{name}", data=column)
             file.attrs["status"] = ending.status.value
             file.attrs["reason"] = ending.reason or ""
         publish(self._path)

@@ -55,9 +55,13 @@ def underresolved(t: float, step: int, tail: float, limit: float) -> Ending:
     return Ending(status=Status.UNDERRESOLVED_SPACE, reason=reason, t=t, step=step)
 
 
-def violated(t: float, step: int, norm: float, limit: float) -> Ending:
-    """Return the ending of a run whose metric does not belong to its density."""
-    reason = f"h_norm was {norm:.3g} at t = {t:.6g}, above {limit:g}"
+def violated(t: float, step: int, norm: float, limit: float, *, compared: bool) -> Ending:
+    """Return the ending of a run whose metric does not belong to its density.
+
+    compared: that metric was not solved for.
+    """
+    cure = "use a metric that is solved for" if compared else "use more points (N), a smaller box (L) or f64"
+    reason = f"h_norm was {norm:.3g} at t = {t:.6g}, above {limit:g}: {cure}"
     return Ending(status=Status.CONSTRAINT_VIOLATED, reason=reason, t=t, step=step)
 
 

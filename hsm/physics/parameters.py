@@ -176,6 +176,28 @@ def read_params(given: Mapping[str, object]) -> Params:
     Raises:
         ParameterErrors: with every problem found, not the first one.
     """
+    params, unfit, problems = _read(given)
+    # rules between parameters are checked even where one value is unfit: defaults stand in for the unfit ones
+    problems += [problem for names, problem in _conflicts(params) if not unfit & set(names)]
+    if problems:
+        raise ParameterErrors(problems)
+    return params
+
+
+def stored_params(canonical_json: str) -> Params:
+    """Return the parameters of a run that was made; the rules between them were its own business.
+
+    Raises:
+        ParameterErrors: this version does not know them.
+    """
+    params, _, problems = _read(json.loads(canonical_json))
+    if problems:
+        raise ParameterErrors(problems)
+    return params
+
+
+def _read(given: Mapping[str, object]) -> tuple[Params, set[str], list[str]]:
+    """Return parameters, which of those given have no fit value, and what is wrong with single values."""
     named: dict[str, object] = {}
     problems: list[str] = []
     for name, value in _flat(given):
@@ -187,13 +209,7 @@ def read_params(given: Mapping[str, object]) -> Params:
     values = _values(named, rules, problems)
     own = {name: value for name, value in values.items() if name in rules_of(equation)}
     rest = {name: value for name, value in values.items() if name not in own}
-    params = Params(equation=equation(**own), **rest)
-    # rules between parameters are checked even where one value is unfit: defaults stand in for the unfit ones
-    unfit = set(named) - set(values)
-    problems += [problem for names, problem in _conflicts(params) if not unfit & set(names)]
-    if problems:
-        raise ParameterErrors(problems)
-    return params
+    return Params(equation=equation(**own), **rest), set(named) - set(values), problems
 
 
 def _flat(given: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -239,8 +255,12 @@ def _unknown(name: str, rules: Mapping[str, Rule]) -> str:
 
 def _conflicts(p: Params) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield (parameters involved, problem) for every broken rule between parameters."""
-    from hsm.physics.stability import largest_step
+    from hsm.physics.stability import largest_step, turns_with_phase
 
+    if not type(p.equation).__module__.startswith("hsm.physics.") and not turns_with_phase(p.equation):
+        rule = "f(ψ e^iθ) = f(ψ) e^iθ: the stored field carries a phase of its own, real fields cannot do so"
+        yield ("model",), f"model: f of {p.model} does not turn with the phase of ψ, {rule}"
+        return
     if p.save_every > p.T:
         yield ("save_every", "T"), f"save_every: {p.save_every:g} is longer than the run, T = {p.T:g}"
     if p.source_kind is SourceKind.SITES and p.source_width > p.L / 4:

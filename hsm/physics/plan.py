@@ -129,9 +129,9 @@ class Plan:
             return Checkpoint(
                 step=0, alpha=1.0, arrays={"v": v, "past": np.zeros((count, *v.shape), v.dtype)}
             )
-        x = np.asarray(gravity.initial_metric(self._curved(1.0), jax.device_put(v)))
-        past = np.repeat(x[None], gravity.REMEMBERED[self.params.metric], axis=0)
-        return Checkpoint(step=0, alpha=gravity.planned(gravity.steepest(x)), arrays={"v": v, "past": past})
+        y = np.asarray(gravity.initial_metric(self._curved(1.0), jax.device_put(v)))
+        past = np.repeat(y[None], gravity.REMEMBERED[self.params.metric], axis=0)
+        return Checkpoint(step=0, alpha=gravity.planned(gravity.steepest(y)), arrays={"v": v, "past": past})
 
 
 def plan(p: Params) -> Plan:

@@ -22,7 +22,7 @@ from hsm.physics.plan import Plan
 from hsm.physics.schedule import Schedule
 from hsm.physics.status import Status
 
-SCHEMA = "hsm.physics.provenance/2"
+SCHEMA = "hsm.physics.provenance/3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

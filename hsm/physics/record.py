@@ -57,7 +57,7 @@ class Record:
     @classmethod
     def of_row(cls, row: Mapping[str, np.generic], rho: NDArray[np.float32]) -> Self:
         """Return the record of a value of every time series, and a density."""
-        values = {name: _python(value) for name, value in row.items()}
+        values = {name: python_value(value) for name, value in row.items()}
         figures = Diagnostics(**{f.name: values.pop(f.name) for f in fields(Diagnostics)})
         return cls(figures=figures, rho=rho, **values)
 
@@ -82,7 +82,8 @@ def packing(shape: tuple[int, ...]) -> np.dtype[np.void]:
     return np.dtype([*series, ("rho", "<f4", shape)])
 
 
-def _python(value: np.generic) -> Any:
+def python_value(value: np.generic) -> Any:
+    """Return a value of a time series as a number of Python, NaN as None."""
     number = value.item()
     return None if isinstance(number, float) and math.isnan(number) else number
 

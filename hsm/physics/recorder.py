@@ -51,6 +51,7 @@ class Recorder:
     """Takes the segments of a run, after the frames that an earlier attempt kept, if one did.
 
     seen: the figures of every frame; frame, record: the last one; cg_iterations: since then.
+    balance: of the last steps.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Recorder:
         self.file, self.watch = file, Stopwatch()
         self._cache, self._params = cache, prepared.params
         self.cg_iterations = 0
+        self.balance: tuple[tuple[float, float, float], ...] = ()
         self.seen: list[Diagnostics] = []
         self.frame: Frame
         self.record: Record
@@ -75,6 +77,7 @@ class Recorder:
 
     def __call__(self, segment: Segment) -> None:
         self.cg_iterations += segment.iterations
+        self.balance = segment.balance
         if segment.step:
             self._cache.publish()  # the program is compiled once a step has been taken
         if segment.frame is not None:

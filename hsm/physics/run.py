@@ -15,6 +15,7 @@ from hsm.physics.environment import Environment
 from hsm.physics.gallery import pictures, write_pictures
 from hsm.physics.history import NAME, HistoryFile
 from hsm.physics.interruption import Interruption
+from hsm.physics.measure.artifact import Artifact
 from hsm.physics.outcome import Ending, stopped
 from hsm.physics.parameters import Params
 from hsm.physics.plan import Plan, plan
@@ -45,8 +46,8 @@ def run(
         recorder = Recorder(prepared, file, cache, found)
         ending = _follow(prepared, found, recorder, safety, interruption)
         space_time = file.space_time() if params.dim == 1 else None
-        file.finish(recorder.frame, ending)
-    measured = metrics(params, ending, recorder.seen, recorder.record)
+        file.finish(recorder.frame, ending, recorder.balance)
+    measured = metrics(Artifact.read(path))
     write_json(Path("metrics.json"), measured)
     attempt = Attempt(
         effort=_effort(recorder.watch, cache, found), resumed=_resumption(prepared, found), refused=refused

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from jax import Array
 
-from hsm.physics import outcome
+from hsm.physics import balance, outcome
+from hsm.physics.balance import Ledger
 from hsm.physics.exponential import State, Stepper, Toll
 from hsm.physics.gravity import Curved, due, observed, planned, untenable
 from hsm.physics.hamiltonian import violation
@@ -19,6 +20,7 @@ from hsm.physics.metrics import Diagnostics, Field, diagnose
 from hsm.physics.outcome import Ending
 from hsm.physics.parameters import MetricMode
 from hsm.physics.plan import Checkpoint, Plan, Program, loaded, saved
+from hsm.physics.status import Status
 from hsm.physics.transforms import to_points
 
 DEAD_BELOW = 1e-6  # mean density
@@ -44,7 +46,8 @@ class Frame:
 class Segment:
     """A run after one more chunk; the first has t = 0, the last one has an `ending`.
 
-    frame: at saved times, else None. iterations: conjugate-gradient iterations of the chunk.
+    frame: at saved times, else None. iterations: conjugate-gradient iterations of the chunk. balance: time,
+    mass and its rate over the last steps of a run that reached its end, else nothing (see `balance`).
     """
 
     t: float
@@ -52,6 +55,7 @@ class Segment:
     frame: Frame | None
     ending: Ending | None
     iterations: int
+    balance: tuple[tuple[float, float, float], ...]
     _state: State
     _alpha: float
 
@@ -81,7 +85,8 @@ def segments(plan: Plan, start: Checkpoint | None = None) -> Iterator[Segment]:
     begin = start or plan.first()
     run = _Run(plan, begin)
     if start is None:
-        yield run.segment(run.frame(), ending=None)
+        frame = run.frame()
+        yield run.segment(frame, run.constrained(frame))
     while run.ending is None:
         yield run.chunk()
 
@@ -95,6 +100,7 @@ class _Run:
         self._program: Program = plan.program(begin.alpha)
         self._state = loaded(begin)
         self._step = begin.step
+        self._closing: list[State] = []
         self.ending: Ending | None = None
 
     @property
@@ -109,18 +115,18 @@ class _Run:
             frame=frame,
             ending=ending,
             iterations=iterations,
+            balance=self._balanced() if ending and ending.status is Status.OK else (),
             _state=self._state,
             _alpha=self._alpha,
         )
 
     def frame(self) -> Frame:
         """Return the frame of the state in hand."""
-        grid, main = self._plan.grid, self._program.main
+        grid = self._plan.grid
         psi = grid.field(np.asarray(self._state.v)).astype(self._plan.complex)
         violated = omega = None
-        if isinstance(main, Curved):
-            x = np.asarray(observed(main, self._state)).T  # see `transforms` for the order of its axes
-            omega = np.exp(x) if x.ndim == 2 else x**2
+        if (x := self._metric(self._state)) is not None:
+            omega = (np.exp(x) if x.ndim == 2 else x**2).astype(self._plan.real)
             violated = violation(self._plan.params, psi, x)
         figures = diagnose(psi, grid.reach, violated)
         return Frame(t=self._t, step=self._step, psi=psi, omega=omega, figures=figures)
@@ -130,6 +136,7 @@ class _Run:
         cuts = self._plan.schedule
         target = min((self._step // cuts.steps_per_chunk + 1) * cuts.steps_per_chunk, cuts.steps)
         iterations = 0
+        self._note()
         while self._step < target:
             stepper, count = self._next(target)
             ahead, psi, toll = _advanced(stepper, self._state, self._step, count)
@@ -141,6 +148,7 @@ class _Run:
                 continue
             self._state, self._step = ahead, self._step + count
             iterations += int(toll.iterations)
+            self._note()
             if due(steepest, self._alpha):
                 self._replan(steepest)
         saves = self._step % cuts.steps_per_frame == 0
@@ -154,9 +162,35 @@ class _Run:
     def _next(self, target: int) -> tuple[Stepper, int]:
         """Return what takes the next steps, and how many."""
         program = self._program
+        count = target - self._step
+        if target == self._plan.schedule.steps:
+            count = max(1, count - balance.STEPS)  # the last steps one by one: they are balanced
         if program.starter is not None and self._step < program.starting:
-            return program.starter, min(target, program.starting) - self._step
-        return program.main, target - self._step
+            return program.starter, min(count, program.starting - self._step)
+        return program.main, count
+
+    def _note(self) -> None:
+        """Keep the states of the last chunk that are balanced, from its own start on."""
+        cuts = self._plan.schedule
+        if self._step >= cuts.steps - min(balance.STEPS, cuts.steps_per_chunk):
+            self._closing.append(self._state)
+
+    def _balanced(self) -> tuple[tuple[float, float, float], ...]:
+        ledger, h = Ledger(params=self._plan.params), self._plan.schedule.h
+        first = self._step - len(self._closing) + 1
+        return tuple(
+            ledger.row((first + at) * h, np.asarray(state.v), self._metric(state))
+            for at, state in enumerate(self._closing)
+        )
+
+    def _metric(self, state: State) -> np.ndarray | None:
+        """Return the metric field of a state (N, …): ln Ω in 2-D, √Ω in 3-D; None in flat space."""
+        main = self._program.main
+        if not isinstance(main, Curved):
+            return None
+        # see `transforms` for the order of its axes
+        x = np.asarray(observed(main, state)).T.astype(np.float64)
+        return x if x.ndim == 2 else 1 + x
 
     def _bad(self, psi: Array, toll: Toll) -> bool:
         return int(toll.failures) > 0 or not max_density(psi) <= self._plan.rho_limit
@@ -180,14 +214,20 @@ class _Run:
         limit = self._plan.tail_limit
         if frame.figures.spectral_tail > limit:
             return outcome.underresolved(frame.t, frame.step, frame.figures.spectral_tail, limit)
-        last = self._step == self._plan.schedule.steps
-        if (last or self._plan.params.metric in SOLVED) and (frame.figures.h_norm or 0) > VIOLATED_ABOVE:
-            return outcome.violated(frame.t, frame.step, frame.figures.h_norm or 0, VIOLATED_ABOVE)
-        if not last:
+        if (broken := self.constrained(frame)) is not None:
+            return broken
+        if self._step < self._plan.schedule.steps:
             return None
         if frame.figures.mean_rho < DEAD_BELOW:
             return outcome.dead(frame.t, frame.step, frame.figures.mean_rho, DEAD_BELOW)
         return outcome.completed(frame.t, frame.step)
+
+    def constrained(self, frame: Frame) -> Ending | None:
+        """Return the ending of a run whose metric breaks its constraint; a comparison may, until its end."""
+        compared, norm = self._plan.params.metric not in SOLVED, frame.figures.h_norm or 0
+        if norm <= VIOLATED_ABOVE or (compared and self._step < self._plan.schedule.steps):
+            return None
+        return outcome.violated(frame.t, frame.step, norm, VIOLATED_ABOVE, compared=compared)
 
 
 def _advanced(stepper: Stepper, state: State, step: int, count: int) -> tuple[State, Array, Toll]:

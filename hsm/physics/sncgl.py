@@ -92,6 +92,10 @@ class Sncgl(Equation):
         mean = np.sum(linear * grid.spectrum(psi)) + np.sum(saturation * grid.spectrum(rho)) / 2
         return float(mean) * grid.length**grid.dimension
 
+    @property
+    def is_gradient_flow(self) -> bool:
+        return self.b == self.c and (self.chi == 0 or self.d_chi == self.c)
+
     def conflicts(self, length: float) -> Iterator[tuple[tuple[str, ...], str]]:
         for name, reach in (("sigma", self.sigma), ("ell", self.ell)):
             if reach > length / 4:

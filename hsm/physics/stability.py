@@ -110,6 +110,17 @@ def _uniform_rate(equation: Equation, rho: float) -> complex:
     return complex(np.asarray(nonlinear(psi))[0] / psi[0])
 
 
+def turns_with_phase(equation: Equation) -> bool:
+    """Tell whether f(ψ e^{iθ}) = f(ψ) e^{iθ} for the gauge factor that stored fields carry (see `grid`)."""
+    grid = Grid(points=16, length=16.0, dimension=1, degree=equation.degree)
+    nonlinear = equation.nonlinear(grid, np.dtype(np.float32))
+    x = grid.coordinates()
+    psi = (0.6 + 0.3 * np.cos(x) + 0.2j * np.sin(2 * x + 1)).astype(np.complex64)
+    one: Any = np.asarray(nonlinear(grid.ungauged(psi)))  # type: ignore[arg-type]
+    other = grid.ungauged(np.asarray(nonlinear(psi)))
+    return bool(np.abs(one - other).max() <= 1e-3 * max(float(np.abs(other).max()), 1e-6))
+
+
 def _runge_kutta(h: float, symbol: ComplexField, b: Matrix) -> Matrix:
     """Return the matrix of one step of ETDRK4 (`etdrk4` has the formulas)."""
     z = h * symbol

@@ -40,6 +40,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Int
             return 0
         case ["--movie", history, movie]:
             return _movie(Path(history), Path(movie))
+        case ["--metrics", history]:
+            return _metrics(Path(history))
         case _:
             return _simulate(arguments, environ, interruption)
 
@@ -56,6 +58,20 @@ def _movie(history: Path, movie: Path) -> int:
         print(f"error: no movie could be made: {error}", file=sys.stderr)
         return EXIT_UNWRITABLE
     print(f"{movie}: {count} frames")
+    return 0
+
+
+def _metrics(history: Path) -> int:
+    """Print what metrics.json says of a finished run, computed again from its history alone."""
+    from hsm.physics.artifacts import json_text
+    from hsm.physics.measure.artifact import Artifact, UnreadableArtifact
+    from hsm.physics.scores import metrics
+
+    try:
+        print(json_text(metrics(Artifact.read(history))), end="")
+    except UnreadableArtifact as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_PARAMETERS
     return 0
 
 
@@ -114,6 +130,7 @@ def usage() -> str:
     lines = [
         "usage: python -m hsm.physics [KEY=VALUE ...]",
         "       python -m hsm.physics --schema                   print the JSON schema of provenance.json",
+        "       python -m hsm.physics --metrics HISTORY.h5       the scores of a run, from its history alone",
         "       python -m hsm.physics --movie HISTORY.h5 OUT     animated .webp, .png or .gif of a history",
         "",
         "Simulates the S-NCGL equation, or another one by its name, in one, two or three dimensions.",

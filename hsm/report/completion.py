@@ -16,6 +16,7 @@ from hsm.report.origin import provenance, reproduce
 from hsm.report.page import page
 from hsm.report.performance import FILE_NAME as PERFORMANCE
 from hsm.report.pictures import gallery, has_gallery
+from hsm.report.significance import has_p_values, significance
 from hsm.report.summary import masthead, status_words, summary
 from hsm.report.tasks import task_table
 from hsm.report.view import ReportView
@@ -27,6 +28,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[ReportView], Markup]]] = MappingProx
     {
         "summary": ("Summary", summary),
         "best": ("Best", best),
+        "significance": ("Significance", significance),
         "front": ("Front", front),
         "convergence": ("Convergence", convergence),
         "parameters": ("Parameters", parameters),
@@ -43,6 +45,8 @@ SECTIONS: Mapping[str, tuple[str, Callable[[ReportView], Markup]]] = MappingProx
 def render(view: ReportView) -> str:
     """Return the report of a sweep, finished or not, as one HTML document."""
     left_out = set() if view.spec.hunt else {"convergence"}
+    if not has_p_values(view):
+        left_out.add("significance")
     if not has_gallery(view):
         left_out.add("gallery")
     if view.spec.hunt is None or not view.spec.hunt.further:

@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsm.report.compact import compact
+
 PROVENANCE_BYTES = 1 << 18
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -23,12 +25,16 @@ class LogTail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A PNG file of a task, whole. `path` is relative to the sweep's directory."""
+    """A PNG file of a task as the page shows it, of a `kind` that browsers know.
+
+    `path` is relative to the sweep's directory.
+    """
 
     path: str
     data: bytes
     width: int
     height: int
+    kind: str = "png"
 
 
 def read_inside(root: Path, path: Path, *, last_bytes: int) -> tuple[bytes, int] | None:
@@ -89,7 +95,11 @@ def read_picture(root: Path, path: Path, *, most_bytes: int, most_pixels: int) -
     width, height = struct.unpack(">II", data[16:24])
     if not 0 < width * height <= most_pixels:
         return None
-    return Picture(path=path.relative_to(root).as_posix(), data=data, width=width, height=height)
+    place = path.relative_to(root).as_posix()
+    if (small := compact(data)) is not None:
+        data, kind, (width, height) = small
+        return Picture(path=place, data=data, width=width, height=height, kind=kind)
+    return Picture(path=place, data=data, width=width, height=height)
 
 
 def list_pictures(root: Path, place: str) -> list[Path]:

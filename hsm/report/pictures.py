@@ -23,7 +23,7 @@ def image(picture: Picture) -> Markup:
     data = base64.b64encode(picture.data).decode("ascii")
     return tag(
         "img",
-        src=f"data:image/png;base64,{data}",
+        src=f"data:image/{picture.kind};base64,{data}",
         width=picture.width,
         height=picture.height,
         alt=picture.path,

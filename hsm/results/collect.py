@@ -8,6 +8,7 @@ from hsm.core.spec import Objective, SweepSpec
 from hsm.core.tree import SweepTree
 from hsm.results.columns import METAS, expected_columns, ordered
 from hsm.results.rows import Row, rows
+from hsm.results.significance import add_q_values
 from hsm.results.table import Results
 from hsm.wire.files import Files
 
@@ -23,8 +24,9 @@ def results_of(files: Files, tree: SweepTree, spec: SweepSpec) -> Results:
 
 
 def gathered(found: Iterable[Row], expected: Sequence[str], objective: Objective | None = None) -> Results:
-    """Return rows as columns; a column that only some rows have is there for all."""
+    """Return the rows of a sweep as columns, q-values added; what only some rows have is there for all."""
     kept = list(found)
+    add_q_values(kept)
     names = dict.fromkeys(expected)
     for row in kept:
         if not row.keys() <= names.keys():

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
+from hsm.core.significance import is_p_value
 from hsm.core.spec import SweepSpec
 from hsm.core.tree import SweepTree
 from hsm.results.columns import METAS, PARAM, chosen, expected_columns, ordered, resolve
 from hsm.results.condition import condition
 from hsm.results.order import ranked
 from hsm.results.rows import Row, rows
+from hsm.results.significance import add_q_values
 from hsm.wire.files import Files
 
 WINDOW_ROWS = 200
@@ -57,7 +59,8 @@ def answer(
         HsmError: a sweep cannot be read; while rows are told, too.
     """
     tally = Tally()
-    every = _counted(chain.from_iterable(rows(files, tree, spec) for tree, spec in sweeps), tally)
+    each = (_with_q_values(rows(files, tree, spec)) for tree, spec in sweeps)
+    every = _counted(chain.from_iterable(each), tally)
     window = list(every) if whole or query.sort else list(islice(every, WINDOW_ROWS))
     columns = _columns([spec for _, spec in sweeps], window)
     names = tuple(chosen(query.fields, columns))
@@ -86,6 +89,18 @@ def _columns(specs: Iterable[SweepSpec], window: Iterable[Row]) -> list[str]:
         if not row.keys() <= names.keys():
             names.update(dict.fromkeys(row))
     return ordered(name for name in names if name not in METAS)
+
+
+def _with_q_values(found: Iterator[Row]) -> Iterator[Row]:
+    """Yield the rows of one sweep with their q-values: then each is read before the first is told.
+
+    A sweep among whose first rows there is no p-value is told as it is read, without.
+    """
+    first = list(islice(found, WINDOW_ROWS))
+    if any(is_p_value(name) for row in first for name in row):
+        first += found
+        add_q_values(first)
+    yield from chain(first, found)
 
 
 def _counted(found: Iterable[Row], tally: Tally) -> Iterator[Row]:

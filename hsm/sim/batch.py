@@ -191,7 +191,7 @@ class BatchSession(SourceSession):
         ended = dict(self._exit_records())
         found: dict[str, Sequence[str]] = {}
         for token in tokens:
-            number = self._cluster.number_of(token)
+            number = self._cluster.accounted(token)  # a listing may lack it for longer than `settle_s`
             if number is not None or token in ended:
                 found[token] = [f"{number or 0}:{token}"]
         return found

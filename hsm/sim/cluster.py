@@ -126,15 +126,19 @@ class Cluster:
         job = self._jobs.get(number)
         if job is None or job.order.token != token or job.ended_at:
             return False
-        if job.program is not None:
-            self._node.end(job.program, 9)
         job.phase, job.ended_at = Phase.CANCELLED, self.now
+        self._clear(job)
         self._fill()
         return True
 
     def number_of(self, token: str) -> int | None:
         """Return the number of a token's job, if a listing has it."""
         return next((job.number for job in self.listed() if job.order.token == token), None)
+
+    def accounted(self, token: str) -> int | None:
+        """Return the number of a token's job, if the accounting has it: also what listings lack."""
+        known = (job for job in self._jobs.values() if self.now >= job.shown_at)
+        return next((job.number for job in known if job.order.token == token), None)
 
     def node_failed(self) -> None:
         """Take note that the node went down and has come up again: what ran there is gone."""
@@ -195,14 +199,18 @@ class Cluster:
             return
         job.phase, job.ended_at = Phase.COMPLETED, self.now
         self._node.forget(job.program.pid)
-        for program in self._node.programs():
-            if program.token == job.order.token:
-                self._node.end(program, 9)
+        self._clear(job)
         try:
             self._record(job, job.program.status or 0)
         except OSError:
             job.phase = Phase.NODE_FAIL  # no exit record: it counts as lost
         self._fill()
+
+    def _clear(self, job: Job) -> None:
+        """End everything that belongs to a job, as its control group is ended."""
+        for program in self._node.programs():
+            if program.token == job.order.token:
+                self._node.end(program, 9)
 
     def _record(self, job: Job, status: int) -> None:
         files, order = self._node.files_of(self._daemon), job.order

@@ -105,6 +105,15 @@ class SimHost(Host):
     def name(self) -> str:
         return self._machine.name
 
+    def python(self) -> str:
+        return "3.x"
+
+    def environment(self) -> dict[str, str]:
+        return {"PATH": "/bin"}
+
+    def machine(self) -> dict[str, Any]:
+        return {"system": "simulated"}
+
     def boot(self) -> str:
         return self._machine.boot
 

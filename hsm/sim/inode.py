@@ -72,8 +72,9 @@ class Inode:
                 for change in self.pending[: rng.randint(0, len(self.pending))]:
                     _apply(self.stable, change)
             case Keep.TORN:
+                lost = set[int]()
                 for change in self.pending:
-                    _apply_torn(self.stable, change, rng)
+                    _apply_torn(self.stable, change, rng, lost)
             case Keep.NONE:
                 pass
         self.pending.clear()
@@ -100,8 +101,8 @@ def _apply(content: bytearray, change: tuple[int, bytes | None]) -> None:
         _put(content, offset, data)
 
 
-def _apply_torn(content: bytearray, change: tuple[int, bytes | None], rng: Random) -> None:
-    """Apply some of the sectors that a change touches."""
+def _apply_torn(content: bytearray, change: tuple[int, bytes | None], rng: Random, lost: set[int]) -> None:
+    """Apply some of the sectors that a change touches: of each, none that come after one that was lost."""
     offset, data = change
     if data is None:
         if rng.random() < 0.5:
@@ -110,6 +111,9 @@ def _apply_torn(content: bytearray, change: tuple[int, bytes | None], rng: Rando
     at = 0
     while at < len(data):
         end = min(len(data), at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES)
-        if rng.random() < 0.5:
+        sector = (offset + at) // SECTOR_BYTES
+        if rng.random() >= 0.5:
+            lost.add(sector)
+        if sector not in lost:
             _put(content, offset + at, data[at:end])
         at = end

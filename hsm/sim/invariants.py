@@ -6,6 +6,7 @@ The numbers are those of `docs/explanation/simulation.md`.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ _RANK = {
     AttemptState.EXITED: 5,
 }
 _LAST_RANK = 6
+_HEADER = re.compile(rb"L1 [0-9a-f]{16} (?P<length>[0-9a-f]{8}) (?P<crc>[0-9a-f]{8}) ")
 QUIET_S = 30.0
 """Half of the time for which a counter must stand still."""
 
@@ -215,11 +217,12 @@ def _group_ends(data: bytes) -> list[int]:
 
 
 def _frames(data: bytes) -> Iterator[tuple[int, bool]]:
-    """Yield where each whole frame ends, and whether it closes a group."""
+    """Yield where each whole frame ends, and whether it closes a group; a power cut leaves holes in some."""
     at = 0
-    while data[at : at + 3] == b"L1 " and len(data) >= at + 38:
-        end = at + 38 + int(data[at + 20 : at + 28], 16) + 1
-        if end > len(data):
+    while head := _HEADER.match(data, at):
+        end = at + 38 + int(head["length"], 16) + 1
+        found = zlib.crc32(data[at + 3 : at + 29] + data[at + 38 : end - 1])
+        if end > len(data) or found != int(head["crc"], 16):
             return
         yield end, data.startswith(b'{"t":"C",', at + 38)
         at = end

@@ -22,6 +22,9 @@ FRAGILE = ("write", "fsync", "rename")
 LONGEST_BLIND_S = 20.0
 """Less than the time after which an attempt that listings lack may be given up."""
 
+LONGEST_HANG_S = 40.0
+"""A sync that hangs is not woken by the healing."""
+
 SYNCS = frozenset({"fsync", "fsync_directory", "syncfs"})
 MANAGER, AGENT = "manager", "agent"
 
@@ -211,7 +214,7 @@ class Nemesis:
         return True
 
     def _hang_sync(self, rng: Random) -> bool:
-        self._stage.disk_faults.hang_s = rng.uniform(0.5, 40.0)
+        self._stage.disk_faults.hang_s = rng.uniform(0.5, LONGEST_HANG_S)
         return True
 
     def _slow_down(self, rng: Random) -> bool:

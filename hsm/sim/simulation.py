@@ -15,7 +15,7 @@ from hsm.compute.agent import attempt
 from hsm.core import keeper, ledger
 from hsm.core.errors import EngineRunning
 from hsm.sim.loop import Deadlock, Livelock
-from hsm.sim.nemesis import MANAGER, Nemesis
+from hsm.sim.nemesis import LONGEST_HANG_S, MANAGER, Nemesis
 from hsm.sim.process import Killed
 from hsm.sim.scenario import Scenario
 from hsm.sim.stage import Run, Stage
@@ -24,7 +24,8 @@ from hsm.sim.trace import Trace
 PATIENCE_S = 900.0
 LEAVING_S = 120.0
 HEALED_RUNS = 15
-AGENTS_LEAVE_S = 30.0
+AGENTS_LEAVE_S = LONGEST_HANG_S + 30.0
+"""An agent leaves when its last records are durable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

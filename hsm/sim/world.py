@@ -40,10 +40,10 @@ class SimThreads(Threads):
         self._loop.call_later(self._loop.latency(), self._perform, call)
         return call
 
-    @staticmethod
-    def _perform(call: Call) -> None:
+    def _perform(self, call: Call) -> None:
         IN_THREAD.set(True)  # in the context of this handle alone
         call.perform()
+        self._loop.call_soon_threadsafe(call.finish)
 
 
 class SimWorld(World):

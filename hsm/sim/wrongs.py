@@ -159,7 +159,7 @@ def void_unconfirmed(take: Any) -> Any:
 def missing_is_done(_: Any) -> Any:
     """Missing is done."""
 
-    def wrong(_reactions: Any, seen: Any, task: Any, attempt: Any, turn: Any) -> None:
+    def wrong(_reactions: Any, seen: Any, task: Any, attempt: Any, turn: Any, *_: Any, **__: Any) -> None:
         done = ev.AttemptExited(
             task=task.index,
             attempt=attempt.number,
@@ -176,7 +176,7 @@ def missing_is_done(_: Any) -> Any:
 def missing_is_lost(_: Any) -> Any:
     """Missing is lost."""
 
-    def wrong(_reactions: Any, seen: Any, task: Any, attempt: Any, turn: Any) -> None:
+    def wrong(_reactions: Any, seen: Any, task: Any, attempt: Any, turn: Any, *_: Any, **__: Any) -> None:
         reason = "it is missing from a listing"
         turn.take(ev.AttemptLost(task=task.index, attempt=attempt.number, reason=reason, at=seen.at))
 

@@ -164,6 +164,12 @@ def first_payload(data: bytes) -> bytes | None:
     return found[1] if isinstance(found, tuple) else None
 
 
+def first_group(data: bytes, seq: int, chain: bytes) -> List[bytes]:
+    """Return the payloads of the group that these bytes begin with, none when it is not whole."""
+    found = _group_at(data, 0, seq, chain)
+    return found.payloads if isinstance(found, Group) else []
+
+
 class Found(NamedTuple):
     """A group that stands in damaged bytes: every frame whole, in order, up to a commit of their number.
 
@@ -216,12 +222,13 @@ def holds_commit(data: bytes) -> bool:
     return False
 
 
-def is_torn(data: bytes, offset: int, seq: int) -> bool:
+def is_torn(data: bytes, offset: int, seq: Optional[int]) -> bool:
     """Tell whether bytes behind the last whole group are one that was never acknowledged, and nothing more.
 
-    A power cut may leave any of its sectors out, its beginning too, although its commit is there; what is
-    left out reads as zeros. Any other damage before a commit, and a commit of a later group, tells that bytes
-    were lost which counted.
+    `seq` is where that one begins, None at the beginning of a log whose first frame is not there. A power
+    cut may leave any of its sectors out, its beginning too, although its commit is there; what is left
+    out reads as zeros. Of a sector that was written twice the end alone may be missing. Any other damage
+    before a commit, and a commit of a later group, tells that bytes were lost which counted.
     """
     start = data.find(MAGIC)
     while start >= 0:
@@ -233,18 +240,20 @@ def is_torn(data: bytes, offset: int, seq: int) -> bool:
     return True
 
 
-def _closes(commit: Tuple[int, bytes, int], seq: int) -> bool:
-    """Tell whether a commit frame closes the group that begins with this sequence number."""
+def _closes(commit: Tuple[int, bytes, int], seq: Optional[int]) -> bool:
+    """Tell whether a commit frame closes the group that begins with this sequence number, if known."""
+    if seq is None:
+        return True
     count = commit[1][len(_COMMIT_PREFIX) :].partition(b'"n":')[2].partition(b",")[0]
     return commit[0] - int(count) == seq
 
 
 def _lacks_sector(data: bytes, offset: int) -> bool:
-    """Tell whether these bytes, from a file's offset on, have nothing but zeros in the place of a sector."""
+    """Tell whether these bytes, from a file's offset on, have zeros in place of a sector or of its end."""
     at = 0
     while at < len(data):
         end = at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES
-        if end <= len(data) and not any(data[at:end]):
+        if end <= len(data) and data[end - 1] == 0 and 0 not in data[at:end].rstrip(b"\0"):
             return True
         at = end
     return False

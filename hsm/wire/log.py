@@ -120,13 +120,13 @@ class LogWriter:
         self.position = Position(offset + len(data), seq, chain)
 
     def _check(self, offset: int) -> None:
-        """Look whether the file still ends where this writer stopped, under its descriptor and its name."""
+        """Look whether what has the file's name still ends where this writer stopped."""
         try:
-            size, length = self._files.size(self._fd), self._files.length(self.path)
+            length = self._files.length(self.path)
         except FileNotFoundError as error:
             raise LogChanged(errno.ESTALE, "it has been removed", self.path) from error
-        if size != offset or length != offset:
-            told = f"it holds {size if size != offset else length} bytes where {offset} were written"
+        if length != offset:
+            told = f"it holds {length} bytes where {offset} were written"
             raise LogChanged(errno.ESTALE, told, self.path)
 
     def _undo(self, offset: int, error: OSError) -> None:

@@ -1,9 +1,9 @@
 """What manager and agent say to each other: one record per message, in the inbox or in the records log.
 
 The manager writes `Hello`, `Run`, `Recall`, `Cancel` and `Close` into a log in `inbox/`; the agent writes
-`Opened`, `Started`, `Ended`, `Withdrawn` and `Lost` into `records/<incarnation>.log`. Each log has one
-writer. What the agent must do is a pure function of the two logs, so a new agent goes on where a dead
-one stopped, and a new manager reads on from any offset.
+`Opened`, `Started`, `Ended`, `Withdrawn`, `Lost` and `Hindered` into `records/<incarnation>.log`. Each log
+has one writer. What the agent must do is a pure function of the two logs, so a new agent goes on where a
+dead one stopped, and a new manager reads on from any offset.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ class Hello(NamedTuple):
     """First message of a manager's session: what holds for every attempt of it.
 
     `prev` says how many bytes of each older log of the inbox count (`hsm.wire.inbox`); of the runs in them
-    only those that are `adopted` are still wanted, all of them when it is None.
+    only those that are `adopted` are still wanted, all of them when it is None. Of those of which nothing is
+    known the agent says so.
     """
 
     epoch: int
@@ -111,11 +112,19 @@ class Ended(NamedTuple):
     reason: str
 
 
+class Hindered(NamedTuple):
+    """The machine lacks something, so that nothing new begins; without a reason it does no more."""
+
+    reason: str
+    at: float
+
+
 class Withdrawn(NamedTuple):
-    """An attempt was recalled or cancelled before it began."""
+    """An attempt was recalled or cancelled before it began, or nothing is known of it here (`reason`)."""
 
     token: str
     at: float
+    reason: str = ""
 
 
 class Lost(NamedTuple):
@@ -126,11 +135,11 @@ class Lost(NamedTuple):
     at: float
 
 
-Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost]
+Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered]
 
 _KINDS: Dict[str, Type[Message]] = {
     cls.__name__.lower(): cls
-    for cls in (Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost)
+    for cls in (Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered)
 }
 
 

@@ -93,7 +93,7 @@ def tree_of(project: Project) -> Path | None:
     """Return the newest sweep that came to be."""
     outputs = project.root / "sweeps" / "outputs"
     trees = [tree for tree in outputs.iterdir() if (tree / "tasks").is_dir()] if outputs.exists() else []
-    return max(trees, key=lambda path: path.name, default=None)
+    return max(trees, key=lambda tree: tree.stat().st_mtime_ns, default=None)  # names tie within a second
 
 
 def finish(project: Project) -> None:

@@ -202,7 +202,7 @@ async def test_a_disk_that_fills_while_attempts_run_loses_nothing(here: Laborato
     log.write_text("(so that there is room for a few words more)\n")
     filler = fill(disk)
     here.open_gate()
-    agent_waits = lambda: log.exists() and "no room" in log.read_text()  # noqa: E731
+    agent_waits = lambda: log.exists() and "lacks something" in log.read_text()  # noqa: E731
     await happens(lambda: is_hindered(here) or agent_waits(), "somebody noticed")
     filler.unlink()
     result = await running

@@ -4,6 +4,7 @@ Each ends in one clear message and loses nothing: `hsm sweep complete` ends the 
 """
 
 import os
+import resource
 import shutil
 import signal
 from collections import Counter
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from hsm.wire.files import Files
+from hsm.wire.log import LogReader
 from tests.integration.cli_project import Answer, Project, Running, until
 from tests.integration.point_project import IS_NIGHT
 from tests.integration.tally import FAULTS
@@ -54,8 +57,8 @@ def check_word(answer: Answer) -> None:
 
 def finish(project: Project, *, complete: bool) -> None:
     """Complete the sweep, or begin it where it had not come to be, and check that all ran once."""
-    if complete:
-        project.run("sweep", "complete", "last", "-q")
+    if complete and project.run("sweep", "complete", "last", "-q", code=None).code != 0:
+        project.run("sweep", "run", "heat.yaml", "-q")
     ran = Counter(task for task, _, _ in project.begun())
     assert ran == Counter(f"task_000{number}" for number in range(1, TASKS + 1))
     assert project.status()["counts"]["sealed"] == TASKS
@@ -76,18 +79,70 @@ def test_too_few_open_files_are_one_clear_word(project: Project, files: int) -> 
 
 @pytest.mark.parametrize("processes", range(1, 7) if IS_NIGHT else [1, 4])
 def test_too_few_processes_are_one_clear_word(project: Project, processes: int) -> None:
-    """Threads are counted too, so the manager itself may meet the limit; later everything runs, once."""
+    """Threads are counted too, so the manager itself may meet the limit; later everything runs, once.
+
+    Where manager and agent just have enough and no program can be started, that is told and waited for.
+    """
     if os.geteuid() != 0:
         pytest.skip("NOT ROOT: the limit counts all that this user runs, so it cannot be tried alone")
     caps = [f"--{kind}={CAPABLE}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
     nobody = ["setpriv", "--reuid", "64321", "--clear-groups", *caps, "prlimit", f"--nproc={processes}"]
-    answer = limited(project, *nobody).run("sweep", "run", "heat.yaml", "-q", code=None)
-    check_word(answer)
-    assert "ulimit -u" in answer.err
+    running = limited(project, *nobody).start("sweep", "run", "heat.yaml", "-q")
+    until(lambda: running.process.poll() is not None or waits(project), "a word, or that it waits")
+    if running.process.poll() is None:
+        assert "temporarily unavailable" in project.status()["sources"][0]["reason"]
+        running.kill()
+        os.kill(agent_of(project), signal.SIGKILL)
+    else:
+        answer = running.end()
+        check_word(answer)
+        assert "ulimit -u" in answer.err
     FAULTS["runs with too few processes"] += 1
-    if not (project.root / "sweeps" / "outputs").exists():
-        project.run("sweep", "run", "heat.yaml", "-q")
     finish(project, complete=True)
+
+
+def test_an_agent_that_lacks_descriptors_says_so_and_goes_on_when_it_has_them(project: Project) -> None:
+    """Its log has one line, not one a second; status names what is lacking."""
+    running = held(project)
+    agent = agent_of(project)
+    few = len(list(Path(f"/proc/{agent}/fd").iterdir()))
+    before = resource.prlimit(agent, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent, resource.RLIMIT_NOFILE, (few, before[1]))
+    project.hold.unlink()
+    reason = lambda: project.status()["sources"][0]["reason"]  # noqa: E731
+    until(lambda: "Too many open files" in reason(), "the source says what it lacks", 8.0)
+    assert reason().startswith("begins nothing for now: ")
+    log = next((project.root / "sweeps" / "outputs").glob("*/logs/sources/local.log"))
+    before_it = wakings(agent)
+    until(lambda: wakings(agent) >= before_it + 3, "it tries again, once a second")
+    assert log.read_text().count("lacks something") == 1, log.read_text()
+    resource.prlimit(agent, resource.RLIMIT_NOFILE, before)
+    assert running.end().code == 0
+    assert reason() == ""
+    assert "going on" in log.read_text()
+    FAULTS["agents without descriptors"] += 1
+    finish(project, complete=False)
+
+
+def wakings(pid: int) -> int:
+    """Return how often a process has gone to sleep by itself."""
+    words = Path(f"/proc/{pid}/status").read_text().split()
+    return int(words[words.index("voluntary_ctxt_switches:") + 1])
+
+
+def waits(project: Project) -> bool:
+    """Tell whether an agent of the sweep lacks something, and the sweep knows it."""
+    logs = (project.root / "sweeps" / "outputs").glob("*/logs/sources/local.log")
+    is_told = any("lacks something" in log.read_text() for log in logs)
+    return is_told and bool(project.status()["sources"][0]["reason"])
+
+
+def agent_of(project: Project) -> int:
+    """Return the process of the agent."""
+    records = next((project.root / "sweeps" / "outputs").glob("*/.hsm/agents/local/records/*.log"))
+    opened = next(LogReader(Files(), str(records)).records())
+    pid: int = opened["pid"]
+    return pid
 
 
 @pytest.mark.parametrize("every", [1, 7, 40] if IS_NIGHT else [7])

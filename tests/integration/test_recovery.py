@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hsm.compute import deaths
 from hsm.core import events as ev
-from hsm.core.errors import EngineRunning
+from hsm.core.errors import EngineRunning, SourceError
+from hsm.core.machine import charged
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.wire.names import task_id
 from tests.integration.laboratory import Laboratory, happens, is_alive, new_laboratory, wait_for
@@ -136,6 +139,31 @@ async def test_what_a_dead_agent_left_running_is_killed_and_tried_again(here: La
         assert task.attempts[0].cause is Cause.LOST
     assert here.executed == Counter({"task_0001": 2, "task_0002": 2, "task_0003": 1})
     assert len(list(here.tree.attempts.iterdir())) == 2, "what was lost is kept aside"
+
+
+async def test_a_source_whose_agents_die_at_once_is_given_up_and_its_tasks_are_not_charged(
+    here: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One clear error after a few; the first death is charged as any, and when it is mended all is run."""
+    monkeypatch.setattr(deaths, "FIRST_PAUSE_S", 0.01)
+    here.modes = ["gate", "gate", "quick"]
+    running, killed = asyncio.create_task(here.complete()), list[int]()
+    while not running.done():
+        agent = here.agent_pid()
+        is_new = agent is not None and agent not in killed
+        if agent is not None and is_new and here.count(ev.AttemptStarted) == 2 * len(killed) + 2:
+            killed.append(agent)
+            os.kill(agent, signal.SIGKILL)
+        await asyncio.sleep(0.01)
+    with pytest.raises(SourceError, match="die as soon as they are there, 5 of them one after the other"):
+        await running
+    assert len(killed) == deaths.MANY
+    for task in here.tracker.tasks[:2]:
+        assert task.status is TaskStatus.RUNNING, "it is left as it is"
+        assert len(task.attempts) == deaths.MANY
+        assert charged(task, Cause.LOST) == 1
+    here.open_gate()
+    assert (await here.complete()).status is SweepStatus.COMPLETE
 
 
 async def test_a_cancelled_sweep_leaves_no_process(here: Laboratory) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 
@@ -26,6 +28,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_seed_is_the_same_under_every_hash_seed() -> None:
     """Nothing depends on the order in which sets happen to be iterated."""
     assert len({digest_under(hash_seed, "", 7) for hash_seed in ("0", "1", "2")}) == 1
+
+
+def test_a_seed_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the reports of real attempts say of the machine around them is simulated, too."""
+    scenarios = [draw(seed) for seed in range(3)]
+    here = [simulate(scenario, hashes=True).digest for scenario in scenarios]
+    monkeypatch.setenv("LC_ALL", "C" * 900)
+    monkeypatch.setenv("PATH", "/usr/bin:" * 60)
+    monkeypatch.setattr(platform, "release", lambda: "6" * 700)
+    monkeypatch.setattr(os, "cpu_count", lambda: 10**9)
+    assert [simulate(scenario, hashes=True).digest for scenario in scenarios] == here
 
 
 def test_a_run_of_seeds_reports_what_fired() -> None:

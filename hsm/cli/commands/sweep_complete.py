@@ -77,7 +77,8 @@ def command(
 ) -> ExitCode:
     """Go on with a sweep: keep its results, adopt what still runs, run what is missing.
 
-    Without --source the sweep goes on where it was run before.
+    Without --source the sweep goes on where it was run before. With it, what runs elsewhere is
+    brought home from there, and nothing new begins there.
     """
     space = Workspace.here(outputs)
     look = study(space.world, space.find(reference))
@@ -203,6 +204,10 @@ def _complete(
         raise sourcing.no_source(tree.config)
     built = sourcing.build(space.world, specs, project, spec)
     check_program(spec.program, project, built)
+    left = sourcing.retiring(look.tracker, spec, space.project, specs, wishes.abandon)
+    for one in left:
+        console.say(f"{one.name} is kept for what it has, and gets nothing new")
+    built += sourcing.build(space.world, left, project, spec)
     job = SweepJob(
         tree=tree,
         spec=spec,
@@ -210,5 +215,6 @@ def _complete(
         sources=[entry.source for entry in built],
         project=project,
         wishes=wishes,
+        retiring=frozenset(one.name for one in left),
     )
     return finish(console, space, Driver(console, space, job).drive(SweepEngine.complete_sweep))

@@ -6,9 +6,7 @@ import contextlib
 import errno
 import json
 import os
-import platform
 import signal
-import sys
 from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from weakref import WeakKeyDictionary
@@ -71,10 +69,13 @@ class Verdict(NamedTuple):
 NO_VERDICT = Verdict(None, "")
 
 
-def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) -> Running:
+def launch(
+    host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str], *, is_again: bool = False
+) -> Running:
     """Make the attempt's directory and start its program.
 
-    The directory is the claim: who finds it there may be sure that the attempt has begun.
+    The directory is the claim: who finds it there may be sure that the attempt has begun, unless `is_again`:
+    it found no room here before, not even to be cleared away.
 
     Raises:
         FileExistsError: the attempt has been claimed before.
@@ -84,7 +85,9 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     try:
         host.files.make_directory(directory)
     except FileExistsError:
-        raise
+        if not is_again:
+            raise
+        _make_anew(host.files, directory)
     except OSError as error:
         raise NoRoom(error.errno, error.strerror, directory) from error
     at, monotonic = host.now(), host.monotonic()
@@ -104,6 +107,14 @@ def launch(host: Host, sweep_dir: str, hello: Hello, run: Run, gpus: List[str]) 
     except ValueError as error:  # a NUL in the command, a variable that no environment can hold
         fault = f"cannot start {run.argv[0]}: {error}"
     return Running(run, directory, pid, at, monotonic, gpus, hello, fault)
+
+
+def _make_anew(files: Files, directory: str) -> None:
+    try:
+        files.remove_tree(directory)
+        files.make_directory(directory)
+    except OSError as error:
+        raise NoRoom(error.errno, error.strerror, directory) from error
 
 
 def _variables(run: Run, directory: str, *, sweep_dir: str, gpus: List[str], at: float) -> Dict[bytes, bytes]:
@@ -321,16 +332,9 @@ _ENCODE = json.JSONEncoder().encode
 @lru_cache(maxsize=4)
 def _machine(host: Host) -> str:
     """Return what every report says of machine and environment, encoded once."""
-    environment = {name: os.environ[name] for name in _REPORTED if name in os.environ}
-    machine = {
-        "name": host.name(),
-        "boot": host.boot(),
-        "system": platform.system(),
-        "release": platform.release(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "agent_python": sys.version.split()[0],
-    }
+    variables = host.environment()
+    environment = {name: variables[name] for name in _REPORTED if name in variables}
+    machine = {"name": host.name(), "boot": host.boot(), **host.machine(), "agent_python": host.python()}
     return f'"environment": {_ENCODE(environment)},\n"host": {_ENCODE(machine)}'
 
 

@@ -9,6 +9,7 @@ from hsm.wire.messages import (
     Close,
     Ended,
     Hello,
+    Hindered,
     Lost,
     Message,
     Opened,
@@ -34,10 +35,11 @@ class Backlog:
         self._to_cancel: List[str] = []
         self._to_withdraw: List[str] = []
         self._known: Set[str] = set()
+        self._counted_on: List[str] = []
 
     def replay(self, message: Message) -> None:
         """Take in one record of a predecessor. Must come before what the inbox says."""
-        if isinstance(message, Opened):
+        if isinstance(message, (Opened, Hindered)):
             return
         token = message.token  # type: ignore[union-attr]
         self._known.add(token)
@@ -52,7 +54,7 @@ class Backlog:
         if isinstance(message, (Hello, Close)) and is_old:
             return
         if isinstance(message, Hello):
-            self.hello, self.closed = message, False
+            self.hello, self.closed, self._counted_on = message, False, list(message.adopted or ())
             self._forget_what_is_not_wanted(message)
         elif isinstance(message, Run):
             is_wanted = not is_old or self._is_wanted(message.token)
@@ -92,6 +94,17 @@ class Backlog:
         """Return, once, the attempts that were taken back or cancelled before they began."""
         tokens, self._to_withdraw = self._to_withdraw, []
         return tokens
+
+    def take_unknown(self) -> List[str]:
+        """Return, once, what the manager counts on and nobody knows of: neither ordered, nor ever begun.
+
+        All that was said before its greeting must have been heard. Such an order was never written, or a
+        power cut took it.
+        """
+        unknown = [token for token in self._counted_on if token not in self._known]
+        self._known.update(unknown)
+        self._counted_on = []
+        return unknown
 
     def take_cancelled(self) -> List[str]:
         """Return, once, the attempts that must end and may be running."""

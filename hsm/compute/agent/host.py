@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource  # noqa: F401 - `os.wait4` would import it when no descriptor may be left
 import select
 import signal
 import subprocess
+import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 
@@ -70,6 +72,19 @@ class Host:
     def name(self) -> str:
         """Return the host's name."""
         return platform.node()
+
+    def python(self) -> str:
+        """Return the version of the agent's interpreter."""
+        return sys.version.split()[0]
+
+    def machine(self) -> Dict[str, Any]:
+        """Return what kind of machine this is."""
+        return {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+        }
 
     def boot(self) -> str:
         """Return what distinguishes this boot of the machine from every other."""

@@ -8,7 +8,7 @@ from typing import Callable, List
 
 from hsm.compute.agent.host import Host
 from hsm.wire.log import NO_ROOM, LogWriter, encode_record
-from hsm.wire.messages import Message, to_record
+from hsm.wire.messages import Hindered, Message, to_record
 
 RETRY_S = 1.0
 WINDOW_S = 0.005
@@ -20,8 +20,9 @@ BUSY_RECORDS = 4
 class Records:
     """What an agent tells. What cannot be written is kept, and nothing new may begin until it can.
 
-    `begin` makes a log. When one has failed, what is not known to be durable is told again in the next one;
-    who has read it already knows it. `is_stuck` says that nothing new may begin in this turn.
+    That the machine lacks something is told once, and once when it does no more. `begin` makes a log. When
+    one has failed, what is not known to be durable is told again in the next one; who has read it already
+    knows it. `is_stuck` says that nothing new may begin in this turn.
     """
 
     def __init__(self, host: Host, begin: Callable[[], LogWriter], wake: Callable[[], None]) -> None:
@@ -30,6 +31,7 @@ class Records:
         self._log = begin()
         self._unwritten: List[bytes] = []
         self.is_stuck = False
+        self._is_hindered = False
         self._stuck_until = 0.0
         self._write_again_at = 0.0
         self._written = 0
@@ -43,6 +45,14 @@ class Records:
 
     def flush(self) -> None:
         """Hand new records to the kernel, and see to it that they become durable."""
+        self._write()
+        if self._is_hindered and not self.is_stuck:
+            self._is_hindered = False
+            _say("it is there again: going on")
+            self.add(Hindered("", self._host.now()))
+            self._write()
+
+    def _write(self) -> None:
         if not self._unwritten or self._host.monotonic() < self._write_again_at:
             return
         try:
@@ -77,9 +87,11 @@ class Records:
 
     def wait_for_room(self, error: OSError) -> None:
         """Note that the machine lacks something for now."""
-        if not self.is_stuck:
-            _say(f"no room, trying again: {error}")
-        self.is_stuck = True
+        if not self._is_hindered:
+            reason = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror or error)
+            _say(f"the machine lacks something, trying again until it is there: {reason}")
+            self.add(Hindered(reason, self._host.now()))
+        self.is_stuck = self._is_hindered = True
         self._stuck_until = self._host.monotonic() + RETRY_S
 
     def begin_turn(self) -> None:

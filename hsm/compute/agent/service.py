@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import Dict, NamedTuple, Optional
 
 from hsm._version import __version__
+from hsm.compute.agent.attempt import NO_ROOM
 from hsm.compute.agent.backlog import Backlog
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
@@ -60,6 +60,9 @@ class Elsewhere(Exception):
         )
 
 
+UNKNOWN = "its agent knows nothing of it: it was never ordered, or a power cut took the order"
+
+
 class Agent:
     """One incarnation of the agent of one source of one sweep."""
 
@@ -99,7 +102,7 @@ class Agent:
         return Opened(
             incarnation=incarnation,
             version=__version__,
-            python=sys.version.split()[0],
+            python=host.python(),
             host=host.name(),
             pid=pid,
             start=host.start_of(pid) or "",
@@ -199,8 +202,14 @@ class Agent:
             return
         self._bell.rang = False
         self._next_look = now + (self._leave.poll_s or 0.0)
-        for said in self._inbox.read():
-            self._hear(said.epoch, from_record(said.record))
+        try:
+            for said in self._inbox.read():
+                self._hear(said.epoch, from_record(said.record))
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self._records.wait_for_room(error)
+            self._bell.rang = True  # so that it is looked at again
 
     def _hear(self, epoch: int, message: Message) -> None:
         before = self._backlog.hello
@@ -212,6 +221,8 @@ class Agent:
     def _withdraw(self) -> None:
         for token in self._backlog.take_withdrawn():
             self._records.add(Withdrawn(token, self._host.now()))
+        for token in self._backlog.take_unknown():
+            self._records.add(Withdrawn(token, self._host.now(), UNKNOWN))
 
     def _fill_slots(self) -> None:
         hello, backlog = self._backlog.hello, self._backlog

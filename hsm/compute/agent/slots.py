@@ -49,6 +49,7 @@ class Slots:
         self._ended: List[Closing] = []
         self._waiting: List[Closing] = []
         self._finishing: Set[str] = set()
+        self._put_back: Set[str] = set()
         self._free_gpus: List[str] = []
         self._next_sample = 0.0
         self._hasher = host.worker("hash", wake)
@@ -76,13 +77,16 @@ class Slots:
         """Start an attempt; False when the machine lacks something for now and it has not begun."""
         gpus, free = self._free_gpus[: run.gpus], self._free_gpus[run.gpus :]
         try:
-            running = attempt.launch(self._host, self._sweep_dir, hello, run, gpus)
+            is_again = run.token in self._put_back
+            running = attempt.launch(self._host, self._sweep_dir, hello, run, gpus, is_again=is_again)
         except FileExistsError:
             self.lose(run.token, "its agent died while it was being started")
             return True
         except attempt.NoRoom as error:
+            self._put_back.add(run.token)
             self._records.wait_for_room(error)
             return False
+        self._put_back.discard(run.token)
         if running.fault:
             ended = attempt.exit_record(self._host, running, None, NO_VERDICT)
             self._ended.append(Closing(self._host, running, ended))

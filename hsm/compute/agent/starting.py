@@ -15,7 +15,7 @@ from hsm.compute.agent.preparing import environment_of
 from hsm.compute.agent.relay import Refusal
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader
-from hsm.wire.messages import Opened, from_record
+from hsm.wire.messages import Opened, UnknownMessage, from_record
 
 READY_S = 20.0
 LAST_WORDS_BYTES = 4096
@@ -62,7 +62,10 @@ class AgentLine:
         """Return who the agent is that runs, None when none does."""
         logs = self._files.matching(os.path.join(self._post.home, "records"), ".log")
         first = next(LogReader(self._files, logs[-1]).records(), None) if logs else None
-        opened = from_record(first) if first else None
+        try:
+            opened = from_record(first) if first else None
+        except UnknownMessage:
+            return None  # of another version; the lock keeps a second one out where it lives
         if not isinstance(opened, Opened) or opened.boot != self._host.boot():
             return None
         return opened if self._host.start_of(opened.pid) == opened.start else None

@@ -169,8 +169,7 @@ class _Shipping:
         contents = {sha: content for sha, content in found.items() if content is not None}
         if len(contents) == len(wanted):
             return contents
-        everything = await self._world.blocking(bundle.contents, files, lacking)
-        raise self._changed([sha for sha, content in everything.items() if content is None])
+        raise self._changed(await self._world.blocking(bundle.missing, files, lacking))
 
     def _changed(self, gone: Sequence[str]) -> SourceError:
         """Return the error that the sweep's own files cannot be had any more."""

@@ -107,6 +107,7 @@ class MemoryMachine:
         self._waiting: dict[str, AttemptOrder] = {}
         self._running: dict[str, tuple[AttemptOrder, Act, float]] = {}
         self._known: set[str] = set()
+        self._denied: set[str] = set()
         self._left: dict[str, _Left] = {}
         self._changed: set[asyncio.Event] = set()
 
@@ -118,11 +119,14 @@ class MemoryMachine:
         for order in orders:
             refused = refusal(order, self.capabilities)
             outcomes.append(refused or Submitted(ref=order.token))
-            if refused is None and order.token not in self._known:
+            if refused is None and not self._is_told_of(order.token):
                 self._known.add(order.token)
                 self._waiting[order.token] = order
         self._fill()
         return outcomes
+
+    def _is_told_of(self, token: str) -> bool:
+        return token in self._known or token in self._denied
 
     def is_known(self, token: str) -> bool:
         """Tell whether an attempt was ever handed over."""
@@ -159,6 +163,13 @@ class MemoryMachine:
     def left(self, token: str) -> _Left | None:
         """Return what an attempt left, None without files."""
         return self._left.get(token)
+
+    def count_on(self, tokens: Sequence[str]) -> None:
+        """Say of attempts of which nothing is known that they never began, unless they may come up yet."""
+        for token in tokens if not self.capabilities.settle_s else ():
+            if not self._is_told_of(token):
+                self._denied.add(token)
+                self._see(token, AttemptState.VOID, "it was never ordered")
 
     # What a test may do to it
 
@@ -291,6 +302,7 @@ class MemorySource(ComputeSource):
         if context.epoch < self._machine.epoch:
             raise SourceError(self.name, f"epoch {context.epoch} has been superseded")
         self._machine.epoch = context.epoch
+        self._machine.count_on(context.adopted or ())
         async with self._machine.listening() as changed:
             yield _MemorySession(self.name, self._machine, context.epoch, changed)
 

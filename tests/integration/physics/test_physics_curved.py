@@ -12,6 +12,7 @@ from hsm.physics.hamiltonian import laplacian
 from hsm.physics.parameters import Params
 from hsm.physics.plan import plan
 from hsm.physics.simulate import advance, segments
+from hsm.physics.status import Status
 from tests.unit.physics.solving import (
     Figure,
     developed,
@@ -115,7 +116,10 @@ def _kept(dimension: int, count: int) -> float:
     main = replace(prepared, schedule=cuts).program(planned(steepest)).main
     assert isinstance(main, Curved)
     main = replace(main, rates=replace(main.rates, source=jnp.asarray(prepared.grid.band(push))))
-    state = State(v=jnp.asarray(prepared.grid.band(field)), past=jnp.asarray(_chosen(p))[None])
+    state = State(
+        v=jnp.asarray(prepared.grid.band(field)),
+        past=jnp.asarray(np.exp(_chosen(p)) if dimension == 2 else _chosen(p))[None],
+    )
     end, _, toll = advance(main, state, np.int64(0), np.int64(count))
     assert int(toll.failures) == 0
     return relative(prepared.grid.field(np.asarray(end.v)), field * np.exp(1.3j))
@@ -177,3 +181,46 @@ def test_cubic_quintic_is_simulated_in_a_curved_space() -> None:
     assert last.omega is not None
     assert 0.01 < np.ptp(last.omega) < 1
     assert plan(p).first().alpha > 1
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_coupled_problem_converges_spectrally_in_space(dimension: int, figure: Figure) -> None:
+    """With the metric by stage the error against a fine grid falls faster than any power of the points."""
+    length, finest, ladder = (20.0, 96, (32, 48, 64)) if dimension == 2 else (8.0, 48, (16, 24, 32))
+    given = {"L": length, "init_k0": 0.4 if dimension == 2 else 0.5, "kappa": 0.5, "metric": "stage"}
+    fields = {n: _on(every_term(dimension, N=n, **given), ladder[0]) for n in (*ladder, finest)}
+    errors = [relative(fields[n], fields[finest]) for n in ladder]
+    grid = ", ".join(str(n) for n in ladder)
+    figure(f"coupled resolution, {dimension}-D, N = {grid} against {finest}: error", shown(errors))
+    first, second = (order(ladder[i : i + 2], errors[i : i + 2]) for i in (0, 1))
+    assert second < -6
+    assert second < first
+    assert errors[-1] < 1e-4
+
+
+def _on(p: Params, points: int) -> np.ndarray:
+    """Return the field after T = 0.5 as its modes |m| < points/4."""
+    band, reach = p.grid.band(solve(p, 0.05, 10)), points // 4
+    keep = slice(p.grid.reach - reach + 1, p.grid.reach + reach)
+    return np.asarray(band[(keep,) * p.dim] / p.N**p.dim)
+
+
+def test_single_precision_keeps_the_constraint_where_the_density_is_small(figure: Figure) -> None:
+    """Of a metric next to flat its deviation is kept: the rounding of Ω near 1 would pass for a violation."""
+    p = make(dim=3, kappa=0.3, dtype="f32", T=1.0)
+    parts = list(segments(plan(p)))
+    norms = [part.frame.figures.h_norm for part in parts if part.frame is not None]
+    worst = max(norm for norm in norms if norm is not None)
+    figure("h_norm of weak noise in 3-D, float32", f"{worst:.1e}")
+    assert worst < 1e-4
+    assert parts[-1].ending is not None
+    assert parts[-1].ending.status is Status.OK
+
+
+def test_grid_too_coarse_for_the_metric_of_the_start_is_named_at_once() -> None:
+    """The run ends at t = 0, before any step, and the reason says what to change."""
+    p = make(N=16, L=60.0, kappa=5.0, init_kind="vortex_lattice", init_cells=3)
+    (only,) = segments(plan(p))
+    assert only.ending is not None
+    assert (only.ending.status, only.ending.t) == (Status.CONSTRAINT_VIOLATED, 0.0)
+    assert "use more points (N)" in str(only.ending.reason)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hsm.physics.elliptic import conformal
 from hsm.physics.gravity import Curved, observed
 from hsm.physics.hamiltonian import laplacian
 from hsm.physics.parameters import Params
@@ -95,10 +96,10 @@ def test_mass_is_balanced(dimension: int, kappa: float, figure: Figure) -> None:
     if isinstance(main, Curved):
         first = loaded(prepared.first())
         x = observed(main, replace(first, v=v))
+        y = jnp.exp(x) if dimension == 2 else 1 + x
         gauged = jnp.asarray((psi * np.asarray(prepared.grid._gauge())).T)
-        change = main.change(v, gauged, jnp.asarray(0.0), main.shape(x))
-        field = np.asarray(x).T
-        omega = np.exp(field) if dimension == 2 else field**2
+        change = main.change(v, gauged, jnp.asarray(0.0), main.shape(y))
+        omega = conformal(np.asarray(y).T, dimension)
     else:
         change, omega = main.rates(v, jnp.asarray(0.0)), np.ones(prepared.grid.shape)  # type: ignore[attr-defined]
     moving = np.where(prepared.grid.active(), np.asarray(change), 0) + p.equation.linear_symbol(

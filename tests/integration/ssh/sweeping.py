@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hsm.core.tree import SweepTree
-from hsm.wire.files import Files
-from hsm.wire.log import LogReader
+from hsm.wire.frames import recover
 from tests.lab.processes import until
 
 LIMIT_S = 90.0
@@ -40,6 +39,7 @@ class Sweeping:
         self.project.mkdir()
         self._hsm = hsm
         self._tasks = tasks
+        self._managers: list[subprocess.Popen[str]] = []
         (self.project / "hsm.yaml").touch()
         (self.project / "work.py").write_text(PROGRAM)
         (self.project / "s.yaml").write_text(
@@ -57,7 +57,7 @@ class Sweeping:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command of `hsm sweep`."""
-        return subprocess.Popen(
+        manager = subprocess.Popen(
             [str(self._hsm), "sweep", *words],
             cwd=self.project,
             stdin=subprocess.DEVNULL,
@@ -65,6 +65,17 @@ class Sweeping:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._managers.append(manager)
+        return manager
+
+    def end(self) -> None:
+        """Let programs go on, and end the managers that are left."""
+        self.proceed()
+        for manager in self._managers:
+            if manager.poll() is None:
+                self.kill(manager)
+            elif manager.stdout is not None:
+                manager.stdout.close()
 
     def finished(self, manager: "subprocess.Popen[str]") -> str:
         """Wait for a command's end, which must be a good one, and return what it said."""
@@ -105,8 +116,10 @@ class Sweeping:
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of a kind, over all engines."""
-        logs = sorted(map(str, self.tree.ledger.glob("*.hsl")))
-        found = [record for path in logs for record in LogReader(Files(), path).records()]
+        paths = (self.project / "sweeps/outputs").glob("s-*/.hsm/ledger/*.hsl")
+        logs = [path.read_bytes() for path in sorted(paths)]
+        payloads = [payload for log in logs for group in recover(log) for payload in group.payloads]
+        found = [json.loads(payload) for payload in dict.fromkeys(payloads)]  # a successor may repeat some
         return [record for record in found if record["t"] == kind]
 
     def noted(self, kind: str, count: int = 1) -> None:

@@ -518,6 +518,18 @@ class TestLostLinks:
                 await other.call("facts")
             assert (await connection.run("echo on", timeout_s=20)).stdout == b"on\n"
 
+    async def test_a_channel_that_is_not_granted_yet_is_asked_for_again(self, ssh_lab: Lab) -> None:
+        """It comes as soon as another is closed."""
+        host = ssh_lab.host("narrow", Sshd(max_sessions=1))
+        async with reach("narrow").connected() as connection, asyncio.TaskGroup() as group:
+            async with running(connection) as link:
+                await link.call("facts")
+                asking = group.create_task(connection.run("echo on", timeout_s=20))
+                await asyncio.to_thread(
+                    until, lambda: "no more sessions" in host.log.read_text(), "refusal of a channel"
+                )
+            assert (await asking).stdout == b"on\n"
+
     @pytest.mark.parametrize("how", ["restart", "kill_sessions"])
     async def test_a_connection_that_the_host_ends_is_noticed_at_once(self, ssh_host: Host, how: str) -> None:
         """By a script, whose outcome is then not known, and by a relay; the next connection works."""

@@ -14,6 +14,7 @@ from hsm.compute.ssh.faults import LoginNeeded
 from hsm.compute.ssh.openssh import OpenSshConnection
 from hsm.compute.ssh.shipping import agent_program
 from tests.integration.ssh.reaching import reach, refusal, running
+from tests.integration.ssh.sweeping import Sweeping
 from tests.lab.processes import is_alive, name_of, until
 from tests.lab.sshd import Host, Lab, Sshd
 
@@ -109,6 +110,26 @@ async def test_no_client_is_left_behind(ssh_lab: Lab, ssh_host: Host) -> None:
             async with running(connection) as link:
                 await link.call("facts")
         assert len(clients_of(ssh_lab)) == 1, "the master is the user's"
+
+
+async def test_a_sweep_outlives_its_login(tmp_path: Path, hsm_command: Path, ssh_host: Host) -> None:
+    """It says what to type, dials nobody meanwhile, and goes on with what ran there when somebody logs in."""
+    sweep = Sweeping(tmp_path, hsm_command, 3)
+    (sweep.project / "hsm.yaml").write_text("sources: {ssh:alpha: {options: {transport: openssh}}}\n")
+    command = command_of((await refusal(reach("alpha", transport="openssh"))).hint)
+    sweep.hold()
+    with logged_in(command):
+        manager = sweep.start("run", "s.yaml", "--source", "ssh:alpha:2")
+        sweep.running(2)
+    until(lambda: "nobody is logged in" in str(sweep.events("source_failed")), "word of the login that went")
+    assert "ssh -F" in sweep.events("source_failed")[-1]["hint"]
+    dials = ssh_host.log.read_text().count("Connection from")
+    with logged_in(command):
+        sweep.proceed()
+        sweep.finished(manager)
+    assert ssh_host.log.read_text().count("Connection from") == dials + 1
+    assert set(sweep.begun().values()) == {1}
+    sweep.check()
 
 
 def clients_of(lab: Lab) -> list[int]:

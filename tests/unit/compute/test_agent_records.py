@@ -97,7 +97,31 @@ def test_records_go_on_in_another_log_after_a_failed_write(tmp_path: Path) -> No
     host.monotonic = lambda: later  # type: ignore[method-assign]
     records.flush()
     records.close()
-    assert [records_of(tmp_path / f"{number}.log") for number in (1, 2)] == [["opened"], ["opened", "lost"]]
+    assert [records_of(tmp_path / f"{number}.log") for number in (1, 2)] == [
+        ["opened"],
+        ["opened", "lost", "hindered"],
+    ]
+
+
+def test_what_a_machine_lacks_is_told_once_and_once_when_it_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often it is tried in between: to the manager as a record, and into the agent's own log."""
+    host, log = Host(), LogWriter.create(FaultyFiles(), str(tmp_path / "1.log"), {"t": "opened"})
+    records, now = Records(host, lambda: log, lambda: None), 100.0
+    host.monotonic = lambda: now  # type: ignore[method-assign]
+    for is_lacking in (True, True, True, False, False, True):
+        records.begin_turn()
+        assert not records.is_stuck, "it is tried again"
+        if is_lacking:
+            records.wait_for_room(OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+        records.flush()
+        assert bool(records.due) is is_lacking
+        now += 2.0
+    records.close()
+    told = [record.get("reason") for record in LogReader(Files(), str(tmp_path / "1.log")).records()][1:]
+    assert told == ["Resource temporarily unavailable", "", "Resource temporarily unavailable"]
+    assert len(capsys.readouterr().err.splitlines()) == 3
 
 
 def test_an_agent_whose_second_log_fails_too_ends(tmp_path: Path) -> None:

@@ -148,6 +148,22 @@ def test_only_what_a_new_manager_counts_on_is_still_wanted() -> None:
     assert set(backlog.waiting) == set(names[:3])
 
 
+def test_what_a_manager_counts_on_and_nobody_knows_is_told_once() -> None:
+    """Neither ordered nor begun, as after a power cut; and it is not begun when it is ordered after all."""
+    orders = [Run(f"{n:032x}", n, 1, "d", ["true"], "{}", 0, "c", "k", None, None, 0) for n in range(4)]
+    names = [order.token for order in orders]
+    backlog = Backlog()
+    backlog.replay(Started(names[0], 1, "1", 0.0))
+    backlog.hear(1, hello(1)._replace(adopted=[names[3]]))
+    backlog.hear(1, orders[1])
+    backlog.hear(2, hello(2)._replace(adopted=names[:3]))
+    assert backlog.take_unknown() == [names[2]], "what an older manager counted on is nobody's question"
+    assert backlog.take_unknown() == []
+    backlog.hear(2, orders[2])
+    backlog.hear(2, orders[3])
+    assert list(backlog.waiting) == [names[1], names[3]]
+
+
 def test_what_ran_elsewhere_is_forgotten_when_nobody_counts_on_it() -> None:
     """Of what a predecessor began: kept while it is wanted, and nothing is said of it otherwise."""
     backlog = Backlog()

@@ -45,7 +45,7 @@ class Machine:
         """Take in few objects, many objects and the listing, and make the bundle of them."""
         host = Host()
         host.files = self.boot(dies_in=dies_in)
-        premises = Premises(host.files, "/root/.hsm")
+        premises = Premises(host.files, "/h/.hsm")
         premises.settle()
         shelf = Shelf(premises, host)
         parts = [Part(sha256_hex(content), 0, len(content), content) for content in [*CONTENTS, LISTING]]
@@ -61,7 +61,7 @@ class Machine:
 
 def check(files: SimFiles) -> bool:
     """Check that everything that has its name is what the name says; tell whether the bundle is there."""
-    objects = "/root/.hsm/objects"
+    objects = "/h/.hsm/objects"
     if not files.is_directory(objects):
         return False
     for folder in files.list(objects):
@@ -69,7 +69,7 @@ def check(files: SimFiles) -> bool:
             for name in files.list(f"{objects}/{folder}"):
                 assert SHA256.fullmatch(name.removesuffix(".x"))
                 assert sha256_hex(files.contents(f"{objects}/{folder}/{name}")) == name.removesuffix(".x")
-    bundle = f"/root/.hsm/bundles/{DIGEST}"
+    bundle = f"/h/.hsm/bundles/{DIGEST}"
     if not files.is_directory(bundle):
         return False
     assert {path: files.contents(f"{bundle}/{path}") for path in PATHS} == dict(

@@ -115,7 +115,7 @@ def test_records_are_written_while_nothing_new_can_begin(tmp_path: Path) -> None
     records.add(Lost("t", "gone", 1.0))
     records.flush()
     records.close()
-    assert [record["t"] for record in LogReader(Files(), path).records()] == ["opened", "lost"]
+    assert [record["t"] for record in LogReader(Files(), path).records()] == ["opened", "hindered", "lost"]
 
 
 def test_a_daemon_of_a_running_program_is_left_alone(tmp_path: Path) -> None:

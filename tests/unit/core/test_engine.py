@@ -513,6 +513,29 @@ async def test_a_source_that_cannot_be_opened_does_not_stop_the_others(tmp_path:
     assert here.runs == Counter(range(1, 6))
 
 
+class ClumsySource(MemorySource):
+    """Breaks as it is closed."""
+
+    @asynccontextmanager
+    async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
+        async with super().session(context) as session:
+            try:
+                yield session
+            finally:
+                raise SourceError(self.name, "it broke while it was closed", transient=True)
+
+
+async def test_an_engine_that_is_stopped_leaves_whatever_its_sources_say(tmp_path: Path) -> None:
+    """A source that breaks as it is closed is not opened again for it."""
+    here = lab(tmp_path, hold)
+    running = asyncio.create_task(drive(here.job(numbered(1), ClumsySource(here.machine))))
+    await until(lambda: here.executed)
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=LIMIT_S / 3)
+    assert done
+    assert running.cancelled()
+
+
 class LateSource(MemorySource):
     """Opens once the hunter has been asked, and not before."""
 
@@ -550,6 +573,21 @@ async def test_without_any_source_nothing_is_begun(tmp_path: Path) -> None:
     world.die()
     assert not here.executed
     assert (await drive(here.job(numbered(3)))).status is SweepStatus.COMPLETE
+
+
+async def test_who_cannot_open_a_source_lets_go_of_the_sweep(tmp_path: Path) -> None:
+    """So that an engine on another host, which cannot ask whether it lives, need not watch its heartbeat."""
+    here = lab(tmp_path)
+    with pytest.raises(SourceError, match="no route to host"):
+        await drive(here.job(numbered(3), ClosedSource(here.machine)), Process("there"))
+    (stopped,) = here.kinds(ev.EngineStopped)
+    assert (stopped.epoch, stopped.reason) == (1, "source 'memory': no route to host")
+    said: list[str] = []
+    engine = SweepEngine(Process("elsewhere"), say=said.append)
+    async with asyncio.timeout(LIMIT_S):
+        assert (await engine.complete_sweep(here.job(numbered(3)))).status is SweepStatus.COMPLETE
+    engine.close()
+    assert not said, "it waited"
 
 
 async def test_an_attempt_that_cannot_be_brought_home_does_not_hold_up_the_end(tmp_path: Path) -> None:
@@ -649,9 +687,9 @@ async def test_room_that_only_the_last_projection_finds_is_told(
             raise OSError(28, "No space left on device", path)
         write_new(world.files, path, data)
 
-    def ended(homing: Homing) -> None:
+    def ended(homing: Homing, is_leaving: Callable[[], bool]) -> None:
         room.set()
-        no_more(homing)
+        no_more(homing, is_leaving)
 
     def watch(event: ev.Event) -> None:
         if isinstance(event, ev.RecordingHindered):
@@ -705,6 +743,61 @@ async def test_on_a_full_disk_nothing_begins_and_a_cancel_is_still_recorded(
     assert result.status is SweepStatus.CANCELLED
     assert here.runs == begun
     assert begun.total() < 400
+
+
+async def test_who_leaves_is_not_kept_by_a_ledger_that_finds_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One clear error, and what runs goes on; with room all is done, each task once."""
+    monkeypatch.setattr("hsm.core.recorder.RETRY_S", 0.01)
+    here, world = lab(tmp_path), Process()
+
+    def listen(events: Sequence[ev.Event], _: SweepTracker) -> None:
+        for event in events:
+            if isinstance(event, ev.AttemptExited):
+                world.faults.room = 0
+            elif isinstance(event, ev.RecordingHindered):
+                asyncio.get_running_loop().call_later(0.05, engine.detach)
+
+    engine = SweepEngine(world, listen=listen)
+    with pytest.raises(LedgerFull, match="No space left"):
+        async with asyncio.timeout(LIMIT_S):
+            await engine.run_sweep(here.job(numbered(30)))
+    engine.close()
+    world.faults.room = None
+    assert (await drive(here.job(numbered(30)), world)).status is SweepStatus.COMPLETE
+    assert here.runs == Counter(range(1, 31))
+
+
+async def test_who_leaves_is_not_kept_by_projections_that_find_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All results are in the ledger by then; the next engine writes what people read."""
+    monkeypatch.setattr("hsm.core.room.RETRY_S", 0.01)
+    here, world = lab(tmp_path, files=True), Process()
+    no_more, write_new = Homing.no_more, Files.write_new
+
+    def full(path: str, data: bytes) -> None:
+        if "/tasks/" in path:
+            raise OSError(28, "No space left on device", path)
+        write_new(world.files, path, data)
+
+    def ended(homing: Homing, is_leaving: Callable[[], bool]) -> None:
+        no_more(homing, is_leaving)
+        asyncio.get_running_loop().call_later(0.05, engine.detach)
+
+    engine = SweepEngine(world)
+    monkeypatch.setattr(world.files, "write_new", full)
+    monkeypatch.setattr(Homing, "no_more", ended)
+    with pytest.raises(LedgerFull, match=r"status\.yaml: No space left"):
+        async with asyncio.timeout(LIMIT_S):
+            await engine.run_sweep(here.job(numbered(3)))
+    engine.close()
+    monkeypatch.undo()
+    result = await drive(here.job(numbered(3)), world)
+    assert result.status is SweepStatus.COMPLETE
+    assert all((here.tree.task(number) / "status.yaml").is_file() for number in (1, 2, 3))
+    assert here.runs == Counter([1, 2, 3])
 
 
 async def test_a_disk_that_does_not_answer_is_told_and_waited_for(

@@ -17,6 +17,8 @@ from hsm.core.epochs import BEAT_S, SILENCE_S, STALE_S, Tenure, claim_epoch, rea
 from hsm.core.errors import EngineRunning, Fenced
 from hsm.core.ledger import Ledger
 from hsm.core.ledger_reader import LedgerReader
+from hsm.core.model import Task
+from hsm.core.projection import Projector
 from hsm.core.states import SweepStatus
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
@@ -227,6 +229,46 @@ async def test_an_engine_that_slept_looks_before_it_acts(tmp_path: Path) -> None
         with pytest.raises(Fenced, match="epoch 2"):
             await sleeping
     assert len(here.executed) == 4
+
+
+async def test_an_engine_that_has_nothing_to_do_learns_of_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its next heartbeat: it need not wait for an act to leave."""
+    monkeypatch.setattr(epochs, "BEAT_S", 0.01)
+    here, sleeper = lab(tmp_path, hold), Process("far")
+    running = asyncio.create_task(drive(here.job(numbered(1)), sleeper))
+    await until(lambda: here.kinds(ev.AttemptStarted))
+    claim_epoch(Process(), here.tree, "")
+    with pytest.raises(Fenced, match="epoch 2"):
+        await running
+
+
+@pytest.mark.parametrize("is_superseded", [True, False])
+async def test_an_engine_whose_files_its_successor_moved_is_told_so(
+    tmp_path: Path, is_superseded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails under the hands of an engine that lost its sweep is no defect; otherwise it is one."""
+    here, world = lab(tmp_path, files=True), Process("far")
+
+    def gone(_: Projector, task: Task) -> None:
+        if is_superseded:
+            claim_epoch(Process(), here.tree, "")
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", task.task_id)
+
+    monkeypatch.setattr(Projector, "_place", gone)
+    with pytest.raises(Fenced if is_superseded else FileNotFoundError):
+        await drive(here.job(numbered(1)), world)
+
+
+async def test_an_engine_that_lets_go_minds_no_successor(tree: SweepTree) -> None:
+    """Whoever takes a sweep that was just let go of does not make an error of a good end."""
+    world = Clockwork()
+    held = tenure(world, tree)
+    async with held.beating():
+        held.let_go()
+        claim_epoch(Process("far"), tree, "")
+        await until(lambda: world.clock > 1000 + 3 * BEAT_S)
 
 
 async def test_what_a_zombie_intends_is_reported_and_ended(

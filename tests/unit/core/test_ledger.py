@@ -33,6 +33,7 @@ from hsm.core.storage import create_tree
 from hsm.core.tree import SweepTree
 from hsm.wire import frames
 from hsm.wire.files import Files
+from hsm.wire.frames import SECTOR_BYTES
 from hsm.wire.log import LogWriter, encode_record
 from tests.unit.core.worlds import Process, new_tree, open_ledger
 
@@ -281,6 +282,43 @@ async def test_a_segment_that_was_never_begun_holds_nothing(tree: SweepTree) -> 
             item.unlink()
 
 
+@pytest.mark.parametrize("sector", [0, 1], ids=["with the header", "behind the header"])
+async def test_a_first_group_that_a_power_cut_tore_is_torn_like_any_other(
+    tree: SweepTree, sector: int
+) -> None:
+    """One that says much again is longer than a sector: its commit may be there and its beginning not."""
+    await write(tree, [[1], list(range(2, 12))])
+    await write(tree, [])
+    path = segments(Files(), tree)[1]
+    whole = path.read_bytes()
+    assert len(whole) > 2 * SECTOR_BYTES, "it says again what its predecessor did last"
+    torn = bytearray(whole)
+    torn[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES] = bytes(SECTOR_BYTES)
+    path.write_bytes(torn)
+    assert events_of(tree) == [cursor(number) for number in range(1, 12)]
+    assert [segment.state for segment in audit(Files(), tree).segments][1] is SegmentState.EMPTY
+    await write(tree, [[12]])
+    assert events_of(tree) == [cursor(number) for number in range(1, 13)]
+
+
+async def test_a_first_group_that_others_follow_is_damaged_where_a_sector_is_missing(tree: SweepTree) -> None:
+    """What follows it was acknowledged after it, so that it was whole once."""
+    await write(tree, [[1], list(range(2, 12))])
+    await write(tree, [[12]])
+    path = segments(Files(), tree)[1]
+    torn = bytearray(path.read_bytes())
+    for sector in (0, 1):
+        spoilt = bytearray(torn)
+        spoilt[sector * SECTOR_BYTES : (sector + 1) * SECTOR_BYTES] = bytes(SECTOR_BYTES)
+        path.write_bytes(spoilt)
+        before = content_of(tree)
+        with pytest.raises(LedgerCorrupt, match="damaged at byte 0"):
+            events_of(tree)
+        with pytest.raises(LedgerCorrupt, match="damaged at byte 0"):
+            open_ledger(Process(), tree)
+        assert content_of(tree) == before
+
+
 async def test_what_a_superseded_engine_still_writes_is_ignored(
     tree: SweepTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -413,6 +451,53 @@ async def test_a_disk_that_fails_twice_stops_the_engine(tree: SweepTree) -> None
     await write(tree, [[3]])
     assert events_of(tree)[0] == cursor(1)
     assert events_of(tree)[-1] == cursor(3)
+
+
+async def fail_twice(tree: SweepTree, watching: LedgerReader) -> list[ev.Event]:
+    """Let an engine fail to record a group in two files while somebody reads, and return what he read."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    await ledger.commit([cursor(1)])
+    seen = list(watching.events())
+
+    def look(call: str) -> None:
+        if call == "create":
+            seen.extend(watching.events())
+
+    world.faults.before = look
+    world.faults.sync_errors = [errno.EIO, errno.EIO]
+    with pytest.raises(LedgerError, match="Input/output error"):
+        await ledger.commit([cursor(2), cursor(3)])
+    ledger.close()
+    world.close()
+    world.die()
+    return seen + list(watching.events())
+
+
+async def test_who_read_a_group_that_no_file_could_take_says_it_again(tree: SweepTree) -> None:
+    """An engine that goes on from what it read does so in the ledger, too: else its state would hold more."""
+    watching = LedgerReader(Files(), tree)
+    seen = await fail_twice(tree, watching)
+    assert seen == [cursor(1), cursor(2), cursor(3)]
+    world = Process()
+    ledger = Ledger.open(world, tree, watching, socket="", released=0)
+    await ledger.commit([cursor(4)])
+    ledger.close()
+    world.close()
+    assert events_of(tree) == [*seen, cursor(4)]
+    assert list(watching.events()) == [cursor(4)], "nobody is told twice"
+
+
+async def test_who_read_what_was_taken_back_is_told(tree: SweepTree) -> None:
+    """An engine that begins anew never sees that group; who has read it must begin anew, too."""
+    watching = LedgerReader(Files(), tree)
+    await fail_twice(tree, watching)
+    await write(tree, [[4]])
+    assert events_of(tree) == [cursor(1), cursor(4)]
+    with pytest.raises(LedgerError, match="does not say again") as told:
+        list(watching.events())
+    assert told.value.transient
+    assert not isinstance(told.value, LedgerCorrupt)
 
 
 async def test_an_error_of_the_disk_shows_that_another_engine_took_over(tree: SweepTree) -> None:

@@ -60,6 +60,7 @@ def test_contents_come_from_the_project_while_they_are_there(project: Path) -> N
     (project / "b.py").unlink()
     found = bundle.contents(Files(), [one, two, bundle.digest, "f" * 64])
     assert found == {one: b"1", two: None, bundle.digest: bundle.listing, "f" * 64: None}
+    assert bundle.missing(Files(), found) == [two, "f" * 64]
 
 
 def test_a_copy_is_kept_of_what_was_there(project: Path) -> None:

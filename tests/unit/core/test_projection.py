@@ -125,6 +125,23 @@ def test_a_retried_attempt_is_kept_aside(
     assert (tree.task(1) / "stdout.log").read_text() == "attempt 2\n"
 
 
+def test_what_a_voided_attempt_left_is_moved_aside_at_once(
+    tree: SweepTree, tracker: SweepTracker, projector: Projector
+) -> None:
+    """A machine that lacked something may have made its directory and no more; most have left none."""
+    for number, has_left in ((1, True), (2, False)):
+        token = f"{number}{TOKEN[1:]}"
+        tracker.fold(ev.AttemptIntended(task=1, attempt=number, token=token, source="local", at=1.0))
+        if has_left:
+            work(tree, tracker.task(1), number)
+        orders = tracker.fold(ev.AttemptVoided(task=1, attempt=number, reason="taken back", at=2.0))
+        for _ in range(2):
+            projector.apply(orders)
+        assert not list(tree.work.iterdir())
+        assert [path.name for path in tree.attempts.iterdir()] == [f"task_0001.1-1{TOKEN[1:8]}"]
+    assert tracker.task(1).status is TaskStatus.RECEIVED
+
+
 def test_a_reopened_task_frees_its_place(
     tree: SweepTree, tracker: SweepTracker, projector: Projector
 ) -> None:

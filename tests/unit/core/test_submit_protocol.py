@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ import pytest
 
 from hsm.compute.testing.memory import Act, MemoryMachine, MemorySource
 from hsm.core import events as ev
-from hsm.core import reactions
-from hsm.core.errors import SweepError
-from hsm.core.lane import FIRST_PAUSE_S, LONGEST_PAUSE_S, Pauses
-from hsm.core.source import AttemptOrder
+from hsm.core import listings
+from hsm.core.engine import SweepEngine
+from hsm.core.errors import LedgerError, SweepError
+from hsm.core.lane import FIRST_PAUSE_S, LONGEST_PAUSE_S, Lane, Pauses
+from hsm.core.source import AttemptOrder, SourceSession, SweepContext, Wanted
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.core.world import World
 from tests.unit.core.test_engine import Lab, drive, killed_after, lab, succeed, until, until_open
-from tests.unit.core.worlds import Process, numbered
+from tests.unit.core.worlds import Process, numbered, tenure_of
 
 
 def settling(
@@ -231,6 +234,39 @@ async def test_what_listings_lack_for_long_is_lost_and_its_late_end_still_counts
     assert [attempt.state for attempt in task.attempts] == [AttemptState.SEALED, AttemptState.SUPERSEDED]
 
 
+async def test_many_that_vanish_at_once_are_not_given_up_and_nothing_new_begins(tmp_path: Path) -> None:
+    """A scheduler that came back without its memory lacks them all: it is in doubt, and that is told.
+
+    When it lists them again all goes on, each run once; a single one that stays missing is given up.
+    """
+    gate = threading.Event()
+    here = settling(tmp_path, 0.0, until_open(gate), slots=12)
+    running = asyncio.create_task(drive(here.job(numbered(40))))
+    await until(lambda: len(here.kinds(ev.AttemptStarted)) == 12)
+    handed_over = len(here.kinds(ev.AttemptIntended))
+    tokens = [order.token for order in here.executed]
+    for _ in range(5):
+        for token in tokens:
+            here.machine.miss(token)
+        await passed(0.02)
+    await until(lambda: here.kinds(ev.SourceHindered))
+    hindrance = here.tracker.sources["memory"].hindrance
+    assert "attempts are missing from its listings" in hindrance
+    assert "--abandon-source memory" in hindrance
+    assert not here.kinds(ev.AttemptLost)
+    assert len(here.kinds(ev.AttemptIntended)) == handed_over
+    for token in tokens[1:]:
+        here.machine.show(token)
+    await until(lambda: here.tracker.task(12).attempts[0].state is AttemptState.RUNNING)
+    here.machine.miss(tokens[0])
+    await until(lambda: here.kinds(ev.AttemptLost))
+    assert here.tracker.sources["memory"].hindrance == ""
+    gate.set()
+    here.machine.proceed()
+    assert (await running).status is SweepStatus.COMPLETE
+    assert here.runs == Counter({1: 2, **dict.fromkeys(range(2, 41), 1)})
+
+
 async def test_what_is_abandoned_is_run_elsewhere(tmp_path: Path) -> None:
     """A source of which nothing can be learnt is given up by name; without that its attempts bar the way."""
     gate = threading.Event()
@@ -280,6 +316,147 @@ async def test_a_late_end_of_what_was_abandoned_is_kept(tmp_path: Path) -> None:
     assert tasks[1].attempts[0].state is AttemptState.SUPERSEDED
 
 
+async def test_a_fetch_that_breaks_because_the_engine_ends_does_not_keep_it(tmp_path: Path) -> None:
+    """Whatever a session makes of being cancelled, who waits for it goes on being cancelled."""
+
+    class Clumsy:
+        async def fetch(self, wanted: Sequence[Wanted]) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("the connection was closed")
+
+    here, world = lab(tmp_path), World()
+    lane = Lane(world, here.source, tenure_of(world, here.tree), lambda _: None)
+    lane.session = Clumsy()  # type: ignore[assignment]
+    fetching = asyncio.create_task(lane.fetch([]))
+    await asyncio.sleep(0)
+    lane.end()
+    fetching.cancel()
+    await asyncio.wait([fetching])
+    assert fetching.cancelled()
+
+
+async def test_what_had_begun_and_is_not_known_any_more_was_lost(tmp_path: Path) -> None:
+    """A power cut took the order and what was recorded of it: the task has another attempt."""
+    gate = threading.Event()
+    here = settling(tmp_path, 0.0, until_open(gate))
+    running = asyncio.create_task(drive(here.job(numbered(1))))
+    await until(lambda: here.kinds(ev.AttemptStarted))
+    (token,) = here.machine._running
+    del here.machine._running[token]
+    gate.set()
+    here.machine._see(token, AttemptState.VOID, "nothing is known of it")
+    here.machine.wake()
+    result = await running
+    assert result.status is SweepStatus.COMPLETE
+    assert here.runs == Counter({1: 2})
+    (lost,) = here.kinds(ev.AttemptLost)
+    assert (lost.cause, lost.reason) == (Cause.LOST, "nothing is known of it")
+
+
+async def test_what_was_missing_and_never_began_is_charged_to_nobody(tmp_path: Path) -> None:
+    """A job that listings had lost sight of, and that was ended before its turn, costs its task nothing."""
+    gate = threading.Event()
+    here = settling(tmp_path, 0.0, until_open(gate), slots=1)
+    running = asyncio.create_task(drive(here.job(numbered(2))))
+    await until(lambda: here.kinds(ev.AttemptStarted))
+    (waits,) = here.machine._waiting
+    here.machine._see(waits, AttemptState.SUBMITTED)
+    here.machine.miss(waits)
+    await until(lambda: here.kinds(ev.AttemptMissed))
+    here.machine.recall([waits])
+    await until(lambda: here.kinds(ev.AttemptVoided))
+    gate.set()
+    here.machine.proceed()
+    result = await running
+    assert result.status is SweepStatus.COMPLETE
+    assert here.runs == Counter([1, 2])
+    assert not here.kinds(ev.AttemptLost)
+
+
+class Jumping(Process):
+    """A process whose monotonic clock can be put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+async def test_listings_that_came_in_while_the_engine_was_kept_waiting_are_timed_by_when_they_came(
+    tmp_path: Path,
+) -> None:
+    """A disk that hangs makes no attempt vanish: three listings within a moment say nothing."""
+    gate, disk, stuck = threading.Event(), threading.Event(), threading.Event()
+    here, world = settling(tmp_path, 0.0, until_open(gate)), Jumping()
+    here.machine.capabilities = replace(here.machine.capabilities, missing_s=30.0)
+
+    def hang(call: str) -> None:
+        if call == "datasync" and of_task(here, ev.AttemptMissed, 1):
+            stuck.set()
+            disk.wait(10)
+
+    engine = SweepEngine(world)
+    running = asyncio.create_task(engine.run_sweep(here.job(numbered(1))))
+    await until(lambda: here.kinds(ev.AttemptStarted))
+    (token,) = here.machine._running
+    here.machine.miss(token)
+    await until(lambda: here.kinds(ev.AttemptMissed))
+    world.faults.before = hang
+    here.machine.miss(token)
+    await until(stuck.is_set)
+    drive_ = engine._drive
+    assert drive_ is not None
+    for number in range(1, 3):
+        here.machine.miss(token)
+        await until(lambda number=number: len(drive_.mailbox) >= number)  # type: ignore[misc]
+    world.ahead_s = 60.0
+    disk.set()
+    await until(lambda: len(here.kinds(ev.CursorMoved)) >= 4)
+    gate.set()
+    here.machine.proceed()
+    assert (await running).status is SweepStatus.COMPLETE
+    engine.close()
+    assert here.runs == Counter({1: 1})
+    assert not here.kinds(ev.AttemptLost)
+
+
+class Asked(MemorySource):
+    """Notes what it is asked to adopt."""
+
+    adopted: list[str]
+
+    @asynccontextmanager
+    async def session(self, context: SweepContext) -> AsyncIterator[SourceSession]:
+        self.adopted = list(context.adopted or ())
+        async with super().session(context) as session:
+            yield session
+
+
+async def test_an_attempt_whose_exit_is_recorded_is_not_counted_on(tmp_path: Path) -> None:
+    """Whatever its agent has forgotten: it is not run again under its token."""
+    here = lab(tmp_path, lambda order: Act(holds=lambda: order.task == 2 and not gate.is_set()))
+    gate = threading.Event()
+    world = Process()
+
+    def full(path: str) -> None:
+        raise OSError(5, "Input/output error", path)
+
+    world.files.sync_filesystem = full  # type: ignore[method-assign]
+    with pytest.raises(LedgerError):
+        await drive(here.job(numbered(2)), world)  # the exit of task 1 is recorded, and its result cannot be
+    states = {a.state: a.token for task in here.tracker.tasks for a in task.attempts}
+    assert set(states) == {AttemptState.EXITED, AttemptState.RUNNING}
+    source = Asked(here.machine)
+    gate.set()
+    here.machine.proceed()
+    world.die()
+    await drive(here.job(numbered(2), source))
+    assert source.adopted == [states[AttemptState.RUNNING]]
+    assert here.runs == Counter([1, 2])
+
+
 def test_pauses_grow_and_are_never_in_step() -> None:
     """From a moment to a minute, each with its own jitter; the same seed gives the same pauses."""
     pauses = [Pauses(World().rng("a")) for _ in range(2)]
@@ -294,4 +471,4 @@ def test_pauses_grow_and_are_never_in_step() -> None:
 
 def test_the_rules_of_missing_are_those_of_the_page() -> None:
     """Three listings, whatever a source's time is."""
-    assert reactions.MIN_LISTINGS == 3
+    assert listings.MIN_LISTINGS == 3

@@ -1,27 +1,40 @@
-"""Work that blocks, in threads: what is cancelled is waited for, and no longer than it takes."""
+"""Work in threads, when who waits for it is cancelled."""
+
+from __future__ import annotations
 
 import asyncio
+import threading
 
-from hsm.core.threads import Call
+import pytest
+
+from hsm.core.world import World
+
+LIMIT_S = 5.0
 
 
-async def test_work_that_ended_while_it_was_cancelled_is_not_waited_for() -> None:
-    """The end and the cancellation may come in one turn of the loop."""
-    call = Call(lambda: None)
-    call.perform()
-    call.future.cancel()
+async def test_what_is_cancelled_waits_until_its_work_has_ended() -> None:
+    """So that nobody writes behind the back of who goes on."""
+    world, gate = World(), threading.Event()
+    running = asyncio.create_task(world.blocking_to_its_end(gate.wait, LIMIT_S))
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
-        await call.end()
+    running.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not running.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    world.close()
 
 
-async def test_work_that_is_cancelled_is_waited_for() -> None:
-    """Its end is heard although nobody is told its result any more."""
-    call = Call(lambda: None)
-    call.future.cancel()
-    waiting = asyncio.ensure_future(call.end())
+async def test_what_is_cancelled_as_its_work_ends_does_not_wait_for_ever() -> None:
+    """The work has ended, and the loop is about to hear of it, when the cancellation comes."""
+    world, gate = World(), threading.Event()
+    running = asyncio.create_task(world.blocking_to_its_end(gate.wait, LIMIT_S))
     await asyncio.sleep(0)
-    assert not waiting.done()
-    call.perform()
-    async with asyncio.timeout(5):
-        await waiting
+    gate.set()
+    world.close()  # waits for the thread; what it has to say is on its way into the loop
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=LIMIT_S)
+    assert done, "it waits for an end that has been"
+    assert running.cancelled()

@@ -37,6 +37,15 @@ class Quintic(Equation):
 class Clash(Quintic):
     seed: float = parameter(1.0, Real(low=0, high=10), "taken")
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfRealFields(Quintic):
+    def nonlinear(self, grid, real):
+        from jax import tree_util
+        return tree_util.Partial(squared, np.asarray(self.strength, real))
+
+def squared(strength, psi):
+    return -strength * psi ** 2
+
 def saturated(strength, psi):
     return -strength * (psi.real**2 + psi.imag**2) ** 2 * psi
 """
@@ -50,8 +59,17 @@ def _plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-quintic\nVersion: 1.0\n")
     points = "quintic = their_quintic:Quintic\nclash = their_quintic:Clash\nnone = their_quintic:saturated\n"
+    points += "real = their_quintic:OfRealFields\n"
     (info / "entry_points.txt").write_text(f"[hsm.models]\n{points}gone = their_quintic:Gone\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("plug_in")
+def test_equation_that_does_not_turn_with_the_phase_is_refused() -> None:
+    """An equation of real fields would be stepped wrongly without a sign, so it is named instead."""
+    assert read_params({"model": "quintic"}).model == "quintic"
+    with pytest.raises(ParameterErrors, match="f of real does not turn with the phase"):
+        read_params({"model": "real"})
 
 
 def test_shipped_equations_are_found_by_their_entry_points() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from hsm.report.evidence import list_pictures, read_picture, read_tail
 from tests.unit.report.sweeps import png
@@ -120,3 +123,27 @@ def test_pictures_are_listed_by_name_inside_the_sweep_only(root: Path) -> None:
     (root / "link").symlink_to(outside)
     assert [path.name for path in list_pictures(root, "results")] == ["a.png", "b.png"]
     assert list_pictures(root, "link") == list_pictures(root, "absent") == []
+
+
+def test_pictures_of_a_page_are_compact_and_keep_their_size(tmp_path: Path) -> None:
+    """A smooth picture takes a fraction of its PNG file, a wide one is no wider than a page shows it."""
+    x = np.linspace(0, 9, 1280)
+    shade = (127 * (1 + np.sin(x)[None] * np.cos(x)[:, None]) + np.arange(1280) % 2).astype(np.uint8)
+    noise = np.random.default_rng(1).integers(0, 9, (1280, 1280), np.uint8)
+    Image.fromarray(shade // 2 + noise).convert("RGB").save(tmp_path / "wide.png")
+    found = read_picture(tmp_path, tmp_path / "wide.png", most_bytes=1 << 23, most_pixels=1 << 22)
+    assert found is not None
+    assert (found.kind, found.width, found.height) == ("webp", 640, 640)
+    assert len(found.data) < (tmp_path / "wide.png").stat().st_size / 10
+    with Image.open(io.BytesIO(found.data)) as shown:
+        assert (shown.format, shown.size) == ("WEBP", (640, 640))
+
+
+def test_picture_that_cannot_be_decoded_stays_what_it_is(tmp_path: Path) -> None:
+    """Its header is sound and the rest is not: the page holds the bytes of the file."""
+    broken = tmp_path / "broken.png"
+    Image.new("RGB", (64, 64)).save(broken)
+    broken.write_bytes(broken.read_bytes()[:40] + bytes(20_000))
+    found = read_picture(tmp_path, broken, most_bytes=1 << 20, most_pixels=1 << 20)
+    assert found is not None
+    assert (found.kind, found.data) == ("png", broken.read_bytes())

@@ -64,3 +64,17 @@ async def test_csv_that_lacks_a_column_ends_with_1(
     rows = list(csv.DictReader((tmp_path / "whole.csv").read_text().splitlines()))
     assert [row["metric.late"] for row in rows] == [""] * (COUNT - 1) + ["2.0"]
     assert main(["results", "--format", "jsonl"]) == 0
+
+
+async def test_q_values_take_all_rows_into_account(tmp_path: Path) -> None:
+    """Where the first rows have p-values, the last one counts too, for each sweep alone."""
+    found = new_tree(tmp_path / "sweeps")
+    events = [event for task in range(1, COUNT) for event in ended(task, 1, ring_p_value=0.5)]
+    await write(found, [[*events, *ended(COUNT, 1, ring_p_value=0.001)]], count=COUNT)
+    rows = list(answer(Files(), [(found, sweep_spec())] * 2, Query()).rows)
+    assert [rows[at]["metric.ring_q_value"] for at in (COUNT - 1, 2 * COUNT - 1)] == [0.001 * COUNT] * 2
+    assert rows[0]["metric.ring_q_value"] == 0.5
+    picked = answer(
+        Files(), [(found, sweep_spec())], Query(where="ring_q_value < 0.3", fields=("ring_q_value",))
+    )
+    assert len(list(picked.rows)) == 1

@@ -74,6 +74,21 @@ def test_a_name_that_was_not_synced_may_be_lost_or_kept() -> None:
     assert {tuple(found) for found in left} == {(), ("a",)}
 
 
+def test_a_sector_is_as_it_was_at_one_moment() -> None:
+    """Two writes into one sector: the second is never there without the first."""
+
+    def work(lab: Lab) -> None:
+        fd = lab.files.create("/d/a")
+        lab.files.sync_directory("/d")
+        lab.files.write(fd, b"x" * 100)
+        lab.files.write(fd, b"y" * 100)
+        lab.files.close(fd)
+
+    left = {found["a"] for found in outcomes(work)}
+    assert {b"x" * 100, b"x" * 100 + b"y" * 100} < left
+    assert not any(data.startswith(bytes(100)) for data in left)
+
+
 def test_content_that_was_not_synced_may_be_lost_torn_or_kept() -> None:
     """A cut keeps none, all, a beginning or single sectors of what was written."""
 

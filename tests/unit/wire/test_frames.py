@@ -232,6 +232,14 @@ def test_a_group_that_a_power_cut_tore_is_told_from_damage() -> None:
         assert is_torn(bytes(torn[at:]), at, seq)
         assert not is_torn(bytes(torn[at:]) + log_of([front, last, later])[0][ends[1] :], at, seq)
         assert not is_torn(bytes(torn[at:]), at, seq - 1), "a group before it has been lost"
+    for sector in sectors:
+        for kept in (1, 35, 500):
+            torn = bytearray(data)
+            start, end = max(at, sector * 512 + kept), sector * 512 + 512
+            torn[start:end] = bytes(end - start)
+            assert is_torn(bytes(torn[at:]), at, seq), "the end of a sector that was written twice"
+            torn[end - 1] = 65
+            assert not is_torn(bytes(torn[at:]), at, seq), "zeros that end before their sector does"
     for place in range(at, ends[1] - 150, 37):
         flipped = bytearray(data)
         flipped[place] ^= 1

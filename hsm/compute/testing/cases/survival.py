@@ -122,6 +122,18 @@ class SurvivalCases(CaseBase):
         assert site.runs() == ["held", "next"]
 
     @case(Ability.AGENT, slots=1)
+    async def test_what_is_counted_on_and_not_known_is_told(self, site: Site) -> None:
+        """A power cut may take an order: who counts on it hears that it never began, and it never will."""
+        order = site.order(site.note("never"))
+        await site.drop()
+        await site.open()
+        (seen,) = await site.ended([order])
+        assert seen.state is AttemptState.VOID
+        await site.session.submit([order])
+        await site.ended(await site.submit(site.note("next")))
+        assert site.runs() == ["next"]
+
+    @case(Ability.AGENT, slots=1)
     async def test_an_end_is_told_once_across_agents(self, site: Site) -> None:
         """What had ended before an agent died is not told again, nor lost, by the next one."""
         over = await site.submit(*(site.note(word) for word in range(3)))

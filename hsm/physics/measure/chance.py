@@ -1,0 +1,70 @@
+"""Where the draws of null distributions come from, and what a p-value is.
+
+A null is drawn from a stream that is keyed by the parameters of the run and by what is tested, so the same
+artifact always gets the same p-value, and two runs never share their draws.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsm.physics.draws import Purpose
+
+Draw = Callable[[int], NDArray[np.floating]]
+FEW = 199  # draws that every null gets
+SLACK = 1e-4  # a draw that is worse by this share still reaches a score: surrogates are in single precision
+ENOUGH = 10  # as many draws that reach the score among the first FEW settle that chance reaches it
+
+
+class NotComputable(Exception):
+    """A score does not exist for this artifact; `reason` is one sentence for its user."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Stream:
+    """Random numbers of one null of one run, from the raw bits of numpy's Philox generator."""
+
+    def __init__(self, key: int, purpose: Purpose) -> None:
+        self._bits = np.random.Philox(key=np.array([key, purpose], np.uint64))
+
+    def uniforms(self, *shape: int) -> NDArray[np.floating]:
+        """Return numbers in (0, 1) with 53 random bits each."""
+        raw = self._bits.random_raw(int(np.prod(shape)))
+        uniforms: NDArray[np.floating] = ((raw >> np.uint64(11)) + 0.5).reshape(shape) * 2.0**-53
+        return uniforms
+
+
+def key_of(params_json: str) -> int:
+    """Return the key of the streams of a run."""
+    return int.from_bytes(hashlib.sha256(params_json.encode()).digest()[:8], "big")
+
+
+def p_value(score: float, draw: Draw, most: int, *, low_is_good: bool) -> float:
+    """Return the share of draws of a null that score at least as well, the score itself counted among them.
+
+    `draw(count)` returns the scores of as many draws, NaN where a draw has no score: those do not count.
+    Where fewer than ENOUGH of the first FEW reach the score, `most` are drawn in all. Such a p-value is
+    valid: under the null it is at most α with a chance of at most α (J. Besag and P. Clifford, Biometrika 78,
+    301, 1991).
+
+    Raises:
+        NotComputable: the null has hardly ever a score.
+    """
+    sign = 1 if low_is_good else -1
+    drawn = draw(min(FEW, most))
+    if _reached(sign * drawn, sign * score) < ENOUGH and most > drawn.size:
+        drawn = np.concatenate([drawn, draw(most - drawn.size)])
+    valid = int(np.count_nonzero(np.isfinite(drawn)))
+    if valid < FEW // 10:
+        raise NotComputable(f"only {valid} of {drawn.size} draws of its null have such a score")
+    return (1 + _reached(sign * drawn, sign * score)) / (1 + valid)
+
+
+def _reached(drawn: NDArray[np.floating], score: float) -> int:
+    """Return how many draws are as low as the score; NaN is not."""
+    return int(np.count_nonzero(drawn <= score + SLACK * abs(score)))
