@@ -115,6 +115,8 @@ class Link:
         self._last = 0
         self._told: dict[str, Callable[[Packet], None]] = {}
         self._lost = ""
+        self._complaint: SourceError | None = None
+        self._over = asyncio.Event()
         self._held = b""
 
     async def greet(self, word: str) -> str:
@@ -142,24 +144,36 @@ class Link:
         """Listen until the link is lost.
 
         Raises:
-            LinkLost: always, unless cancelled or somebody who is told something raises.
+            LinkLost: always, unless cancelled.
+            SourceError: somebody who was told something raised it.
         """
-        beating = asyncio.create_task(self._beat())
         try:
-            await self._listen()
-        except BadPacket as error:
-            self._lost = f"the link carries {error}"
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._beat())
+                await self._listen()
+                self._end()
         finally:
-            beating.cancel()
-            self._lost = self._lost or "the link was closed"
-            for call in self._calls.values():
-                call.end()
-        raise self._loss()
+            self._end()
+        raise self._complaint or self._loss()
+
+    def _end(self) -> None:
+        """Let everybody hear that the link is lost, who waits for something of it."""
+        self._lost = self._lost or "the link was closed"
+        self._over.set()
+        for call in self._calls.values():
+            call.end()
 
     async def _listen(self) -> None:
         data = self._held
         while not self._lost:
-            await self._take(data)
+            try:
+                await self._take(data)
+            except BadPacket as error:
+                self._lost = f"the link carries {error}"
+                return
+            except SourceError as error:
+                self._complaint, self._lost = error, error.message
+                return
             try:
                 async with asyncio.timeout(self._silence_s):
                     data = await self._read()
@@ -170,9 +184,11 @@ class Link:
 
     async def _beat(self) -> None:
         with contextlib.suppress(LinkLost):  # `run` will say so
-            while True:
+            while not self._over.is_set():
                 await self.tell(BEAT)
-                await asyncio.sleep(self._beat_s)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._beat_s):
+                        await self._over.wait()
 
     def _loss(self) -> LinkLost:
         return LinkLost(self.source, self._lost, transient=True)

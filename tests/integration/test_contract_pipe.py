@@ -19,7 +19,7 @@ class TestPipe(SourceContract):
 
     def make_source(self, world: World, project: Path, slots: int) -> ComputeSource:
         spec = SourceSpec(kind="ssh", target="pipe", slots=slots)
-        return SSHSource(world, spec, PipeReach(spec.name, project / "host"))
+        return SSHSource(world, spec, PipeReach(world, spec.name, project / "host"))
 
 
 def test_nothing_is_left_out() -> None:

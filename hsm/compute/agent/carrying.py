@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from hsm.compute.agent.host import Host
@@ -147,17 +146,21 @@ class Carrying(Service):
 
     def due_s(self) -> Optional[float]:
         """Return when the records are to be looked at."""
-        return None if self._look_at is None else max(0.0, self._look_at - time.monotonic())
+        return None if self._look_at is None else max(0.0, self._look_at - self._host.monotonic())
 
     def look(self) -> None:
         """Hear the bell, and push what the records have grown by."""
         heard = self._line.heard() if self._line is not None else Heard.NOTHING
         if heard is Heard.BELL and self._look_at is None:
-            self._look_at = time.monotonic() + GATHER_S
+            self._look_at = self._host.monotonic() + GATHER_S
         if heard is Heard.END and self._line is not None:
             self._line.hang_up()
             self._look_at = 0.0
-        if self._followed is not None and self._look_at is not None and time.monotonic() >= self._look_at:
+        if (
+            self._followed is not None
+            and self._look_at is not None
+            and self._host.monotonic() >= self._look_at
+        ):
             self._look_at = 0.0 if self._push(self._followed) else None
         if heard is Heard.END:
             self.send(Packet("gone"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import select
-import time
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from hsm.compute.agent.host import Host
@@ -66,11 +65,12 @@ class Relay:
     def __init__(
         self, source: int, sink: int, services: Sequence[Service], silence_s: float = SILENCE_S
     ) -> None:
+        self._host = Host()
         self._source = source
         self._sink = sink
         self._services = services
         self._silence_s = silence_s
-        self._heard_at = time.monotonic()
+        self._heard_at = self._host.monotonic()
         self._packets = PacketReader()
         self._running: List[Tuple[int, Iterator[Packet]]] = []
         self._answers: Dict[str, Answer] = {}
@@ -94,17 +94,17 @@ class Relay:
             data = os.read(self._source, READ_BYTES)
             if not data:
                 return False
-            self._heard_at = time.monotonic()
+            self._heard_at = self._host.monotonic()
             for packet in self._packets.feed(data):
                 self._hear(packet)
         for service in self._services:
             service.look()
         self._advance()
-        return time.monotonic() < self._heard_at + self._silence_s
+        return self._host.monotonic() < self._heard_at + self._silence_s
 
     def _wait(self) -> "List[int]":
         """Wait until there is something to do, and return which descriptors can be read."""
-        due = [self._heard_at + self._silence_s - time.monotonic(), *([0.0] if self._running else ())]
+        due = [self._heard_at + self._silence_s - self._host.monotonic(), *([0.0] if self._running else ())]
         poll = select.poll()
         poll.register(self._source, _READABLE)
         for service in self._services:

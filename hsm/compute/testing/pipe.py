@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from hsm.compute.link import Link
 from hsm.compute.ssh.reach import Completed, Connection, Reach
 from hsm.core.errors import SourceError
+from hsm.core.world import World
 
 LEAVE_S = 10.0
 
@@ -19,7 +19,8 @@ LEAVE_S = 10.0
 class PipeReach(Reach):
     """Reaches a host whose directory `root` is. `relays` are the processes of those that run."""
 
-    def __init__(self, name: str, root: Path, python: str = sys.executable) -> None:
+    def __init__(self, world: World, name: str, root: Path, python: str = sys.executable) -> None:
+        self.world = world
         self.name = name
         self.root = root
         self.python = python
@@ -39,10 +40,7 @@ class _PipeConnection(Connection):
 
     async def run(self, script: str, *, stdin: bytes = b"", timeout_s: float) -> Completed:
         """Run a script in a login shell."""
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            "bash", "-lc", script, stdin=pipe, stdout=pipe, stderr=pipe
-        )
+        process = await self._reach.world.converse(["bash", "-lc", script])
         try:
             async with asyncio.timeout(timeout_s):
                 stdout, stderr = await process.communicate(stdin)
@@ -58,10 +56,9 @@ class _PipeConnection(Connection):
 
     @asynccontextmanager
     async def _relay(self, arguments: tuple[str, ...]) -> AsyncIterator[Link]:
-        word = secrets.token_hex(8)
+        word = self._reach.world.token()
         command = [self.python, "-P", "-m", "hsm.compute.agent", "relay", self.root, word, *arguments]
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        process = await self._reach.world.converse(command)
         self._reach.relays.append(process)
         try:
             if process.stdout is None or process.stdin is None:

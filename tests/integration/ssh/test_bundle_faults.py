@@ -60,7 +60,7 @@ def bundle_of(world: World, project: Path, sweep: str = SWEEP) -> Bundle:
 @asynccontextmanager
 async def host(root: Path, python: str = sys.executable) -> AsyncIterator[tuple[Link, PipeReach]]:
     """Yield a link to a relay process, and the reach that knows its process."""
-    reach = PipeReach("ssh:host", root, python)
+    reach = PipeReach(World(), "ssh:host", root, python)
     async with reach.connected() as connection, connection.relay() as link:
         listening = asyncio.ensure_future(link.run())
         try:

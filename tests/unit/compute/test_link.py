@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -23,6 +24,7 @@ class Echoes(Service):
     def __init__(self) -> None:
         self.said = 0
         self.is_over = threading.Event()
+        self._idle_until: float | None = None
 
     def answers(self) -> dict[str, Answer]:
         return {
@@ -33,6 +35,7 @@ class Echoes(Service):
             "no": self._no,
             "missing": self._missing,
             "push": self._push,
+            "idle": self._idle,
         }
 
     def _echo(self, packet: Packet) -> Iterator[Packet]:
@@ -59,6 +62,18 @@ class Echoes(Service):
     def _missing(self, packet: Packet) -> Iterator[Packet]:
         with Path("/nowhere/at/all").open(encoding="utf-8"):
             yield Packet(DONE)
+
+    def due_s(self) -> float | None:
+        return None if self._idle_until is None else max(0.0, self._idle_until - monotonic())
+
+    def look(self) -> None:
+        if self._idle_until is not None and monotonic() >= self._idle_until:
+            self._idle_until = None
+            self.send(Packet("pushed"))
+
+    def _idle(self, packet: Packet) -> Iterator[Packet]:
+        self._idle_until = monotonic() + packet.fields["s"]
+        yield Packet(DONE)
 
     def _push(self, packet: Packet) -> Iterator[Packet]:
         self.send(Packet("pushed", 0, {"n": 1}))
@@ -216,9 +231,11 @@ class TestLoss:
 
     async def test_beats_keep_an_idle_link(self) -> None:
         """The relay answers each of them."""
-        async with linked(Echoes(), beat_s=0.02, silence_s=0.5) as (link, _):
-            await asyncio.sleep(0.7)
-            await link.call("echo")
+        async with linked(Echoes(), beat_s=0.02, silence_s=0.2) as (link, _):
+            pushed = asyncio.Event()
+            link.on("pushed", lambda _: pushed.set())
+            await link.call("idle", {"s": 0.6})
+            await pushed.wait()
 
     async def test_a_relay_leaves_a_manager_that_is_silent(self) -> None:
         """Its channel may not know for hours that nobody is there."""

@@ -158,11 +158,20 @@ FILES_EXCEPTIONS: dict[str, dict[str, str]] = {
         "os.path.abspath": "the same: its arguments may be relative",
     },
     "hsm/compute/agent/bell.py": {"os.write": "a pipe to itself"},
+    "hsm/compute/agent/relay.py": dict.fromkeys(
+        ("expanduser", "os.makedirs", "os.open", "os.path.abspath", "os.path.expanduser", "os.write"),
+        "a process of its own, its arguments and standard streams: no simulator runs a relay",
+    ),
+    "hsm/compute/agent/starting.py": {
+        "open": "the log that the process of an agent prints into",
+        "os.path.abspath": "the program that runs",
+    },
     "hsm/compute/agent/reporting.py": {
         "os.stat": "facts about the real machine: no simulator runs a relay",
         "os.statvfs": "the same",
     },
     "hsm/compute/local.py": {"open": "opens a session", "resolve": "of a command, by its environment"},
+    "hsm/compute/ssh/source.py": {"resolve": "of a command, by its environment"},
     "hsm/compute/ssh/shipping.py": dict.fromkeys(
         ("is_dir", "iterdir", "read_bytes"), "HSM's own code, wherever it is installed"
     ),
@@ -194,6 +203,7 @@ MACHINE_PLACES = (
     "hsm/compute/agent/__main__.py",  # the real agent's process
     "hsm/compute/agent/bell.py",  # signals and sockets
     "hsm/compute/agent/host.py",  # clock, processes, workers
+    "hsm/compute/agent/starting.py",  # of the relay: the agent's process, and its socket from outside
     "hsm/compute/agent/worker.py",  # a thread, given out by the host
     "hsm/compute/testing/",  # the contract suite: real processes
     "hsm/core/sockets.py",  # of the world
