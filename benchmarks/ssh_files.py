@@ -134,6 +134,12 @@ def rate(times: Sequence[float], megabytes: int) -> str:
     return f"{megabytes / statistics.median(times):.0f} MiB/s"
 
 
+def noise(seed: int, megabytes: int) -> bytes:
+    """Return bytes that nothing can compress."""
+    rng = Random(seed)
+    return b"".join(rng.randbytes(1 << 20) for _ in range(megabytes))
+
+
 def tar(scene: Scene, wanted: Wanted, *options: str) -> float:
     """Bring an attempt home by tar piped through ssh."""
     dest = scene.new_home()
@@ -191,7 +197,7 @@ def delay(scene: Scene, round_trip_s: float = 0.1) -> None:
 
 def large(scene: Scene, rounds: int, megabytes: int) -> None:
     """One large file on loopback, against rsync."""
-    wanted = scene.attempt("large", {"results/large.bin": Random(2).randbytes(megabytes << 20)})
+    wanted = scene.attempt("large", {"results/large.bin": noise(2, megabytes)})
     shell = " ".join(scene.ssh())
     quick = f"{shell} -c aes128-gcm@openssh.com"
     ours: list[float] = []
@@ -214,7 +220,7 @@ def large(scene: Scene, rounds: int, megabytes: int) -> None:
 
 def resume(scene: Scene, megabytes: int) -> None:
     """A transfer that is cut at 80 %, and goes on."""
-    wanted = scene.attempt("cut", {"results/large.bin": Random(3).randbytes(megabytes << 20)})
+    wanted = scene.attempt("cut", {"results/large.bin": noise(3, megabytes)})
     wire, home, size = Wire(scene.host.port), scene.new_home(), megabytes << 20
     scene.lab.name("cut", scene.host, wire.port)
     wire.to_client.reset_at = int(size * 0.8)

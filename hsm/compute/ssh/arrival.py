@@ -129,7 +129,9 @@ class Arrival:
         return self.fault is None and (self._entries is None or bool(self._lacking))
 
     def asked(self) -> dict[str, object]:
-        """Return what to ask the host for."""
+        """Return what to ask the host for. A report that came in part is asked for from its beginning."""
+        self._report.clear()
+        self._report_sha256 = hashlib.sha256()
         parts = list(self._parts.items())[: None if self._entries is not None else MAX_HELD]
         return {
             "directory": self.wanted.directory,

@@ -50,10 +50,14 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def viewing(
-    far: Faraway, service: Service | None = None, line: Line | None = None
+    far: Faraway,
+    service: Service | None = None,
+    line: Line | None = None,
+    marked: asyncio.Event | None = None,
 ) -> AsyncIterator[LiveView]:
-    """Watch the attempt over a link of its own."""
+    """Watch the attempt over a link of its own; `marked` is set when a packet `mark` comes."""
     async with relayed([service or Growing(Host(), str(far.root))], line or Line()) as link:
+        link.on("mark", lambda _: marked.set() if marked else None)
         view = LiveView(far.world, link, far.home)
         view.known({TOKEN: DIRECTORY})
         running = asyncio.create_task(view.run())
@@ -201,10 +205,10 @@ def test_a_slow_line_is_given_less(far: Faraway, monkeypatch: pytest.MonkeyPatch
         amounts.append(sum(len(packet.body) for packet in said))
         assert said[-1].kind == "seen"
         said.clear()
+        clock[0] += took_s
         growing.look()
         assert not said, "nothing before it is shown"
         assert growing.due_s() is None
-        clock[0] += took_s
         hears["shown"](Packet("shown"))
         clock[0] += LOOK_S
     assert amounts[:8] == [n << 10 for n in (128, 64, 32, 16, 16, 32, 64, 32)]
