@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from hsm.core import events as ev
@@ -282,10 +282,7 @@ class Drive:
         await self._say_last(stopped)
         self._recorder.release()
         if not self.tracker.live():
-            for lane in self._lanes.values():
-                await lane.release()
-                if seal is not None:
-                    await lane.clear(keeps_checkpoints=status is not SweepStatus.COMPLETE)
+            await _part(self._lanes.values(), status, is_over=seal is not None)
         said: list[ev.Event] = [stopped] if seal is None else [seal, stopped]
         await self._scribe.close(said, self.tracker, head, self._projector)
         await self._keeper.close(self.tracker, self._ledger.mark)
@@ -296,6 +293,14 @@ class Drive:
         turn.take(event)
         await self._recorder.record(turn, patient=False)
         self._listen(turn.news, self.tracker)
+
+
+async def _part(lanes: Iterable[Lane], status: SweepStatus, *, is_over: bool) -> None:
+    """Let the agents go; of a sweep that is over, nothing stays where they were but what can be tried again."""
+    for lane in lanes:
+        await lane.release()
+        if is_over:
+            await lane.clear(keeps_checkpoints=status is not SweepStatus.COMPLETE)
 
 
 async def _give_back(
