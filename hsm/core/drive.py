@@ -296,7 +296,7 @@ class Drive:
 
 
 async def _part(lanes: Iterable[Lane], status: SweepStatus, *, is_over: bool) -> None:
-    """Let the agents go; of a sweep that is over, nothing stays where they were but what can be tried again."""
+    """Let the agents go; of a sweep that is over only what can be tried again stays there."""
     for lane in lanes:
         await lane.release()
         if is_over:
