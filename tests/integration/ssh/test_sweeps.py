@@ -180,7 +180,7 @@ class TestLines:
             line.to_client.reset_at = line.to_client.passed + 100 * sealed
             _await_dial(line, dialled, manager)
         sweep.finished(manager)
-        assert line.dials >= 4
+        assert line.dials >= 2, "it was never cut"
         assert set(sweep.begun().values()) == {1}
         sweep.check()
 
