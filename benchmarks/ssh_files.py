@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
+from hsm.compute.link import Link
 from hsm.compute.ssh.collecting import Collecting
 from hsm.compute.ssh.reaches import make_reach
 from hsm.core.errors import SourceError
@@ -94,7 +96,7 @@ class Scene:
                 connection.relay() as link,
                 asyncio.TaskGroup() as group,
             ):
-                running = group.create_task(link.run())
+                running = group.create_task(heard(link))
                 for home in homes:
                     one = replace(wanted, dest=home / wanted.directory)
                     began = time.perf_counter()
@@ -112,6 +114,12 @@ class Scene:
         """Take everything down."""
         self.lab.end()
         self.world.close()
+
+
+async def heard(link: Link) -> None:
+    """Listen to a link; that it is lost is told to who fetches, once he has taken in what had come."""
+    with contextlib.suppress(SourceError):
+        await link.run()
 
 
 def timed(*argv: str) -> float:

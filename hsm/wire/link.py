@@ -76,9 +76,11 @@ class PacketReader:
             middle = start + _LENGTHS.size + header_length
             if len(held) < middle + body_length:
                 break
-            header = bytes(held[start + _LENGTHS.size : middle])
-            start = middle + body_length
-            packets.append(_packet(header, bytes(held[middle:start])))
+            with memoryview(held) as view:
+                header = bytes(view[start + _LENGTHS.size : middle])
+                start = middle + body_length
+                body = bytes(view[middle:start])
+            packets.append(_packet(header, body))
         del held[:start]
         return packets
 

@@ -37,6 +37,9 @@ KEEPALIVE_COUNT = 3
 QUICK_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """Before the others, unless the configuration says what to take: here they cost half as much as ChaCha20."""
 
+WINDOW_BYTES = 16 << 20
+"""So much may be on its way to us in a channel: 160 MB/s with a round trip of 100 ms."""
+
 MAX_JUMPS = 8
 CHANNEL_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
@@ -95,6 +98,11 @@ class SshConnection(ShellConnection):
         self._channels = asyncio.Semaphore(MAX_CHANNELS)
         self._rng = world.rng("hsm.channels.v1", world.token())
 
+    @property
+    def cipher(self) -> str:
+        """By what cipher the host sends."""
+        return str(self._made.get_extra_info("recv_cipher"))
+
     @asynccontextmanager
     async def _open(self, command: str) -> AsyncIterator[Channel]:
         async with self._channels:
@@ -112,7 +120,7 @@ class SshConnection(ShellConnection):
         for pause_s in (*CHANNEL_PAUSES_S, None):
             try:
                 return await self._made.create_process(
-                    command, encoding=None, request_pty=False, x11_forwarding=False
+                    command, encoding=None, request_pty=False, x11_forwarding=False, window=WINDOW_BYTES
                 )
             except asyncssh.ChannelOpenError as error:
                 if pause_s is None or self._made.is_closed():
@@ -282,6 +290,8 @@ class _Dialler:
             given["port"] = port
         config = self._config_files()
         plain = asyncssh.SSHClientConnectionOptions(host=host, config=config, client_keys=None, **given)
+        if not plain.config.get("Ciphers", ()):
+            given["encryption_algs"] = QUICK_CIPHER_FIRST
         named = plain.config.get("IdentityFile", ())
         if isinstance(named, list) and named:  # a file that is not there is passed over, as OpenSSH does
             given["client_keys"] = [path for path in named if self.world.files.is_file(self._at_home(path))]

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from hsm.compute.ssh.connection import SshConnection
 from hsm.compute.testing.cases.artifacts import SMALL_HDF5
 from tests.integration.cli_project import Project, Running, until
 from tests.integration.disks import small_disk
+from tests.integration.ssh.reaching import reach
 from tests.lab.sshd import Host, Lab
 from tests.lab.wire import Wire
 
@@ -227,3 +229,14 @@ def test_a_full_disk_on_the_host_is_waited_out(project: Project, ssh_host: Host)
         assert "exit code 3" in project.run("monitor", "errors", "last").out
         found = list(project.tree().glob(".hsm/attempts/*/results/large.bin"))
         assert found or (log(project).parent / "results" / "large.bin").exists()
+
+
+async def test_the_quick_cipher_is_taken_unless_the_configuration_says_another(
+    ssh_lab: Lab, ssh_host: Host
+) -> None:
+    """AES in hardware before anything else; `Ciphers` in ssh_config is obeyed."""
+    ssh_lab.name("odd", ssh_host, ssh_host.port, "Ciphers aes256-ctr")
+    for name, cipher in (("alpha", "aes128-gcm@openssh.com"), ("odd", "aes256-ctr")):
+        async with reach(name).connected() as connection:
+            assert isinstance(connection, SshConnection)
+            assert connection.cipher == cipher

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -88,6 +89,8 @@ async def relayed(
             await asyncio.gather(running, return_exceptions=True)
     finally:
         link.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
         await asyncio.to_thread(thread.join, LIMIT_S)
 
 
