@@ -290,8 +290,6 @@ class _Dialler:
             given["port"] = port
         config = self._config_files()
         plain = asyncssh.SSHClientConnectionOptions(host=host, config=config, client_keys=None, **given)
-        if not plain.config.get("Ciphers", ()):
-            given["encryption_algs"] = QUICK_CIPHER_FIRST
         named = plain.config.get("IdentityFile", ())
         if isinstance(named, list) and named:  # a file that is not there is passed over, as OpenSSH does
             given["client_keys"] = [path for path in named if self.world.files.is_file(self._at_home(path))]
