@@ -74,7 +74,7 @@ def test_blow_up_of_the_multistep_scheme_is_located(figure: Figure) -> None:
 @pytest.mark.parametrize("kappa", [0.1, 1.0])
 def test_curved_run_stays_stable(kappa: float, figure: Figure) -> None:
     """T = 100 of vortices at the largest accepted step, with the metric extrapolated."""
-    p = rough(2.0, -1.0, kappa=kappa, dtype="f64", T=100, save_every=20)
+    p = rough(2.0, -1.0, kappa=kappa, dtype="f64", T=100, save_every=20, N=96)
     p = replace(p, h=largest_step(p))
     parts = list(segments(plan(p)))
     norms = [part.frame.figures.h_norm for part in parts if part.frame is not None and part.t > 0]

@@ -148,6 +148,7 @@ def test_a_run_stopped_and_killed_again_and_again_ends_as_if_left_alone(
     one = task("one", case)
     attempt = one.start()
     attempt.wait_for(lambda: attempt.frames() >= 3)
+    attempt.process.send_signal(signal.SIGSTOP)  # or a slow reader would find that it has ended
     read = subprocess.run(
         [sys.executable, "-c", READ, str(attempt.folder / "results" / "rho_history.h5.part")],
         env={**os.environ, "HDF5_USE_FILE_LOCKING": "TRUE"},
@@ -156,6 +157,7 @@ def test_a_run_stopped_and_killed_again_and_again_ends_as_if_left_alone(
         timeout=60,
         check=True,
     ).stdout.split()
+    attempt.process.send_signal(signal.SIGCONT)
     assert attempt.end(signal.SIGTERM)[0] == 128 + signal.SIGTERM
     assert attempt.told()["status"] == "cancelled"
 
