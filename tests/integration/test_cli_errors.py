@@ -85,7 +85,7 @@ def test_sources_are_listed_and_checked(project: Project) -> None:
     """What hsm.yaml sets up is listed beside this machine; a check passes here."""
     (project.root / "hsm.yaml").write_text("sources: {local: {slots: 3}}\n")
     assert project.run("source", "list", "--json").data["sources"] == [
-        {"name": "local", "kind": "local", "slots": 3}
+        {"name": "local", "kind": "local", "slots": 3, "checked": None}
     ]
     assert "hsm.yaml" in project.run("source", "list").out
     report = project.run("source", "check", "local", "--json").data
