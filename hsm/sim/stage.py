@@ -184,15 +184,18 @@ class Stage:
         """
         run = next(run for run in self.runs if run.process is winner)
         others = [other for other in self.runs if other.process.alive and other is not run]
-        beat = self.shared.node(f"{self.tree.epochs}/{epoch - 1:06d}.beat")
-        is_theirs = any(other.epoch == epoch - 1 for other in others)
+        last = max((other.epoch for other in others if other.epoch < epoch), default=0)
+        # Between them there may be one that was heard, or that asked, could open no source, and said nothing.
+        asked = run.takes_over or (
+            last < epoch - 1
+            and any(one.epoch > last or (one.takes_over and not one.epoch) for one in self.runs)
+        )
+        beat = self.shared.node(f"{self.tree.epochs}/{last:06d}.beat")
         run.epoch = epoch
-        if run.takes_over or not is_theirs or not isinstance(beat, Inode):
+        if asked or not last or not isinstance(beat, Inode):
             return None
         facts = self.witness.facts()
-        if facts and any(
-            isinstance(event, EngineStopped) and event.epoch == epoch - 1 for event in facts.events
-        ):
+        if facts and any(isinstance(event, EngineStopped) and event.epoch == last for event in facts.events):
             return None  # it had let go, and was only not gone yet
         return self.loop.time() - beat.modified_ns / 1e9
 

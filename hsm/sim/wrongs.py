@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import gzip
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from hsm.core import events as ev
+from hsm.core.epochs import SILENCE_S
 from hsm.core.model import Exit
 from hsm.core.planner import history_of
+from hsm.sim.machine import EPOCH_S
 from hsm.wire import frames
 from hsm.wire.log import LogWriter
 from hsm.wire.manifest import NO_FILES
@@ -194,12 +195,13 @@ def by_number(_: Any) -> Any:
 
 
 def by_wall_clock(watch: Any) -> Any:
-    """By wall clock."""
+    """By wall clock: the age of a heartbeat is what this machine's clock makes of the file's time."""
 
-    async def wrong(world: Any, *args: Any) -> Any:
-        trusting = copy.copy(world)
-        trusting.monotonic = world.now
-        return await watch(trusting, *args)
+    async def wrong(world: Any, tree: Any, claim: Any, *args: Any) -> Any:
+        written = world.files.modified_ns(f"{tree.epochs}/{claim.epoch:06d}.beat") / 1e9
+        if world.now() - EPOCH_S - written > SILENCE_S:
+            return True
+        return await watch(world, tree, claim, *args)
 
     return wrong
 
