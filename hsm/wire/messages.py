@@ -159,10 +159,11 @@ def from_record(record: Record) -> Message:
         UnknownMessage: its kind or its fields are not those of this version.
     """
     fields = dict(record)
-    kind = _KINDS.get(fields.pop("t", ""))
+    name = fields.pop("t", "")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise UnknownMessage(f"message of unknown kind {record.get('t')!r}")
+        raise UnknownMessage(f"message of unknown kind {name!r:.100}")
     try:
         return kind(**fields)
     except TypeError as error:
-        raise UnknownMessage(str(error)) from error
+        raise UnknownMessage(f"{error!s:.200}") from error
