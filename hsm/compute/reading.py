@@ -256,9 +256,7 @@ def hindrance_of(source: str, records: Iterable[Record]) -> str | None:
     """Return what the agent lacks by the last of its records that tell, None where none does."""
     found = None
     for record in records:
-        match read(source, record) if record.get("t") in ("hindered", "opened") else None:
-            case Hindered(reason=reason):
-                found = reason
-            case Opened():
-                found = ""  # one that has just begun lacks nothing that it knows of
+        message = read(source, record) if record.get("t") in ("hindered", "opened") else None
+        if message is not None:  # one that has just begun lacks nothing that it knows of
+            found = message.reason if isinstance(message, Hindered) else ""
     return found

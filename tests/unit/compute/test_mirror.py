@@ -83,10 +83,11 @@ def again(path: Path) -> tuple[int, Position]:
     return Files().open_append(str(path)), reader.position
 
 
+NUMBERS: list[object] = [None, "0", [0], True, 0.5, -1, 1 << 63]
 ODD: list[dict[str, object]] = [
-    *({"kind": "records", "log": "000001.log", "offset": odd} for odd in (None, "0", [0], True, -1, 1 << 63)),
-    *({"kind": "records", "log": odd, "offset": 0} for odd in (None, 1, ["000001.log"])),
-    *({"kind": "have", "part": "inbox", "length": odd} for odd in (None, "many", {}, 0.5)),
+    *({"kind": "records", "log": "000001.log", "offset": number} for number in NUMBERS),
+    *({"kind": "records", "log": name, "offset": 0} for name in NUMBERS if not isinstance(name, str)),
+    *({"kind": "have", "part": "inbox", "length": number} for number in NUMBERS),
 ]
 
 
