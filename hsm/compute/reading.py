@@ -108,6 +108,8 @@ def read(source: str, record: Record) -> Message:
     message = message._replace(**fields)
     if isinstance(message, Ended):
         _check_end(source, message)
+    elif isinstance(message, Lost) and message.cause not in _LOSSES:
+        raise NotBelieved(source, "the cause of a loss", message.cause)
     return message
 
 
@@ -186,6 +188,7 @@ def _cause(value: Any) -> str | None:
     return None if value is None else CANCELLED if value == CANCELLED else Cause(value).value
 
 
+_LOSSES = frozenset({Cause.LOST, Cause.NODE})
 _OF_AGENTS = (Opened, Started, Ended, Withdrawn, Lost, Hindered)
 _CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(("token", "start", "version", "python", "host", "boot", "socket"), _name),
@@ -223,7 +226,7 @@ def observation_of(message: Message) -> Observation | None:
                 state=AttemptState.LOST,
                 at=message.at,
                 reason=message.reason,
-                cause=Cause.LOST,
+                cause=Cause(message.cause),
                 agent=f"that of attempt {message.token[:8]}",
             )
         case _:

@@ -128,11 +128,15 @@ class Withdrawn(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """An attempt began under an agent that died; whatever was left of it has been killed."""
+    """An attempt began under an agent that died; whatever was left of it has been killed.
+
+    The cause is `lost`, or `node` where the machine was started anew, which says nothing of the attempt.
+    """
 
     token: str
     reason: str
     at: float
+    cause: str = "lost"
 
 
 Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered]

@@ -19,6 +19,7 @@ from hsm.compute.agent.carrying import CHUNK_BYTES, INBOX, RECORDS, head_of
 from hsm.compute.carrier import FileCarrier, Place
 from hsm.compute.link import CallRefused, Link
 from hsm.compute.reading import NotBelieved, whole
+from hsm.compute.ssh.faults import MAX_TOLD, told
 from hsm.core.errors import SourceError
 from hsm.core.world import World
 from hsm.wire.files import Files, write_all
@@ -121,6 +122,8 @@ class Mirror(FileCarrier):
         self._carried: dict[str, int] = {}
         self._there = 0
         self._agent = 0
+        self.last_words = ""
+        """What the agent that has gone said last."""
         link.on(RECORDS, self._take)
         link.on("have", self._note)
         link.on("gone", self._part)
@@ -209,7 +212,8 @@ class Mirror(FileCarrier):
         self._copy.write(name, whole(self._link.source, "the place in a log", offset), packet.body)
         self._heard.set()
 
-    def _part(self, _packet: Packet) -> None:
+    def _part(self, packet: Packet) -> None:
+        self.last_words = told(str(packet.fields.get("words", ""))[:MAX_TOLD])
         self._gone.set()
         self._heard.set()
 
@@ -241,8 +245,8 @@ class Mirror(FileCarrier):
         found = await super().receive(place)
         bad = self.damage
         if bad and bad.incarnation >= self._agent > 0 and bad.offset < came.get(bad.log, 0):
-            told = f"its records came damaged, from byte {bad.offset} on: {bad.reason}"
-            raise SourceError(self._link.source, told, transient=True)
+            reason = f"its records came damaged, from byte {bad.offset} on: {bad.reason}"
+            raise SourceError(self._link.source, reason, transient=True)
         return found
 
     async def wait(self) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hsm.compute.agent_session import START, AgentSession
+from hsm.compute.deaths import Deaths
 from hsm.compute.link import Link
 from hsm.compute.reading import NotBelieved, observations_of, whole
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
@@ -188,12 +189,13 @@ class _SSHSession(AgentSession):
         self._collecting = Collecting(world, bulk, context.sweep_dir)
         self.live = LiveView(world, logs, context.sweep_dir)
         self._context = context
+        self._deaths = Deaths(world, self._name)
 
     async def begin(self, hello: Hello) -> None:
         """Say hello, bring the agent up, and listen to what it has recorded and will record."""
         await self.mirror.send([hello])
         await self.mirror.carry_now()
-        await self.replace_agent()
+        await self._bring_up()
         await _answer(self._logs, "follow", {"records": dict(self.mirror.copied)})
         await self._take_up()
 
@@ -225,10 +227,23 @@ class _SSHSession(AgentSession):
         await self.live.leave([one.directory for one in wanted])
         return await self._collecting.fetch(wanted)
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether the agents there die at once."""
+        return self._deaths.is_suspected
+
     async def replace_agent(self) -> None:
+        """Bring up another agent in place of one that has gone, later each time when they die at once."""
+        await self._deaths.died(self.mirror.last_words, f"the log of {self._name} on the host")
+        await self._bring_up()
+
+    async def _bring_up(self) -> None:
         """Connect to the agent that runs, or else have one started."""
         self.mirror.expect()
+        self._deaths.begun()
         answer = await _answer(self._logs, "agent", {})
+        if answer.fields.get("found") is True:
+            self._deaths.found()
         self.mirror.met(whole(self._name, "the agent's number", answer.fields.get("incarnation")))
 
     async def release(self) -> None:
