@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hsm.cli import words
 from hsm.cli.console import Glyphs, Line, Span, Tone, line
 from hsm.cli.tables import beginning, width_of
+from hsm.core.errors import bare
 from hsm.core.monitor import Failures, LaneProgress, Progress
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tallies import Best
@@ -152,7 +153,7 @@ def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     if entry.reason and entry.is_open:
         return labelled(entry.name, ("waits", Tone.WARN), f"  {entry.reason}")
     if entry.reason:
-        return labelled(entry.name, ("failed", Tone.BAD), f"  {entry.reason}")
+        return labelled(entry.name, ("failed", Tone.BAD), f"  {bare(entry.reason)}")
     if entry.is_open and not is_driven:
         last = f"{entry.running:,} running, {entry.queued:,} queued when last heard of"
         ago = f", {words.rough(entry.heard_s)} ago" if entry.heard_s is not None else ""
@@ -248,7 +249,7 @@ def failure(group: Failures, glyphs: Glyphs) -> list[Span | str]:
 
 def labelled(label: str, *spans: Span | str) -> Line:
     """Return a line that begins with what it is about."""
-    return line((label.ljust(LABEL), Tone.DIM if label else Tone.PLAIN), *spans)
+    return line((f"{label} ".ljust(LABEL), Tone.DIM if label else Tone.PLAIN), *spans)
 
 
 def cut(spans: Line, width: int, mark: str) -> Line:

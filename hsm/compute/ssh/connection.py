@@ -327,7 +327,9 @@ class _Dialler:
                 return HostUnreachable(source, f"{where} refuses connections", hint=hint)
             case socket.gaierror():
                 hint = f"is {where} a host, or an alias in ~/.ssh/config?"
-                return HostUnknown(source, f"there is no host {where}: {said}", hint=hint)
+                return HostUnknown(
+                    source, f"there is no host {where}: {told(error.strerror or said)}", hint=hint
+                )
             case asyncssh.Error() | OSError():
                 return HostUnreachable(source, f"no connection to {where}: {said or type(error).__name__}")
             case _:
