@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from hsm.cli import words
 from hsm.cli.console import Glyphs, Line, Span, Tone, line
 from hsm.cli.tables import beginning, width_of
-from hsm.core.errors import bare
 from hsm.core.monitor import Failures, LaneProgress, Progress
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tallies import Best
@@ -153,7 +152,8 @@ def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     if entry.reason and entry.is_open:
         return labelled(entry.name, ("waits", Tone.WARN), f"  {entry.reason}")
     if entry.reason:
-        return labelled(entry.name, ("failed", Tone.BAD), f"  {bare(entry.reason)}")
+        how = ("away", Tone.WARN) if entry.is_paused else ("failed", Tone.BAD)
+        return labelled(entry.name, how, f"  {entry.reason}")
     if entry.is_open and not is_driven:
         last = f"{entry.running:,} running, {entry.queued:,} queued when last heard of"
         ago = f", {words.rough(entry.heard_s)} ago" if entry.heard_s is not None else ""

@@ -78,7 +78,7 @@ class Host:
         self.home = self.folder / "home"
         """The HOME of those who log in; it has no rc files until a test writes them."""
         self.port = 0
-        self._lab = lab
+        self.lab = lab
         self._listener: subprocess.Popen[bytes] | None = None
         self.home.mkdir(parents=True)
         self.key = make_key(self.folder / "host_key")
@@ -163,7 +163,7 @@ class Host:
             f"ListenAddress {setup.address}",
             f"HostKey {self.key}",
             "PidFile none",
-            f"AuthorizedKeysFile {self._lab.folder}/user.pub",
+            f"AuthorizedKeysFile {self.lab.folder}/user.pub",
             "StrictModes no",  # the folders of tests lie under /tmp
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",

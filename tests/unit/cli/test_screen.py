@@ -110,9 +110,10 @@ def test_a_failed_source_says_why() -> None:
 
 
 def test_a_source_of_a_long_name_is_told_from_how_it_is() -> None:
-    """And its name stands there once."""
-    gone = replace(LANE, name="ssh:workstation", is_open=False, reason="source 'ssh:workstation': cut")
-    assert "ssh:workstation failed  cut" in _texts(replace(SCENE, progress=replace(PROGRESS, lanes=(gone,))))
+    """One that cannot be reached now is away; it has not failed."""
+    gone = replace(LANE, name="ssh:workstation", is_open=False, is_paused=True, reason="is tried again: cut")
+    row = "ssh:workstation away  is tried again: cut"
+    assert row in _texts(replace(SCENE, progress=replace(PROGRESS, lanes=(gone,))))
 
 
 def test_a_lane_without_an_engine_tells_what_was_known_last() -> None:
