@@ -159,6 +159,12 @@ class Sweeping:
         data: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])["data"]
         return data
 
+    def twice(self) -> int:
+        """Return how many tasks ran twice, which only those did that were given up."""
+        found = {task for task, count in self.begun().items() if count == 2}
+        assert found <= {f"task_{event['task']:04d}" for event in self.events("attempt_abandoned")}
+        return len(found)
+
     def check(self, *, again: int = 0) -> None:
         """Make sure that every task has one result, whole, and that no more programs ran again than said."""
         runs = sorted(self.begun().values())

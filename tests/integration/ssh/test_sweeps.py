@@ -55,7 +55,7 @@ class TestHosts:
     def test_agents_that_die_again_and_again_are_no_fault_of_their_tasks(
         self, sweeping: Make, ssh_host: Host
     ) -> None:
-        """From the third on, what was lost with one costs its task nothing, whose budget was spent."""
+        """From the second on, what was lost with one costs its task nothing, whose budget was spent."""
         sweep = sweeping(1)
         manager = sweep.held(1, "ssh:alpha:1")
         for lost in range(1, 4):
@@ -65,7 +65,7 @@ class TestHosts:
             sweep.running(lost + 1)
         sweep.proceed()
         sweep.finished(manager)
-        assert [event.get("charged", True) for event in sweep.events("attempt_lost")] == [True, True, False]
+        assert [event.get("charged", True) for event in sweep.events("attempt_lost")] == [True, False, False]
         sweep.check(again=3)
 
     def test_a_killed_program_is_told_as_such(self, sweeping: Make, ssh_host: Host) -> None:
@@ -109,7 +109,7 @@ class TestHosts:
         sweep.noted("attempt_lost", 2)
         sweep.proceed()
         sweep.finished(manager)
-        assert {event["cause"] for event in sweep.events("attempt_lost")} == {"lost"}
+        assert {event["reason"] for event in sweep.events("attempt_lost")} == {"its agent died"}
         sweep.check(again=2)
 
     def test_a_dead_hosts_share_waits_for_it_and_the_rest_goes_on(self, sweeping: Make, ssh_lab: Lab) -> None:
@@ -126,7 +126,7 @@ class TestHosts:
         sources = ("--source", "local:1", "--source", "ssh:alpha:2")
         sweep.completed("--abandon-source", "ssh:beta", *sources)
         assert not sweep.events("attempt_failed")
-        sweep.check(again=2)
+        sweep.check(again=sweep.twice())
         assert not agents(alpha)
 
 
@@ -163,4 +163,4 @@ class TestElsewhere:
         line.heal()
         sweep.start("complete", "last", "--source", "ssh:alpha-wire:2").communicate(timeout=60)
         assert sweep.events("attempt_sealed") == sealed
-        sweep.check(again=2)
+        sweep.check(again=sweep.twice())

@@ -99,7 +99,7 @@ class TestLiars:
         manager.communicate(timeout=LIMIT_S)
         sweep.completed("--abandon-source", "ssh:alpha", "--source", "local:2")
         assert not sweep.events("attempt_failed")
-        sweep.check(again=sum(count - 1 for count in sweep.begun().values()))
+        sweep.check(again=sweep.twice())
 
 
 class TestOdd:
