@@ -10,7 +10,7 @@ from hsm.cli.following import Plain
 from hsm.core import events as ev
 from hsm.core.tracker import SweepTracker
 from hsm.core.world import World
-from tests.unit.core.worlds import sweep_spec
+from tests.unit.core.worlds import made_plan, sweep_spec
 
 CUT = ev.SourceFailed(source="ssh:alpha", reason="source 'ssh:alpha': the link was cut", paused=True, at=0.0)
 REFUSED = ev.SourceFailed(
@@ -31,7 +31,7 @@ def told(world: World, *events: ev.Event) -> list[str]:
     err = io.StringIO()
     plain = Plain(Console(io.StringIO(), err, {}), world)
     for event in events:
-        plain.listen([event], SweepTracker("s", sweep_spec()))
+        plain.listen([event], SweepTracker(sweep_spec(), lambda event: made_plan(event.count)))
     return [text.partition(" ")[2] if text[2:3] == ":" else text for text in err.getvalue().splitlines()]
 
 
