@@ -261,11 +261,12 @@ class _Walk:
         offset, seq, chain = self._reader.position
         reader = frames.GroupReader(offset=offset, seq=seq, chain=chain)
         groups = reader.feed(self._source.read(str(path), offset))
-        return [group.payloads for group in groups] == [list(self._again)] and not reader.pending
+        return [group.payloads for group in groups] == [list(self._again)] and not reader.pending.strip(b"\0")
 
     def judge(self, path: Path, limit: int | None) -> SegmentAudit:
         """Return what has been found of the segment whose groups have just been read."""
-        end, size, damage = self._reader.position.offset, self._source.length(str(path)), self._reader.damage
+        end, damage = self._reader.position.offset, self._reader.damage
+        size = end + len(self._source.read(str(path), end).rstrip(b"\0"))
         state, reason = SegmentState.WHOLE, ""
         told = f"{path}: damaged at byte {damage.offset}: {damage.reason}" if damage else f"{path}: cut short"
         if limit is not None and end != limit:

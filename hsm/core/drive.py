@@ -67,7 +67,6 @@ class Drive:
         self._lanes: dict[str, Lane] = {}
         self._projector = Projector(world.files, job.tree)
         self._scribe = Scribe(world, job.tree)
-        self._keeper = Keeper(world, job.tree, self.mailbox.put)
         self._recorder = Recorder(world, job.tree, ledger, tracker, listen=listen, mailbox=self.mailbox)
         self._window = Window(world)
 
@@ -87,6 +86,7 @@ class Drive:
         self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
         self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec)
         self._homing = Homing(world, self._projector, self._lanes, self._tenure, post)
+        self._keeper = Keeper(world, job.tree, post, self._homing.projected)
         self._resolver = Resolver(world, self._lanes)
         self._deeds = Deeds(self.tracker, self._lanes, self._homing, self._projector)
         self._reactions = Reactions(world, self._lanes, self._planner, self._homing, self._resolver)

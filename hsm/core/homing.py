@@ -66,6 +66,10 @@ class Homing:
         self._brought: Mailbox[Brought] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
         self._is_leaving: Callable[[], bool] = never
+        self._ordered = 0
+        self._projected = 0
+        self._moved = asyncio.Event()
+        self._projects = True
 
     def collect_later(self, task: Task, attempt: Attempt, directory: Path) -> None:
         """Have an attempt that has exited brought home and judged, unless it is being brought home."""
@@ -100,7 +104,16 @@ class Homing:
 
     def project_later(self, item: Order | Task) -> None:
         """Have an order carried out in `tasks/`, or a running task linked there."""
+        self._ordered += 1
         self._written.put(item)
+
+    async def projected(self) -> bool:
+        """Wait until all that has been ordered so far is written; False when some of it never is."""
+        ordered = self._ordered
+        while self._projected < ordered and self._projects:
+            self._moved.clear()
+            await self._moved.wait()
+        return self._projected >= ordered
 
     def no_more(self, is_leaving: Callable[[], bool]) -> None:
         """Let `project` end when it has written everything, or finds no room for it when the user leaves."""
@@ -197,16 +210,22 @@ class Homing:
             OSError: it cannot be written; the next engine will.
         """
         items: list[Order | Task | None] = []
-        while None not in items:
-            items = await self._written.take()
-            await self._tenure.check()
-            todo = [item for item in items if item is not None]
-            await when_there_is_room(
-                self._world,
-                partial(self._world.blocking, self._write, todo),
-                lambda reason: self._post(RoomMissed(reason)),
-                self._gives_up,
-            )
+        try:
+            while None not in items:
+                items = await self._written.take()
+                await self._tenure.check()
+                todo = [item for item in items if item is not None]
+                await when_there_is_room(
+                    self._world,
+                    partial(self._world.blocking, self._write, todo),
+                    lambda reason: self._post(RoomMissed(reason)),
+                    self._gives_up,
+                )
+                self._projected += len(todo)
+                self._moved.set()
+        finally:
+            self._projects = False
+            self._moved.set()
 
     def _gives_up(self) -> bool:
         return self._is_leaving()

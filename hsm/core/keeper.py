@@ -7,7 +7,7 @@ An event tells of it; once that is durable, what lies before the older of the tw
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from hsm.core import archive, snapshots
@@ -52,10 +52,17 @@ class Keeper:
     What is due while it is busy is left out: the next will hold it.
     """
 
-    def __init__(self, world: World, tree: SweepTree, post: Callable[[Input], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        tree: SweepTree,
+        post: Callable[[Input], None],
+        projected: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._world = world
         self._tree = tree
         self._post = post
+        self._projected = projected
         self._jobs: Mailbox[_Write | _Archive] = Mailbox()
         self._is_busy = False
         self._summary = Pace(SUMMARY_S)
@@ -101,7 +108,8 @@ class Keeper:
 
     async def _write(self, job: _Write) -> None:
         began = self._world.monotonic()
-        write = self._keep if job.is_durable else self._save
+        is_durable = job.is_durable and await self._projected()  # of what it knows nothing is left to do
+        write = self._keep if is_durable else self._save
         try:
             await self._world.blocking_to_its_end(write, job.frozen)
         except (OSError, SnapshotInvalid) as error:

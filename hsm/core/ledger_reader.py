@@ -176,13 +176,17 @@ class LedgerReader:
         """Refuse a tail that holds acknowledged groups behind its damage; any other one is torn."""
         if self._reader is None or self._reader.damage is None:
             return
-        at = self._reader.position
-        behind = opened(self._files, Path(self._reader.path)).read(self._reader.path, at.offset)
+        at, behind = self._reader.position, self._behind_what_is_read()
         again = frames.GroupReader(offset=at.offset, seq=at.seq, chain=at.chain)
         if again.feed(behind) or again.damage is None:
             return  # the writer has gone on in the meantime
-        if not frames.is_torn(behind, at.offset, at.seq):
-            raise self._corrupt(again.damage.offset, again.damage.reason)
+        if frames.is_torn(behind, at.offset, at.seq) or behind != self._behind_what_is_read():
+            return  # it was written while it was read, what came first too late to be seen
+        raise self._corrupt(again.damage.offset, again.damage.reason)
+
+    def _behind_what_is_read(self) -> bytes:
+        path = self._reader.path if self._reader else ""
+        return opened(self._files, Path(path)).read(path, self.mark.position.offset)
 
     def _corrupt(self, offset: int, reason: str) -> LedgerCorrupt:
         return LedgerCorrupt(f"{self._tree.ledger / self._name}: damaged at byte {offset}: {reason}")

@@ -168,12 +168,15 @@ class Projector:
         self._files.write_new(path, yaml_lines(status_of(task)).encode("utf-8"))
 
     def tidy(self, tracker: SweepTracker) -> None:
-        """Carry out what an engine that died has left undone: results to place, statuses to write."""
+        """Carry out what an engine that died has left undone: results to place, statuses to write.
+
+        What a snapshot knows of was done when it was taken, so only what has changed since is looked at.
+        """
         self._clear_work(tracker)
         if tracker.epoch == tracker.released:
             return  # it let go in good order
-        for task in tracker.tasks:
-            if task.status.is_final and task.attempts:
+        for task in tracker.tasks.changed():
+            if task.attempts:
                 place = self._tree.task(task.index)
                 is_there = self._files.is_directory(str(place))
                 if is_there and not self._is_written(place / "status.yaml"):

@@ -92,6 +92,7 @@ def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:
         "endings": list(tracker.endings),
         "snapshots": list(tracker.snapshots),
         "strays": tracker.strays(),
+        "projected": True,
         **{name: _record_of(getattr(tracker, name)) for name in _EVENTS},
     }
     return Frozen(content, tracker.tasks.chunks(), tracker.tasks.open_tasks(), mark)
@@ -119,6 +120,8 @@ def save(files: Files, tree: SweepTree, frozen: Frozen) -> None:
 
 def keep(files: Files, tree: SweepTree, frozen: Frozen) -> str:
     """Write a durable snapshot, read it back, and return its name.
+
+    What had been ordered in `tasks/` by then has been written, so that the next engine need not look at it.
 
     Raises:
         OSError, SnapshotInvalid: it cannot be written, or does not read as it was written.
@@ -256,7 +259,8 @@ def _table(files: Files, tree: SweepTree, head: Head) -> TaskTable:
     for index, text in content["open"]:
         planned, row = table.planned(index), text.encode("ascii")
         tasks.append(unpack(row if is_current else repack(row, content["fields"], planned), planned))
-    table.restore(rows, head.chunks if is_current else (), tasks)
+    is_projected = is_current and content.get("projected", False)
+    table.restore(rows, head.chunks if is_projected else (), tasks)
     return table
 
 

@@ -182,6 +182,15 @@ class TaskTable(Sequence[Task]):
         """Return the indices of the tasks that nothing has happened to, in order."""
         return [place + 1 for place, row in enumerate(self._rows) if row is None and place not in self._open]
 
+    def changed(self) -> Iterator[Task]:
+        """Yield the final tasks in whose chunk something changed since the snapshot that was restored."""
+        for start in range(0, len(self), CHUNK_TASKS):
+            chunk = self._chunks.get(start // CHUNK_TASKS)
+            if chunk is None or not chunk.name:
+                for place in range(start, min(start + CHUNK_TASKS, len(self))):
+                    if self._rows[place] is not None:
+                        yield self._at(place)
+
     def packed(self) -> Iterator[tuple[int, bytes]]:
         """Yield index and row of every final task."""
         for place, row in enumerate(self._rows):

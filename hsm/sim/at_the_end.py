@@ -189,7 +189,7 @@ def damage_is_seen(facts: Facts, rng: Random) -> list[str]:
     path = rng.choice([path for path in paths if stage.observer.length(path)])
     inode = stage.shared.inode(path)
     whole = bytes(inode.content)
-    at = rng.randrange(len(whole))
+    at = rng.randrange(len(whole.rstrip(b"\0")))  # not among the zeros that are laid out for what comes
     width = rng.choice((1, 1, 16, 512))
     bit = rng.choice((1, 4, 0x80))
     damaged = bytes(byte ^ bit for byte in whole[at : at + 1]) if width == 1 else bytes(width)

@@ -191,10 +191,11 @@ class Disk:
     def write(self, inode: Inode, offset: int, data: bytes) -> int:
         """Write as much as there is room for, and return how much that was."""
         if self.room is not None:
-            data = data[: max(0, self.room)]
+            over = max(0, len(inode.content) - offset)  # what is written over takes no room
+            data = data[: over + max(0, self.room)]
             if not data:
                 raise error(errno.ENOSPC, "")
-            self.room -= len(data)
+            self.room -= max(0, len(data) - over)
         inode.write(offset, bytes(data))
         self._dirty[inode.number] = inode
         inode.modified_ns = int(self._trace.now * 1e9)

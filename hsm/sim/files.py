@@ -80,6 +80,11 @@ class SimFiles(Contents):
         node = self._disk(path).node(path)
         return node.modified_ns if isinstance(node, Inode) else 0
 
+    def extent(self, path: str) -> tuple[int, int]:
+        self._process.check()
+        inode = self._disk(path).inode(path)
+        return inode.number, len(inode.content)
+
     def read_link(self, path: str) -> str:
         self._process.check()
         node = self._disk(path).node(path, follow=False)

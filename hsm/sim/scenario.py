@@ -130,6 +130,7 @@ class Scenario:
     retries: int
     segment_bytes: int
     snapshot_records: int
+    ahead_bytes: int
     batch: bool
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Scenario:
@@ -243,4 +244,5 @@ def draw(
         segment_bytes=rng.choice((2_000, 10_000, 10_000, 1 << 26)),
         batch=any(kind in BATCH for kind in kinds) and (bool(only) or rng.random() < 0.7),
         snapshot_records=rng.choice((40, 200, 1 << 20)),
+        ahead_bytes=rng.choice((0, 2_000, 16_000, 1 << 16)),
     )

@@ -86,6 +86,7 @@ def _small(scenario: Scenario) -> Iterator[None]:
     """Let segments be full and snapshots be due after what a small sweep writes."""
     sizes = (
         (ledger, "SEGMENT_BYTES", scenario.segment_bytes),
+        (ledger, "AHEAD_BYTES", scenario.ahead_bytes),
         (keeper, "SNAPSHOT_RECORDS", scenario.snapshot_records),
     )
     before = [(module, name, getattr(module, name)) for module, name, _ in sizes]

@@ -13,9 +13,9 @@ import pathlib
 import shutil
 import stat
 from enum import Enum
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from hsm.wire import syncing
+from hsm.wire import status, syncing
 
 BLOCK_BYTES = 1 << 16  # larger ones are no faster to hash, and slow to allocate for small files
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -240,6 +240,10 @@ class Files:
     def length(self, path: str) -> int:
         """Return the length in bytes of the file that a path leads to."""
         return os.stat(path).st_size
+
+    def extent(self, path: str) -> Tuple[int, int]:
+        """Return which file a path leads to, by a number, and its length in bytes."""
+        return status.extent(path)
 
     def modified_ns(self, path: str) -> int:
         """Return when the file that a path leads to was last written, in nanoseconds since the epoch."""

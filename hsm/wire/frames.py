@@ -92,7 +92,9 @@ def _frame_at(data: bytes, start: int) -> tuple[int, bytes, int] | str | None:
 
 
 def _group_at(data: bytes, start: int, seq: int, chain: bytes) -> Group | Damage | None:
-    """Return the group that begins at `start`, what keeps it from being one, or None at the end of data."""
+    """Return the group that begins at `start`, what keeps it from being one, or None: only zeros follow."""
+    if is_blank(data, start):
+        return None
     payloads: list[bytes] = []
     at = start
     while at < len(data):
@@ -115,6 +117,11 @@ def _group_at(data: bytes, start: int, seq: int, chain: bytes) -> Group | Damage
     return Damage(at, "the last group has no commit", True) if payloads else None
 
 
+def is_blank(data: bytes, start: int) -> bool:
+    """Tell whether nothing but zeros is from `start` on: laid out by a writer for groups to come."""
+    return data.startswith(b"\0", start) and data.count(b"\0", start) == len(data) - start
+
+
 def ends_with_commit(data: bytes, seq: int, chain: bytes) -> bool:
     """Tell whether these bytes end with the commit frame behind which a log stands at `seq` and `chain`."""
     start = data.rfind(b"\n" + MAGIC, 0, len(data) - 1) + 1
@@ -129,7 +136,7 @@ class GroupReader:
 
     `offset`, `seq` and `chain` say where the last whole group ended; reading may begin there anew.
     `last` is that group, and `before` are the same three of where it began, None before the first one.
-    `damage` says what stopped the last `feed`, None when it used up all bytes.
+    `damage` says what stopped the last `feed`, None when all bytes that it left are zeros.
     """
 
     def __init__(self, *, offset: int = 0, seq: int = 0, chain: bytes = GENESIS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ Record = dict[str, Any]
 Wanted = Callable[[bytes], bool]
 CHUNK_BYTES = 4 << 20
 FIRST_CHUNK_BYTES = 128 << 10  # who wants the first records only does not wait for megabytes
+GROUPS_AHEAD = 4  # zeros are laid out for so many groups at least, else they cost more than they save
 
 _ENCODE = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False
@@ -68,10 +70,13 @@ class LogWriter:
     further: what the kernel still holds is not known (a second fdatasync may claim success for pages it
     dropped). What is not known to be durable is in `unsynced`, to be written to another log.
 
+    With `ahead_bytes`, so many zeros are laid out behind the end, and small groups are written over them: to
+    make a group durable whose file does not grow, a file system need not make it known that it has grown.
+
     One thread may write while another one syncs.
     """
 
-    def __init__(self, files: Files, path: str, fd: int, position: Position) -> None:
+    def __init__(self, files: Files, path: str, fd: int, position: Position, *, ahead_bytes: int = 0) -> None:
         self.path = path
         self.position = position
         self.synced = position
@@ -79,6 +84,9 @@ class LogWriter:
         self._files = files
         self._fd = fd
         self._failed: OSError | None = None
+        self._ahead_bytes = ahead_bytes
+        self._length = position.offset
+        self._inode: int | None = None
 
     @classmethod
     def create(
@@ -88,12 +96,15 @@ class LogWriter:
         header: Record,
         position: Position = Position(),
         again: Iterable[bytes] = (),
+        *,
+        ahead_bytes: int = 0,
     ) -> LogWriter:
         """Create the log with its header group, durable with its name. The file must not exist.
 
         `again` are the payloads that it takes over from another log, in the group of the header.
         """
-        log = cls(files, path, files.create(path), position._replace(offset=0))
+        start = position._replace(offset=0)
+        log = cls(files, path, files.create(path), start, ahead_bytes=ahead_bytes)
         try:
             log.write([encode_record(header), *again])
             log.sync()
@@ -120,9 +131,13 @@ class LogWriter:
         group = list(payloads)
         offset, seq, chain = self.position
         data, seq, chain = frames.encode_group(seq, chain, group)
+        end = offset + len(data)
         try:
-            self._check(offset)
+            self._check()
             write_all(self._files, self._fd, data)
+            self._length = max(end, self._length)
+            if self._length == end and len(data) <= self._ahead_bytes // GROUPS_AHEAD:
+                self._lay_out(end)
         except OSError as error:
             if error.errno in NO_ROOM:
                 self._undo(offset, error)
@@ -130,23 +145,39 @@ class LogWriter:
                 self._failed = error
             raise
         self.unsynced.append(group)
-        self.position = Position(offset + len(data), seq, chain)
+        self.position = Position(end, seq, chain)
 
-    def _check(self, offset: int) -> None:
-        """Look whether what has the file's name still ends where this writer stopped."""
+    def _check(self) -> None:
+        """Look whether what has the file's name is still the file that this writer left, and as long."""
         try:
-            length = self._files.length(self.path)
+            inode, length = self._files.extent(self.path)
         except FileNotFoundError as error:
             raise LogChanged(errno.ESTALE, "it has been removed", self.path) from error
-        if length != offset:
-            told = f"it holds {length} bytes where {offset} were written"
+        if length != self._length:
+            told = f"it holds {length} bytes where {self._length} were written"
             raise LogChanged(errno.ESTALE, told, self.path)
+        if inode != (self._inode or inode):
+            raise LogChanged(errno.ESTALE, "another file has its name", self.path)
+        self._inode = inode
+
+    def _lay_out(self, end: int) -> None:
+        """Write zeros behind the end, as many as there is room for."""
+        try:
+            self._length += self._files.write(self._fd, bytes(self._ahead_bytes))
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+        self._files.seek(self._fd, end)
 
     def _undo(self, offset: int, error: OSError) -> None:
         try:
-            self._files.truncate(self._fd, offset)
+            self._cut(offset)
         except OSError:
             self._failed = error  # half a group may stay: nothing may ever follow it
+
+    def _cut(self, offset: int) -> None:
+        self._files.truncate(self._fd, offset)
+        self._length = offset
 
     def sync(self) -> None:
         """Make everything written so far durable.
@@ -166,7 +197,10 @@ class LogWriter:
         del self.unsynced[:count]
 
     def close(self) -> None:
-        """Close the file; what was not synced stays so."""
+        """Close the file, without the zeros behind its end; what was not synced stays so."""
+        if not self._failed and self._length > self.position.offset:
+            with contextlib.suppress(OSError):  # readers know what zeros there mean
+                self._cut(self.position.offset)
         self._files.close(self._fd)
 
 
@@ -201,8 +235,8 @@ class LogReader:
 
     @property
     def pending(self) -> bytes:
-        """The bytes behind the last whole group that have been read so far."""
-        return self._reader.pending
+        """The bytes behind the last whole group that have been read so far, without the zeros behind them."""
+        return self._reader.pending.rstrip(b"\0")
 
     @property
     def last(self) -> tuple[Position, list[bytes]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from pathlib import Path
@@ -10,10 +11,15 @@ import pytest
 
 from hsm.core import events as ev
 from hsm.core.audit import audit
+from hsm.core.homing import Homing
+from hsm.core.machine import Command
+from hsm.core.model import Task
+from hsm.core.projection import Projector
 from hsm.core.segments import PACKED, segments
 from hsm.core.snapshots import check_rows, kept, read_head
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.summary import replay, tracker_of
+from hsm.core.tracker import Order
 from hsm.wire.files import Files
 from tests.unit.core.test_engine import Lab, drive, fail, lab, succeed
 from tests.unit.core.test_tracker import view
@@ -83,6 +89,62 @@ async def test_a_snapshot_that_is_being_written_at_the_end_is_whole(
     assert result.tracker.finished == 60
     (path,) = kept(Files(), here.tree)
     check_rows(Files(), here.tree, read_head(Files(), path))
+
+
+async def test_a_snapshot_waits_for_what_was_to_be_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that it knows of has its place then, for the next engine does not look there again."""
+    monkeypatch.setattr("hsm.core.keeper.SNAPSHOT_RECORDS", 40)
+    here, ordered, written = lab(tmp_path, files=True), set[int](), set[int]()
+    asked, missing = threading.Event(), list[set[int]]()
+    write_status, project_later, projected = (
+        Projector.write_status,
+        Homing.project_later,
+        Homing.projected,
+    )
+
+    def late(projector: Projector, task: Task) -> None:
+        if task.index == 5:
+            asked.wait(10)
+        write_status(projector, task)
+        written.add(task.index)
+
+    def order(homing: Homing, item: Order | Task) -> None:
+        if not isinstance(item, Task) and item[1] is Command.PLACE:
+            ordered.add(item[0].index)
+        project_later(homing, item)
+
+    async def wait(homing: Homing) -> bool:
+        before = ordered.copy()
+        if 5 in before:
+            asyncio.get_running_loop().call_soon(asked.set)
+        is_done = await projected(homing)
+        missing.append(before - written)
+        return is_done
+
+    monkeypatch.setattr(Projector, "write_status", late)
+    monkeypatch.setattr(Homing, "project_later", order)
+    monkeypatch.setattr(Homing, "projected", wait)
+    result = await drive(here.job(numbered(60)))
+    assert result.tracker.finished == 60
+    assert kept(Files(), here.tree)
+    assert any(missing) is False
+    assert written == set(range(1, 61))
+
+
+async def test_no_snapshot_is_taken_of_what_is_never_placed(
+    here: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next engine then starts from an older one, and does it."""
+
+    async def never(_homing: Homing) -> bool:
+        return False
+
+    monkeypatch.setattr(Homing, "projected", never)
+    result = await drive(here.job(numbered(60)))
+    assert result.tracker.finished == 60
+    assert not kept(Files(), here.tree)
 
 
 @pytest.mark.parametrize("lost", ["rows", "head"])

@@ -118,6 +118,78 @@ async def test_a_tail_torn_at_any_byte_costs_only_what_was_not_acknowledged(tree
         reset(tree)
 
 
+async def die_in_mid_life(tree: SweepTree, groups: Iterable[list[int]]) -> Path:
+    """Be an engine that commits these groups, is killed, and leaves the zeros that it had laid out."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    for group in groups:
+        await ledger.commit([cursor(number) for number in group])
+    path = segments(Files(), tree)[-1]
+    content = path.read_bytes()
+    ledger.close()
+    world.close()
+    world.die()
+    path.write_bytes(content)
+    assert content.endswith(bytes(ledgers.AHEAD_BYTES // 2))
+    return path
+
+
+async def test_zeros_that_a_dead_engine_had_laid_out_are_the_end(tree: SweepTree) -> None:
+    """They are no damage and no torn tail: nothing is kept aside, nothing is told of them, work goes on."""
+    await die_in_mid_life(tree, [[1], [2, 3]])
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(3)]
+    assert [(found.state, found.extra_bytes) for found in audit(Files(), tree).segments] == [
+        (SegmentState.WHOLE, 0)
+    ]
+    await die_in_mid_life(tree, [[4]])
+    assert events_of(tree) == [cursor(number) for number in (1, 2, 3, 4)]
+    assert [found.state for found in audit(Files(), tree).segments] == [SegmentState.WHOLE] * 2
+    assert not list((tree.hsm / "torn").glob("*"))
+
+
+async def test_a_group_torn_before_zeros_costs_only_what_was_not_acknowledged(tree: SweepTree) -> None:
+    """Zeros from any byte of the last group on: the groups before it stay, and the rest is kept aside."""
+    path = await die_in_mid_life(tree, [[1], [2]])
+    content = path.read_bytes()
+    end = len(content.rstrip(b"\0"))
+    await write(tree, [])  # the next engine says group [2] again
+    reset(tree)
+    path.write_bytes(content[:end])
+    await append(path, tree, [[3, 4]])
+    whole = path.read_bytes()
+    for cut in range(end + 1, len(whole)):
+        path.write_bytes(whole[:cut] + bytes(5000))
+        assert events_of(tree) == [cursor(1), cursor(2)]
+        assert audit(Files(), tree).segments[0].state is SegmentState.TORN
+    await write(tree, [[5]])
+    assert events_of(tree) == [cursor(1), cursor(2), cursor(5)]
+    (torn,) = (tree.hsm / "torn").glob("*")
+    assert (torn.name, torn.read_bytes()) == (f"{path.name}.{end}", whole[end:-1])
+
+
+async def test_groups_that_come_while_a_segment_is_read_are_not_taken_for_damage(tree: SweepTree) -> None:
+    """A read that saw zeros where groups are by now, and what came behind them: it is looked at again."""
+    path = await die_in_mid_life(tree, [[1], [2], [3], [4]])
+    content = path.read_bytes()
+    begins = content.rindex(b"L1 ", 0, content.index(b'"2"'))
+
+    class Late(Files):
+        late = 2
+
+        def read(self, path: str, offset: int, limit: int = -1) -> bytes:
+            data = bytearray(super().read(path, offset, limit))
+            if path.endswith(".hsl") and limit != 1 << 16 and len(data) > 5000 and self.late:
+                self.late -= 1
+                data[begins - offset : begins - offset + 30] = bytes(30)
+            return bytes(data)
+
+    assert list(LedgerReader(Late(), tree).events()) == [cursor(1)]
+    still = Late()
+    still.late = 1000
+    with pytest.raises(LedgerCorrupt):
+        list(LedgerReader(still, tree).events())
+
+
 async def append(path: Path, tree: SweepTree, groups: list[list[int]]) -> None:
     """Append groups to a segment as the process that wrote it would go on."""
     reader = LedgerReader(Files(), tree)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
 from hsm.core import events as ev
+from hsm.core import snapshots
 from hsm.core.machine import Command
 from hsm.core.model import Exit, Proposal, Task
 from hsm.core.plan import write_plan
 from hsm.core.projection import Projector
+from hsm.core.segments import Mark
 from hsm.core.states import Cause, TaskStatus
 from hsm.core.summary import tracker_of
 from hsm.core.tracker import SweepTracker
@@ -196,6 +199,52 @@ def test_what_a_dead_engine_left_half_done_is_finished(
         assert yaml.safe_load((tree.task(1) / "status.yaml").read_text())["status"] == str(
             tracker.task(1).status
         )
+
+
+class LookedAt(Files):
+    """Counts which tasks are looked at."""
+
+    def __init__(self) -> None:
+        self.tasks = Counter[str]()
+
+    def is_directory(self, path: str) -> bool:
+        self.tasks[Path(path).name] += 1
+        return super().is_directory(path)
+
+
+@pytest.mark.parametrize("count", [12, 48])
+def test_only_what_changed_since_the_snapshot_is_looked_at(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """However many tasks were final by then; without a snapshot every one is."""
+    monkeypatch.setattr("hsm.core.table.CHUNK_TASKS", 4)
+    tracker = tracker_of(Files(), tree, sweep_spec())
+    tracker.fold(ev.EngineStarted(epoch=1, host="h", pid=1, version="0", at=0.0))
+    name, _ = write_plan(Files(), tree.plans, [Proposal(params={"k": k}) for k in range(count)], "p")
+    tracker.fold(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=1.0))
+
+    def seal(tracker: SweepTracker, index: int) -> None:
+        which = {"task": index, "attempt": 1}
+        tracker.fold(ev.AttemptIntended(**which, token=f"{index:032x}", source="local", at=1.0))
+        exit_ = Exit(code=0, wall_s=0.5)
+        tracker.fold(ev.AttemptExited(**which, exit=exit_, manifest="m", started_at=2.0, at=3.0))
+        tracker.fold(ev.AttemptSealed(**which, metrics={}, at=4.0))
+        tree.task(index).mkdir()
+
+    for index in range(1, count - 1):
+        seal(tracker, index)
+    looked = LookedAt()
+    Projector(looked, tree).tidy(tracker)
+    assert len(looked.tasks) == count - 2
+    kept = snapshots.keep(Files(), tree, snapshots.freeze(tracker, Mark("000001-0001.hsl")))
+    later = tracker_of(Files(), tree, sweep_spec())
+    snapshots.restore(Files(), tree, later, snapshots.read_head(Files(), str(tree.snapshots / kept)))
+    for index in (count - 1, count):
+        seal(later, index)
+    looked.tasks.clear()
+    Projector(looked, tree).tidy(later)
+    assert looked.tasks == Counter(tree.task(index).name for index in range(count - 3, count + 1))
+    assert (tree.task(count) / "status.yaml").read_bytes().endswith(b"\n")
 
 
 def test_tidying_leaves_what_runs_and_what_is_foreign(

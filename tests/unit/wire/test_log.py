@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hsm.wire import frames
 from hsm.wire.files import Files
-from hsm.wire.log import LogReader, LogWriter, Position, decode_record, encode_record
+from hsm.wire.log import LogChanged, LogReader, LogWriter, Position, decode_record, encode_record
 from tests.unit.wire.faulty import FaultyFiles
 
 HEADER = {"t": "header"}
@@ -176,6 +176,86 @@ def test_a_log_that_does_not_exist_is_empty(files: FaultyFiles, path: Path) -> N
     reader = LogReader(files, str(path))
     assert list(reader.records()) == []
     assert (reader.position, reader.damage) == (Position(), None)
+
+
+# Zeros that are laid out ahead
+
+AHEAD = 2000
+
+
+def test_small_groups_are_written_over_zeros(files: FaultyFiles, path: Path) -> None:
+    """The file grows once for many groups; a reader takes the zeros for the end, and reads on later."""
+    log = LogWriter.create(files, str(path), HEADER, ahead_bytes=AHEAD)
+    reader, lengths = LogReader(files, str(path)), set()
+    for number in range(30):
+        log.write(numbered(number))
+        lengths.add(path.stat().st_size)
+        assert path.read_bytes()[log.position.offset :].strip(b"\0") == b""
+        assert list(reader.records())[-1] == {"n": number}
+        assert (reader.position, reader.damage, reader.pending) == (log.position, None, b"")
+    assert len(lengths) <= 1 + log.position.offset // AHEAD
+    log.sync()
+    log.close()
+    assert path.stat().st_size == log.position.offset, "no zeros stay behind a log that is closed"
+    assert records(path) == [HEADER, *({"n": number} for number in range(30))]
+
+
+def test_no_zeros_are_laid_out_for_groups_that_use_them_up(files: FaultyFiles, path: Path) -> None:
+    """A group of that size makes the file grow by itself, over the zeros that are there."""
+    log = LogWriter.create(files, str(path), HEADER, ahead_bytes=AHEAD)
+    log.write([encode_record({"n": "x" * 3 * AHEAD})])
+    assert path.stat().st_size == log.position.offset
+    log.close()
+
+
+@pytest.mark.parametrize("left", [0, 1, AHEAD - 1])
+def test_zeros_are_only_laid_out_where_there_is_room(files: FaultyFiles, path: Path, left: int) -> None:
+    """A group that fits is written however little room is left behind it, and what follows is as without."""
+    log = LogWriter.create(files, str(path), HEADER)
+    group, _, _ = frames.encode_group(*log.position[1:], numbered(1))
+    log.close()
+    path.unlink()
+    files.room = log.position.offset + left
+    log = LogWriter.create(files, str(path), HEADER, ahead_bytes=AHEAD)
+    assert path.stat().st_size == log.position.offset + left
+    files.room = len(group) - 1
+    with pytest.raises(OSError, match="No space"):
+        log.write([encode_record({"n": "x" * AHEAD})])
+    assert path.stat().st_size == log.position.offset
+    files.room = None
+    log.write(numbered(1))
+    log.close()
+    assert records(path) == [HEADER, {"n": 1}]
+
+
+def test_a_disk_that_fails_under_the_zeros_ends_the_log(files: FaultyFiles, path: Path) -> None:
+    """The group before them is not relied on: it is not known to be written, and goes to another log."""
+    log = LogWriter.create(files, str(path), HEADER)
+    log._ahead_bytes = AHEAD
+
+    def fail(call: str) -> None:
+        if call == "write" and path.stat().st_size > log.position.offset:
+            raise OSError(errno.EIO, "Input/output error")
+
+    files.before = fail
+    with pytest.raises(OSError, match="Input/output"):
+        log.write(numbered(1))
+    assert log.is_broken
+    log.close()
+    assert path.stat().st_size > log.position.offset, "what is not known is left as it is"
+
+
+def test_a_file_that_took_the_place_of_a_log_is_noticed(files: FaultyFiles, path: Path) -> None:
+    """Also where it is as long, which it is as long as there are zeros."""
+    log = LogWriter.create(files, str(path), HEADER, ahead_bytes=AHEAD)
+    log.write(numbered(1))
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    with pytest.raises(LogChanged, match="another file has its name"):
+        log.write(numbered(2))
+    log.close()
+    assert path.read_bytes() == content
 
 
 values = st.recursive(
