@@ -94,7 +94,7 @@ class Plan:
         main = self._curved(alpha)
         if main.mode is not MetricMode.EXTRAPOLATED:
             return Program(main=main)
-        starter = replace(main, mode=MetricMode.STAGE)
+        starter = replace(main, trust=jax.device_put(np.asarray(-1, self.real)))
         return Program(main=main, starter=starter, starting=gravity.REMEMBERED[main.mode])
 
     def _curved(self, alpha: float) -> Curved:
@@ -105,6 +105,7 @@ class Plan:
             bending=bending(p, alpha, self.real),
             constraint=constraint(p, self.grid, self.real),
             power=jax.device_put(np.asarray(p.algebraic_power, self.real)),
+            trust=jax.device_put(np.asarray(gravity.TRUST, self.real)),
             mode=p.metric,
         )
 
