@@ -39,6 +39,8 @@ MANUFACTURED = LONG + "test_physics_curved.py::test_manufactured_coupled_solutio
 METRIC = LONG + "test_physics_elliptic.py::test_manufactured_metric_is_found_with_spectral_accuracy"
 VORTICES = LONG + "test_physics_elliptic.py::test_vortices_are_solved_for_at_every_coupling"
 TOLERANCE = LONG + "test_physics_elliptic.py::test_tolerance_is_kept"
+LEAPS = LONG + "test_physics_curved.py::test_metric_that_moved_unforeseen_is_solved_for_at_every_stage"
+POSITIVE = LONG + "test_physics_curved.py::test_metric_that_is_foreseen_stays_positive"
 REFINED = LONG + "test_physics_elliptic.py::test_refined_norm_sees_what_the_own_grid_hides"
 
 
@@ -134,8 +136,8 @@ MUTANTS = (
     Mutant(
         "frozen metric sold as extrapolated",
         "gravity",
-        "return {1: half, 2: half, 3: ahead}",
-        "return dict.fromkeys((1, 2, 3), self.shape(past[0]))",
+        "return now, half, half, ahead",
+        "return now, now, now, now",
         (MODES + "[2]",),
     ),
     Mutant(
@@ -144,6 +146,14 @@ MUTANTS = (
         "np.array([35, -35, 21, -5]) / 16",
         "np.array([24, -8, 0, 0]) / 16",
         (MODES + "[2]",),
+    ),
+    Mutant("foreseen whatever happened", "gravity", "surprise <= self.trust", "surprise < 1e9", (LEAPS,)),
+    Mutant(
+        "foreseen without bounds",
+        "gravity",
+        "jnp.clip(_combined(weights, past), past[0] / LEAP, past[0] * LEAP)",
+        "_combined(weights, past)",
+        (POSITIVE,),
     ),
     Mutant(
         "wrong power of Omega, 2-D",
