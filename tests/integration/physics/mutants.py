@@ -32,6 +32,7 @@ INDEPENDENT = (
 )
 SOURCE_TIME = UNIT + "test_physics_simulate.py::test_time_reaches_the_source_in_every_chunk"
 RESUME = UNIT + "test_physics_simulate.py::test_run_that_is_left_can_go_on_from_its_checkpoint_bit_for_bit"
+EXACT_ERROR = UNIT + "test_physics_simulate.py::test_error_of_a_step_is_its_distance_from_the_exact_solution"
 INFINITE = UNIT + "test_physics_simulate.py::test_blow_up_to_infinity_has_no_density_to_report"
 ADAMS = LONG + "test_physics_order.py::test_adams_bashforth_is_of_order_four_in_flat_space"
 MODES = LONG + "test_physics_order.py::test_metric_modes_have_their_orders"
@@ -125,6 +126,20 @@ MUTANTS = (
         "not max_density(psi) <= self._plan.rho_limit",
         "max_density(psi) > self._plan.rho_limit",
         (INFINITE,),
+    ),
+    Mutant(
+        "error of the halves for that of the step",
+        "simulate",
+        "16 / 15 * apart",
+        "1 / 15 * apart",
+        (EXACT_ERROR,),
+    ),
+    Mutant(
+        "halves at the time of the whole",
+        "simulate",
+        "self._state, 2 * self._step, 2)",
+        "self._state, 2 * self._step, 1)",
+        (EXACT_ERROR,),
     ),
     Mutant(
         "multistep weight left out",

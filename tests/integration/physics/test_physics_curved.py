@@ -200,6 +200,16 @@ def test_metric_that_is_foreseen_stays_positive() -> None:
         assert gravity._continued(weights, past).item() == pytest.approx(0.1)
 
 
+def test_steps_too_long_for_a_strong_coupling_are_named_and_automatic_ones_are_not() -> None:
+    """They are stable, so only their error tells; `auto` is shorter where space bends more."""
+    given = {"N": 64, "L": 24, "T": 12, "kappa": 1.0, "init_amp": 0.3, "dtype": "f32"}
+    long, auto = (list(segments(plan(make(**given, **more))))[-1] for more in ({"h": 0.25}, {}))
+    assert long.ending is not None
+    assert (long.ending.status, long.t) == (Status.UNDERRESOLVED_TIME, pytest.approx(10))
+    assert auto.ending is not None
+    assert auto.ending.status is Status.OK
+
+
 def test_cubic_quintic_is_simulated_in_a_curved_space() -> None:
     """A metric needs the diffusion only."""
     p = make(model="cubic-quintic", kappa=0.3, metric="stage", init_kind="vortex_lattice", init_cells=1)
