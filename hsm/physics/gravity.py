@@ -10,8 +10,9 @@ When the metric is solved for:
 
 - `stage`: at every stage of every step. Order four; the reference.
 - `extrapolated`: once per step, at its start; the later stages get the cubic through the metrics of the last
-  four steps, order four again. A solve starts from
-  the quartic through the last five. The first five steps are by stage.
+  four steps, order four again. A solve starts from the quartic through the last five. The first five steps are
+  by stage, and so is every step before which the cubic was wrong by more than `trust` of the metric somewhere:
+  vortices that annihilate bend space within a few steps, and a metric that is continued past that is none.
 - `frozen`: once per step, and kept for the whole step. Order one: a comparison.
 - `algebraic`: Ω² = (ρ_ref/ρ)^a at every stage, without constraint: the closure of earlier codes.
 """
@@ -35,6 +36,9 @@ from hsm.physics.transforms import to_band, to_points
 HALF = np.array([35, -35, 21, -5]) / 16  # the cubic through four equal steps, half a step ahead of the newest
 AHEAD = np.array([4, -6, 4, -1])  # a whole step ahead
 GUESS = np.array([5, -10, 10, -5, 1])  # the quartic, where the next solve starts
+SURPRISE = np.array([1, -4, 6, -4, 1])  # how far the newest is from the cubic through the four before it
+TRUST = 0.02  # the largest surprise, as a share of y, after which the next metrics are foreseen
+LEAP = 2.0  # a metric that is foreseen has at most grown or shrunk by this factor since the newest
 REMEMBERED = {
     MetricMode.EXTRAPOLATED: 5,
     MetricMode.STAGE: 1,
@@ -78,40 +82,59 @@ class Shape(NamedTuple):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["scheme", "rates", "bending", "constraint", "power"],
+    data_fields=["scheme", "rates", "bending", "constraint", "power", "trust"],
     meta_fields=["mode"],
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curved(RungeKutta):
     """ETDRK4 with a metric; it remembers the metric fields y at the start of its last steps, newest first.
 
-    power: a of the algebraic metric.
+    power: a of the algebraic metric. trust: `TRUST`, or a negative number: nothing is foreseen.
     """
 
     bending: Bending
     constraint: Constraint
     power: Array
+    trust: Array
     mode: MetricMode
 
     def step(self, state: State, t: Array) -> tuple[State, Toll]:
         psi = to_points(state.v, self.points)
         y, toll = self.metric(_density(psi), self._guess(state.past))
         past = jnp.concatenate([y[None], state.past[:-1]])
-        first, later = self.shape(y), self._later(past)
+        begun = (state.v, psi, past, toll)
+        if self.mode is MetricMode.EXTRAPOLATED:
+            surprise = jnp.max(jnp.abs(_combined(SURPRISE, past)) / y)
+            v, toll = jax.lax.cond(surprise <= self.trust, self._foreseen, self._by_stage, t, *begun)
+        elif self.mode is MetricMode.FROZEN:
+            v, toll = self._foreseen(t, *begun)
+        else:
+            v, toll = self._by_stage(t, *begun)
+        return State(v=v, past=past), toll
+
+    def _foreseen(self, t: Array, v: Array, psi: Array, past: Array, toll: Toll) -> tuple[Array, Toll]:
+        """Advance with metrics that do not depend on the later stages."""
+        shapes = self._later(past)
+
+        def evaluate(v: Array, t: Array, stage: int, none: None) -> tuple[Array, None]:
+            return self.change(v, to_points(v, self.points) if stage else psi, t, shapes[stage]), none
+
+        return self.scheme.advance(v, t, evaluate, None)[0], toll
+
+    def _by_stage(self, t: Array, v: Array, psi: Array, past: Array, toll: Toll) -> tuple[Array, Toll]:
+        """Advance with a metric solved for at every stage."""
 
         def evaluate(
             v: Array, t: Array, stage: int, memory: tuple[Array, Toll]
         ) -> tuple[Array, tuple[Array, Toll]]:
             if stage == 0:
-                return self.change(v, psi, t, first), memory
+                return self.change(v, psi, t, self.shape(past[0])), memory
             field, (known, toll) = to_points(v, self.points), memory
-            if later:
-                return self.change(v, field, t, later[stage]), memory
             known, more = self.metric(_density(field), known)
             return self.change(v, field, t, self.shape(known)), (known, toll + more)
 
-        v, (_, toll) = self.scheme.advance(state.v, t, evaluate, (y, toll))
-        return State(v=v, past=past), toll
+        v, (_, toll) = self.scheme.advance(v, t, evaluate, (past[0], toll))
+        return v, toll
 
     def metric(self, density: Array, guess: Array) -> tuple[Array, Toll]:
         """Return the metric field of a density |ψ|² on the points."""
@@ -122,9 +145,7 @@ class Curved(RungeKutta):
         return found.y, self._toll(found.y, found.iterations, found.failed)
 
     def _guess(self, past: Array) -> Array:
-        if self.mode is MetricMode.EXTRAPOLATED:
-            return _combined(GUESS, past)
-        return past[0]
+        return _continued(GUESS, past) if self.mode is MetricMode.EXTRAPOLATED else past[0]
 
     def shape(self, y: Array) -> Shape:
         """Return the metric of a field y; computed once, however often it is used."""
@@ -132,14 +153,13 @@ class Curved(RungeKutta):
             return Shape(jax.lax.optimization_barrier(y**-2), None)
         return Shape(*jax.lax.optimization_barrier((self.constraint.laplacian(y), y)))
 
-    def _later(self, past: Array) -> dict[int, Shape]:
-        """Return the metrics of the later stages, where they do not depend on these stages."""
+    def _later(self, past: Array) -> tuple[Shape, Shape, Shape, Shape]:
+        """Return the metric of every stage, where those of the later ones do not depend on these stages."""
+        now = self.shape(past[0])
         if self.mode is MetricMode.FROZEN:
-            return dict.fromkeys((1, 2, 3), self.shape(past[0]))
-        if self.mode is MetricMode.EXTRAPOLATED:
-            half, ahead = self.shape(_combined(HALF, past)), self.shape(_combined(AHEAD, past))
-            return {1: half, 2: half, 3: ahead}
-        return {}
+            return now, now, now, now
+        half, ahead = self.shape(_continued(HALF, past)), self.shape(_continued(AHEAD, past))
+        return now, half, half, ahead
 
     def change(self, v: Array, psi: Array, t: Array, shape: Shape) -> Array:
         """Return N(v, t), the band of f(ψ) + D(Δ_g − α∇²)ψ + S."""
@@ -239,6 +259,11 @@ def untenable(steepest: float, alpha: float) -> bool:
 
 def _density(psi: Array) -> Array:
     return psi.real**2 + psi.imag**2
+
+
+def _continued(weights: np.ndarray, past: Array) -> Array:
+    """Return the metric that earlier ones lead to; Ω stays positive, however wildly they move."""
+    return jnp.clip(_combined(weights, past), past[0] / LEAP, past[0] * LEAP)
 
 
 def _combined(weights: np.ndarray, past: Array) -> Array:

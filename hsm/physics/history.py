@@ -29,7 +29,7 @@ from hsm.physics.simulate import Frame
 
 SpaceTime = tuple[NDArray[np.float64], NDArray[np.float32]]
 NAME = "rho_history.h5"
-SCHEMA = "hsm.physics.rho_history/3"
+SCHEMA = "hsm.physics.rho_history/4"
 RUNNING = "running"
 BALANCE = ("t", "mass", "rate")
 FORMAT = ("v110", "v110")  # the oldest file format that allows readers beside a writer

@@ -11,6 +11,7 @@
   that a vortex line pierces; in one dimension there are none.
 - h_norm, h_norm_linf, h_norm_own: how far the metric is from satisfying its constraint (`hamiltonian`); None
   in flat space.
+- step_error: relative error of a step, per unit time (`simulate`); None where it was not looked at.
 """
 
 from collections.abc import Sequence
@@ -39,9 +40,12 @@ class Diagnostics:
     h_norm: float | None = None
     h_norm_linf: float | None = None
     h_norm_own: float | None = None
+    step_error: float | None = None
 
 
-def diagnose(psi: Field, reach: int, violated: Violation | None = None) -> Diagnostics:
+def diagnose(
+    psi: Field, reach: int, violated: Violation | None = None, step_error: float | None = None
+) -> Diagnostics:
     """Measure one field on all its points; modes |m_i| < reach are active.
 
     `violated`: of the constraint by field and metric, None in flat space.
@@ -57,6 +61,7 @@ def diagnose(psi: Field, reach: int, violated: Violation | None = None) -> Diagn
         h_norm=None if violated is None else violated.l2,
         h_norm_linf=None if violated is None else violated.linf,
         h_norm_own=None if violated is None else violated.own,
+        step_error=step_error,
     )
 
 

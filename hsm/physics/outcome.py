@@ -55,6 +55,12 @@ def underresolved(t: float, step: int, tail: float, limit: float) -> Ending:
     return Ending(status=Status.UNDERRESOLVED_SPACE, reason=reason, t=t, step=step)
 
 
+def too_coarse(t: float, step: int, error: float, limit: float) -> Ending:
+    """Return the ending of a run whose steps are too long for what happens in them."""
+    reason = f"step_error was {error:.3g} at t = {t:.6g}, above {limit:g} per unit time: use a smaller h"
+    return Ending(status=Status.UNDERRESOLVED_TIME, reason=reason, t=t, step=step)
+
+
 def violated(t: float, step: int, norm: float, limit: float, *, compared: bool) -> Ending:
     """Return the ending of a run whose metric does not belong to its density.
 

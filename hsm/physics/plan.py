@@ -25,6 +25,8 @@ REAL: Mapping[Precision, np.dtype[np.floating]] = {
 }
 TAIL_LIMIT: Mapping[Precision, float] = {Precision.F32: 1e-5, Precision.F64: 1e-6}
 
+ERROR_LIMIT = 1e-2  # 1/time
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -56,7 +58,11 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A run that is ready to start. rho_limit: denser than this is a blow-up."""
+    """A run that is ready to start.
+
+    rho_limit: denser than this is a blow-up; tail_limit, error_limit: more than this of `spectral_tail` and of
+    `step_error` is a loss of resolution.
+    """
 
     params: Params
     grid: Grid
@@ -64,6 +70,7 @@ class Plan:
     start: ComplexField
     rho_limit: float
     tail_limit: float
+    error_limit: float = ERROR_LIMIT
 
     @property
     def real(self) -> np.dtype[np.floating]:
@@ -94,7 +101,7 @@ class Plan:
         main = self._curved(alpha)
         if main.mode is not MetricMode.EXTRAPOLATED:
             return Program(main=main)
-        starter = replace(main, mode=MetricMode.STAGE)
+        starter = replace(main, trust=jax.device_put(np.asarray(-1, self.real)))
         return Program(main=main, starter=starter, starting=gravity.REMEMBERED[main.mode])
 
     def _curved(self, alpha: float) -> Curved:
@@ -105,6 +112,7 @@ class Plan:
             bending=bending(p, alpha, self.real),
             constraint=constraint(p, self.grid, self.real),
             power=jax.device_put(np.asarray(p.algebraic_power, self.real)),
+            trust=jax.device_put(np.asarray(gravity.TRUST, self.real)),
             mode=p.metric,
         )
 

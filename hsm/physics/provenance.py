@@ -22,7 +22,7 @@ from hsm.physics.plan import Plan
 from hsm.physics.schedule import Schedule
 from hsm.physics.status import Status
 
-SCHEMA = "hsm.physics.provenance/3"
+SCHEMA = "hsm.physics.provenance/4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +126,7 @@ def validation_status(status: Status) -> str:
             return "INCOMPLETE"
         case (
             Status.UNDERRESOLVED_SPACE
+            | Status.UNDERRESOLVED_TIME
             | Status.DEAD
             | Status.BLOWN_UP
             | Status.METRIC_FAILED

@@ -35,7 +35,7 @@ def schedule(p: Params) -> Schedule:
 
     The interval is T divided by a whole number and at most `save_every`.
     """
-    wanted_h = p.h if p.h is not None else min(AUTO_SHARE * largest_step(p), AUTO_STEP[p.integrator])
+    wanted_h = p.h if p.h is not None else automatic_step(p)
     frames = _parts(p.T, p.save_every)
     steps = _parts(p.T / frames, wanted_h)
     chunks = _parts(steps, max(1, min(CHUNK_STEPS, CHUNK_WORK // p.N**p.dim)))
@@ -43,6 +43,14 @@ def schedule(p: Params) -> Schedule:
     return Schedule(
         frames=frames, chunks_per_frame=chunks, steps_per_chunk=length, h=p.T / (frames * chunks * length)
     )
+
+
+def automatic_step(p: Params) -> float:
+    """Return the step that `auto` is at most, time.
+
+    What a metric leaves explicit grows with κ, and with it the error of a step.
+    """
+    return min(AUTO_SHARE * largest_step(p), AUTO_STEP[p.integrator] / (1 + p.kappa))
 
 
 def _parts(whole: float, largest: float) -> int:

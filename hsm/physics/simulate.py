@@ -2,10 +2,13 @@
 
 `segments` yields after every chunk. Who iterates decides what to do with frames, when to keep a checkpoint
 and whether to go on: leaving the loop stops the run.
+
+step_error of a frame: the next step is taken twice, once as it is and once in two halves. Of a scheme of order
+four 16/15 of the difference is the error of the whole step; it is given relative to ψ (rms) and per unit time.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -25,6 +28,7 @@ from hsm.physics.transforms import to_points
 
 DEAD_BELOW = 1e-6  # mean density
 VIOLATED_ABOVE = 1e-3  # h_norm
+WATCHED = 10  # every so many frames step_error is looked at, and at the last
 SOLVED = frozenset({MetricMode.STAGE, MetricMode.EXTRAPOLATED})  # the others are comparisons: they run on
 
 
@@ -98,6 +102,7 @@ class _Run:
         self._plan = plan
         self._alpha = begin.alpha
         self._program: Program = plan.program(begin.alpha)
+        self._fine: Stepper | None = None  # takes half steps
         self._state = loaded(begin)
         self._step = begin.step
         self._closing: list[State] = []
@@ -128,7 +133,8 @@ class _Run:
         if (x := self._metric(self._state)) is not None:
             omega = (np.exp(x) if x.ndim == 2 else x**2).astype(self._plan.real)
             violated = violation(self._plan.params, psi, x)
-        figures = diagnose(psi, grid.reach, violated)
+        error = self._step_error() if self._is_watched() else None
+        figures = diagnose(psi, grid.reach, violated, error)
         return Frame(t=self._t, step=self._step, psi=psi, omega=omega, figures=figures)
 
     def chunk(self) -> Segment:
@@ -158,6 +164,24 @@ class _Run:
     def _replan(self, steepest: float) -> None:
         self._alpha = planned(steepest)
         self._program = self._plan.program(self._alpha)
+        self._fine = None
+
+    def _is_watched(self) -> bool:
+        cuts = self._plan.schedule
+        number = self._step // cuts.steps_per_frame
+        return self._step == cuts.steps or (number > 0 and number % WATCHED == 0)
+
+    def _step_error(self) -> float:
+        """Return the relative error of the step that would come next, per unit time."""
+        h = self._plan.schedule.h
+        if self._fine is None:
+            halves = replace(self._plan, schedule=replace(self._plan.schedule, h=h / 2)).program(self._alpha)
+            self._fine = halves.starter or halves.main  # it needs no past
+        whole, _, _ = _advanced(self._next(self._step + 1)[0], self._state, self._step, 1)
+        halved, _, _ = _advanced(self._fine, self._state, 2 * self._step, 2)
+        with np.errstate(all="ignore"):
+            apart = np.linalg.norm(whole.v - halved.v) / np.linalg.norm(halved.v)
+        return float(np.nan_to_num(16 / 15 * apart / h, nan=np.inf))
 
     def _next(self, target: int) -> tuple[Stepper, int]:
         """Return what takes the next steps, and how many."""
@@ -216,6 +240,9 @@ class _Run:
             return outcome.underresolved(frame.t, frame.step, frame.figures.spectral_tail, limit)
         if (broken := self.constrained(frame)) is not None:
             return broken
+        error, most = frame.figures.step_error or 0, self._plan.error_limit
+        if error > most and self._plan.params.metric in SOLVED:
+            return outcome.too_coarse(frame.t, frame.step, error, most)
         if self._step < self._plan.schedule.steps:
             return None
         if frame.figures.mean_rho < DEAD_BELOW:

@@ -8,6 +8,7 @@ class Status(enum.Enum):
 
     OK = "ok"
     UNDERRESOLVED_SPACE = "underresolved_space"
+    UNDERRESOLVED_TIME = "underresolved_time"
     DEAD = "dead"
     BLOWN_UP = "blown_up"
     METRIC_FAILED = "metric_failed"

@@ -4,19 +4,15 @@ Each axis is transformed alone, so that lines of the padded array that hold noth
 quarters of the work of a full transform in two dimensions, 58 % in three. XLA transforms the last axis only;
 the axes are turned so that as little as possible moves, and a field on the points therefore has its axes in
 reverse order, (…, y, x). Nothing in the equation can tell, since the box is a cube and every filter depends
-on |k|². A large field in two dimensions is transformed whole: turning it costs more than the empty lines.
+on |k|².
 """
 
 import jax.numpy as jnp
 from jax import Array
 
-TURNED_AT_MOST = 128  # points per axis in two dimensions, beyond which a field leaves the core's cache
-
 
 def to_points(band: Array, points: int) -> Array:
     """Evaluate a band (M, …) on all the points (N, …), axes reversed; the result carries the gauge factor."""
-    if band.ndim == 2 and points > TURNED_AT_MOST:
-        return jnp.fft.ifftn(band.T, s=(points, points))
     field = jnp.fft.ifft(band, points)
     if band.ndim > 1:
         field = jnp.fft.ifft(jnp.moveaxis(field, -1, 0), points)
@@ -30,8 +26,6 @@ def to_band(field: Array, modes: int) -> Array:
 
     Lines with some m_i = −K are not zeroed.
     """
-    if field.ndim == 2 and field.shape[0] > TURNED_AT_MOST:
-        return jnp.fft.fftn(field)[:modes, :modes].T
     band = jnp.fft.fft(field)[..., :modes]
     if field.ndim > 2:
         band = jnp.fft.fft(jnp.swapaxes(band, -1, -2))[..., :modes]

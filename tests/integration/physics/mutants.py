@@ -32,6 +32,7 @@ INDEPENDENT = (
 )
 SOURCE_TIME = UNIT + "test_physics_simulate.py::test_time_reaches_the_source_in_every_chunk"
 RESUME = UNIT + "test_physics_simulate.py::test_run_that_is_left_can_go_on_from_its_checkpoint_bit_for_bit"
+EXACT_ERROR = UNIT + "test_physics_simulate.py::test_error_of_a_step_is_its_distance_from_the_exact_solution"
 INFINITE = UNIT + "test_physics_simulate.py::test_blow_up_to_infinity_has_no_density_to_report"
 ADAMS = LONG + "test_physics_order.py::test_adams_bashforth_is_of_order_four_in_flat_space"
 MODES = LONG + "test_physics_order.py::test_metric_modes_have_their_orders"
@@ -39,6 +40,8 @@ MANUFACTURED = LONG + "test_physics_curved.py::test_manufactured_coupled_solutio
 METRIC = LONG + "test_physics_elliptic.py::test_manufactured_metric_is_found_with_spectral_accuracy"
 VORTICES = LONG + "test_physics_elliptic.py::test_vortices_are_solved_for_at_every_coupling"
 TOLERANCE = LONG + "test_physics_elliptic.py::test_tolerance_is_kept"
+LEAPS = LONG + "test_physics_curved.py::test_metric_that_moved_unforeseen_is_solved_for_at_every_stage"
+POSITIVE = LONG + "test_physics_curved.py::test_metric_that_is_foreseen_stays_positive"
 REFINED = LONG + "test_physics_elliptic.py::test_refined_norm_sees_what_the_own_grid_hides"
 
 
@@ -125,6 +128,20 @@ MUTANTS = (
         (INFINITE,),
     ),
     Mutant(
+        "error of the halves for that of the step",
+        "simulate",
+        "16 / 15 * apart",
+        "1 / 15 * apart",
+        (EXACT_ERROR,),
+    ),
+    Mutant(
+        "halves at the time of the whole",
+        "simulate",
+        "self._state, 2 * self._step, 2)",
+        "self._state, 2 * self._step, 1)",
+        (EXACT_ERROR,),
+    ),
+    Mutant(
         "multistep weight left out",
         "contour",
         "p2 / 2 + p3, p2 / 3 + p3 + p4",
@@ -134,8 +151,8 @@ MUTANTS = (
     Mutant(
         "frozen metric sold as extrapolated",
         "gravity",
-        "return {1: half, 2: half, 3: ahead}",
-        "return dict.fromkeys((1, 2, 3), self.shape(past[0]))",
+        "return now, half, half, ahead",
+        "return now, now, now, now",
         (MODES + "[2]",),
     ),
     Mutant(
@@ -144,6 +161,14 @@ MUTANTS = (
         "np.array([35, -35, 21, -5]) / 16",
         "np.array([24, -8, 0, 0]) / 16",
         (MODES + "[2]",),
+    ),
+    Mutant("foreseen whatever happened", "gravity", "surprise <= self.trust", "surprise < 1e9", (LEAPS,)),
+    Mutant(
+        "foreseen without bounds",
+        "gravity",
+        "jnp.clip(_combined(weights, past), past[0] / LEAP, past[0] * LEAP)",
+        "_combined(weights, past)",
+        (POSITIVE,),
     ),
     Mutant(
         "wrong power of Omega, 2-D",

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hsm.physics import gravity
 from hsm.physics.exponential import State
 from hsm.physics.gravity import Curved, planned
 from hsm.physics.hamiltonian import laplacian
@@ -171,6 +172,42 @@ def test_share_of_implicit_diffusion_follows_a_deepening_metric() -> None:
     assert relative(last.psi, finer.psi) < 1e-4
     assert last.figures.h_norm is not None
     assert last.figures.h_norm < 1e-4
+
+
+def test_metric_that_moved_unforeseen_is_solved_for_at_every_stage() -> None:
+    """Value for value the step of the first steps; where the metric moved evenly its cubic is used."""
+    p = every_term(2, kappa=0.6, init_amp=0.8, rho_ref=1.0)
+    begin = plan(p).first()
+    program = plan(p).program(begin.alpha)
+    assert isinstance(program.main, Curved)
+    assert isinstance(program.starter, Curved)
+    y = begin.arrays["past"][0]
+    for shares, same in (((1, 1, 1, 1, 1), False), ((1, 1.3, 1, 1, 1), True)):
+        past = jnp.stack([share * y for share in shares])
+        state = State(v=jnp.asarray(begin.arrays["v"]), past=past)
+        foreseen, by_stage = (
+            advance(stepper, state, np.int64(9), np.int64(1))[0] for stepper in (program.main, program.starter)
+        )
+        assert np.array_equal(foreseen.v, by_stage.v) is same
+
+
+def test_metric_that_is_foreseen_stays_positive() -> None:
+    """The cubic through a metric that falls steeply crosses zero, where Ω⁻² has no bound."""
+    past = jnp.asarray([0.2, 0.8, 1.0, 1.0, 1.0])[:, None, None]
+    for weights in (gravity.HALF, gravity.AHEAD, gravity.GUESS):
+        plain = sum(weight * value for weight, value in zip(weights, past[:, 0, 0], strict=False))
+        assert plain < 0
+        assert gravity._continued(weights, past).item() == pytest.approx(0.1)
+
+
+def test_steps_too_long_for_a_strong_coupling_are_named_and_automatic_ones_are_not() -> None:
+    """They are stable, so only their error tells; `auto` is shorter where space bends more."""
+    given = {"N": 64, "L": 24, "T": 12, "kappa": 1.0, "init_amp": 0.3, "dtype": "f32"}
+    long, auto = (list(segments(plan(make(**given, **more))))[-1] for more in ({"h": 0.25}, {}))
+    assert long.ending is not None
+    assert (long.ending.status, long.t) == (Status.UNDERRESOLVED_TIME, pytest.approx(10))
+    assert auto.ending is not None
+    assert auto.ending.status is Status.OK
 
 
 def test_cubic_quintic_is_simulated_in_a_curved_space() -> None:

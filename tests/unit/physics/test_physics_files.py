@@ -144,7 +144,7 @@ def test_run_writes_every_file_with_its_identity(
         assert file["series/free_energy"][-1] == metrics["free_energy"]
         assert np.all(np.isnan(file["series/h_norm"]))
         assert "omega_final" not in file
-        assert (file.attrs["status"], file.attrs["schema"]) == ("ok", "hsm.physics.rho_history/3")
+        assert (file.attrs["status"], file.attrs["schema"]) == ("ok", "hsm.physics.rho_history/4")
         own = dict(file["identity"].attrs)
         assert json.loads(own["params"]) == json.loads(p.canonical_json()) == told["params"]
         assert (own["config_hash"], own["task_id"], own["model"]) == ("c0ffee", "task_0007", "sncgl")

@@ -29,6 +29,7 @@ EFFORT = Effort(wall_s=2.0, stepping_s=1.0, compile_s=None, cache_hit=True, earl
 ENDINGS = {
     Status.OK: outcome.completed(4.0, 20),
     Status.UNDERRESOLVED_SPACE: outcome.underresolved(4.0, 20, 1e-3, 1e-5),
+    Status.UNDERRESOLVED_TIME: outcome.too_coarse(4.0, 20, 1e-2, 1e-3),
     Status.DEAD: outcome.dead(4.0, 20, 1e-9, 1e-6),
     Status.BLOWN_UP: outcome.blown_up(4.0, 20, float("inf")),
     Status.METRIC_FAILED: outcome.metric_failed(4.0, 20),

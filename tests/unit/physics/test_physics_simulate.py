@@ -139,6 +139,31 @@ def test_run_ends_when_it_loses_resolution(params: Make) -> None:
     assert frames[-1].figures.spectral_tail > 1e-6 >= max(f.figures.spectral_tail for f in frames[:-1])
 
 
+def test_run_ends_when_its_steps_are_too_long_for_what_happens(params: Make) -> None:
+    """The error of a step is watched at every tenth frame and at the last, and the reason says what to do."""
+    prepared = plan(params(T=24, save_every=1, N=64, L=32, init_amp=0.5))
+    parts = list(segments(prepared))
+    watched = [part.t for part in parts if part.frame and part.frame.figures.step_error is not None]
+    assert watched == pytest.approx([10, 20, 24])
+    *_, last = segments(replace(prepared, error_limit=1e-6))
+    assert last.ending is not None
+    assert (last.ending.status, last.t) == (Status.UNDERRESOLVED_TIME, pytest.approx(10))
+    assert "use a smaller h" in str(last.ending.reason)
+
+
+def test_error_of_a_step_is_its_distance_from_the_exact_solution(params: Make, figure: Figure) -> None:
+    """A plane wave only turns, so what one step does wrong is known."""
+    wave = {"init_kind": "plane_wave", "init_mode_x": 2, "init_mode_y": 1, "b": 2, "c": 1.5}
+    p = params(**wave, T=0.1, save_every=0.1, h=0.1)
+    _, (begin, end) = frames_of(p)
+    k2 = 5 * (2 * np.pi / p.L) ** 2
+    exact = begin.psi * np.exp(-0.1j * (2 * k2 + 1.5 * (1 - k2)))
+    error = float(np.linalg.norm(end.psi - exact) / np.linalg.norm(exact)) / 0.1
+    estimated = end.figures.step_error
+    figure("error of a step, h = 0.1: estimated, exact", f"{estimated:.2e}, {error:.2e}")
+    assert estimated == pytest.approx(error, rel=0.1)
+
+
 def test_solution_converges_exponentially_with_resolution(figure: Figure) -> None:
     """The error of a smooth start falls by more than tenfold from N = 24 to 32 to 48, to rounding at 64."""
 
