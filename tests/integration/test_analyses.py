@@ -82,7 +82,7 @@ def _inner(project: Project) -> SweepTree:
 
 
 def _begin(project: Project) -> Running:
-    """Start a sweep whose analyses do not end, and wait until the sweep itself is over and two of them run."""
+    """Start a sweep whose analyses do not end; wait until the sweep itself is over and two of them run."""
     (project.root / "hold").touch()
     running = project.start("sweep", "run", "fields.yaml", "--source", "local:2")
     until(lambda: len(_looked(project)) == 2, "two analyses run")
