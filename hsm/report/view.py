@@ -15,6 +15,7 @@ from hsm.core.spec import Direction, Objective, Params, SweepSpec, Value
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
+from hsm.report.analysed import AnalysisShown
 from hsm.report.coordinates import Coordinate, coordinates
 from hsm.report.evidence import LogTail, Picture, list_pictures, read_host, read_picture, read_tail
 from hsm.report.groups import FailedAlike, group_failures
@@ -41,6 +42,7 @@ class Limits:
     picture_pixels: int = 40_000_000
     all_picture_bytes: int = 12 << 20
     picture_misses: int = 400
+    pictures_per_analysis: int = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class ReportView:
     pictures: Mapping[str, tuple[Picture, ...]] = field(default_factory=dict)
     pictures_left_out: int = 0
     pictures_sought: int = 0
+    analyses: tuple[AnalysisShown, ...] = ()
 
     @classmethod
     def of(
@@ -183,6 +186,7 @@ class ReportView:
             pictures=pictures,
             pictures_left_out=left_out,
             pictures_sought=sought,
+            analyses=tuple(map(self._with_pictures, self.analyses)),
         )
         # What was worked out of the tasks holds for the copy too, and is not cheap for many of them.
         gathered.__dict__.update({name: value for name, value in vars(self).items() if name in _WORKED_OUT})
@@ -293,6 +297,21 @@ class ReportView:
             if kept:
                 found[task.task_id] = kept
         return found, left_out, sought
+
+    def _with_pictures(self, one: AnalysisShown) -> AnalysisShown:
+        """Return an analysis with the pictures that it made of the first results."""
+        found: dict[str, tuple[Picture, ...]] = {}
+        for task in self.ranking():
+            made = one.made.get(task.task_id)
+            if made is None or made.status is not TaskStatus.SEALED:
+                continue
+            paths = list_pictures(self.sweep_dir, f".hsm/analyses/{one.name}/tasks/{made.task_id}/results")
+            kept = tuple(filter(None, map(self._picture, paths[: self.limits.pictures_per_task])))
+            if kept:
+                found[task.task_id] = kept
+            if len(found) >= self.limits.pictures_per_analysis or not paths:
+                break
+        return replace(one, pictures=found)
 
     def _picture(self, path: Path) -> Picture | None:
         limits = self.limits
