@@ -62,6 +62,7 @@ class AnalysisRun:
         say: Say = say_nothing,
         retry_failed: bool = False,
     ) -> None:
+        self.name = analysis.name
         self.error: HsmError | None = None
         self.follower = Follower(world, of.tree, analysis)
         self._world = world
@@ -79,6 +80,11 @@ class AnalysisRun:
     def standing(self) -> Analysed:
         """How it stands."""
         return Analysed(name=self._analysis.name, tree=self._inner, tracker=self._tracker)
+
+    @property
+    def left(self) -> int:
+        """How many results it is still to look at, as far as is known."""
+        return self.follower.seen - (self._tracker.finished if self._tracker else 0)
 
     def _heard(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
         self._tracker = tracker
@@ -176,7 +182,8 @@ class Analysing:
         self._job = replace(job, placed=self._placed) if self._runs else job
         self._listen = listen
         self._engine = SweepEngine(world, listen=self._heard if self._runs else listen, say=say)
-        self._has_begun = False
+        self._say = say
+        self._has_begun = self._is_leaving = False
 
     async def perform(self, act: Act[T]) -> T:
         """Let the engine act on the sweep, and return when its analyses are over too.
@@ -192,6 +199,7 @@ class Analysing:
                 group.create_task(run.run())
             try:
                 outcome.append(await act(self._engine, self._job))
+                self._tell()
             except HsmError as error:
                 outcome.append(error)
                 self._let_go(error.message)
@@ -216,7 +224,14 @@ class Analysing:
         """Let go of threads."""
         self._engine.close()
 
+    def _tell(self) -> None:
+        """Say what is still to come, now that the sweep itself is not gone on with."""
+        left = [f"{run.name} ({run.left:,} left)" for run in self._runs if run.left]
+        if left and not self._is_leaving:
+            self._say(f"its analyses go on: {', '.join(left)}")
+
     def _let_go(self, reason: str) -> None:
+        self._is_leaving = True
         for run in self._runs:
             run.detach(reason)
 

@@ -103,6 +103,11 @@ class Follower:
         self._offered.put(None)
 
     @property
+    def seen(self) -> int:
+        """How many results there are for it so far, those that wait to be looked at included."""
+        return len(self._known) + len(self._offered)
+
+    @property
     def has_found(self) -> bool:
         """Whether there is something to propose."""
         return bool(self._found)

@@ -103,6 +103,9 @@ def test_every_result_is_analysed_once_beside_it(project: Project) -> None:
     assert (tasks / "task_0002" / "analyses" / "look" / "results" / "seen.txt").read_text() == "bbbb"
     assert not (tasks / "task_0003" / "analyses").exists()
     assert "sound" in project.run("sweep", "verify", "last").out
+    (tasks / "task_0001" / "analyses" / "look").unlink()
+    project.run("sweep", "rebuild", "last")
+    assert (tasks / "task_0001" / "analyses" / "look" / "results" / "seen.txt").read_text() == "aa"
     rows = project.run("results", "last", "--format", "csv", "--fields", "task,length,look.size").out
     assert rows.splitlines()[1:] == ["task_0001,1,1", "task_0002,2,2", "task_0003,4,"]
 
@@ -137,6 +140,7 @@ def test_no_simulation_waits_for_an_analysis(project: Project) -> None:
     assert not any(isinstance(event, ev.AttemptExited) for event in _events(_inner(project)))
     sealed = [event for event in _events(SweepTree(project.tree())) if isinstance(event, ev.AttemptSealed)]
     assert len(sealed) == 6
+    until(lambda: "its analyses go on: look" in running.said(), "it says what it waits for")
     (project.root / "hold").unlink()
     assert running.end().code == 0
     assert len(_looked(project)) == 6
@@ -171,12 +175,25 @@ def test_leaving_lets_go_of_analyses_too(project: Project) -> None:
 
 
 def test_a_finished_sweep_can_be_analysed_later(project: Project) -> None:
-    """An analysis of another sweep's file is not known; an installed one runs over what is there."""
-    _sweep(project, ["a", "bb"], extra="")
-    project.run("sweep", "run", "fields.yaml", "--source", "local:2")
+    """An installed analysis looks at each result once; its numbers and its section are in the report."""
+    text = "name: tiny\nprogram: {command: [python, -m, hsm.physics]}\n"
+    text += "parameters: {N: 32, L: 16, T: 1, save_every: 0.5}\nsweep: {grid: {c: [-1.0]}}\n"
+    (project.root / "tiny.yaml").write_text(text)
+    project.run("sweep", "run", "tiny.yaml", "--source", "local:1")
     assert project.status()["analyses"] == {}
-    refused = project.run("analyze", "last", "--with", "look", code=2)
-    assert "there is no analysis 'look'" in refused.err
+    for _ in range(2):
+        found = project.run("analyze", "last", "--with", "homology", "--json").data["finding"]
+        assert (found["done"], found["failed"], found["open"]) == (1, 0, 0)
+    place = project.tree() / "tasks" / "task_0001" / "analyses" / "homology"
+    assert (place / "results" / "persistence.png").is_file()
+    events = _events(SweepTree(project.tree()).analysis("homology"))
+    assert sum(isinstance(event, ev.AttemptSealed) for event in events) == 1
+    project.run("report", "last")
+    page = (project.tree() / "reports" / "completion_report.html").read_text()
+    assert "homology.persistence_entropy" in page
+    assert '<section id="analyses">' in page
+    refused = project.run("analyze", "last", "--with", "homologie", code=2)
+    assert "did you mean `homology`?" in refused.err
 
 
 def test_the_frozen_sweep_holds_each_analysis_in_full(project: Project) -> None:
