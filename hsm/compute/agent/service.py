@@ -219,8 +219,8 @@ class Agent:
             self._slots.offer_gpus(hello.gpus)
 
     def _withdraw(self) -> None:
-        for token in self._backlog.take_withdrawn():
-            self._records.add(Withdrawn(token, self._host.now()))
+        for run in self._backlog.take_withdrawn():
+            self._slots.withdraw(run)
         for token in self._backlog.take_unknown():
             self._records.add(Withdrawn(token, self._host.now(), UNKNOWN))
 
