@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hsm.core.model import Metrics, Task
 from hsm.core.states import TaskStatus
-from hsm.report.evidence import Picture
+from hsm.report.evidence import Picture, list_pictures
+
+if TYPE_CHECKING:
+    from hsm.report.view import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +51,20 @@ class AnalysisShown:
         """Return the numbers that it made of a task's result."""
         made = self.made.get(task.task_id)
         return (made.metrics or {}) if made is not None and made.status is TaskStatus.SEALED else {}
+
+    def with_pictures(self, root: Path, ranking: Iterable[Task], limits: Limits) -> AnalysisShown:
+        """Return it with the pictures that it made of the first results; one that made none draws none."""
+        found: dict[str, tuple[Picture, ...]] = {}
+        for task in ranking:
+            made = self.made.get(task.task_id)
+            if made is None or made.status is not TaskStatus.SEALED:
+                continue
+            paths = list_pictures(root, f".hsm/analyses/{self.name}/tasks/{made.task_id}/results")
+            kept = tuple(
+                filter(None, (limits.picture(root, path) for path in paths[: limits.pictures_per_task]))
+            )
+            if kept:
+                found[task.task_id] = kept
+            if len(found) >= limits.pictures_per_analysis or not paths:
+                break
+        return replace(self, pictures=found)

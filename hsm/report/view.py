@@ -44,6 +44,10 @@ class Limits:
     picture_misses: int = 400
     pictures_per_analysis: int = 6
 
+    def picture(self, root: Path, path: Path) -> Picture | None:
+        """Return a picture inside `root`; None if it is too large, or none."""
+        return read_picture(root, path, most_bytes=self.picture_bytes, most_pixels=self.picture_pixels)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
@@ -186,7 +190,9 @@ class ReportView:
             pictures=pictures,
             pictures_left_out=left_out,
             pictures_sought=sought,
-            analyses=tuple(map(self._with_pictures, self.analyses)),
+            analyses=tuple(
+                one.with_pictures(self.sweep_dir, self.ranking(), self.limits) for one in self.analyses
+            ),
         )
         # What was worked out of the tasks holds for the copy too, and is not cheap for many of them.
         gathered.__dict__.update({name: value for name, value in vars(self).items() if name in _WORKED_OUT})
@@ -298,26 +304,8 @@ class ReportView:
                 found[task.task_id] = kept
         return found, left_out, sought
 
-    def _with_pictures(self, one: AnalysisShown) -> AnalysisShown:
-        """Return an analysis with the pictures that it made of the first results."""
-        found: dict[str, tuple[Picture, ...]] = {}
-        for task in self.ranking():
-            made = one.made.get(task.task_id)
-            if made is None or made.status is not TaskStatus.SEALED:
-                continue
-            paths = list_pictures(self.sweep_dir, f".hsm/analyses/{one.name}/tasks/{made.task_id}/results")
-            kept = tuple(filter(None, map(self._picture, paths[: self.limits.pictures_per_task])))
-            if kept:
-                found[task.task_id] = kept
-            if len(found) >= self.limits.pictures_per_analysis or not paths:
-                break
-        return replace(one, pictures=found)
-
     def _picture(self, path: Path) -> Picture | None:
-        limits = self.limits
-        return read_picture(
-            self.sweep_dir, path, most_bytes=limits.picture_bytes, most_pixels=limits.picture_pixels
-        )
+        return self.limits.picture(self.sweep_dir, path)
 
 
 def has_result(task: Task) -> bool:
