@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hsm.api import sourcing
+from hsm.api.analysing import Analysing
 from hsm.api.preflight import check_program
 from hsm.config import Project, build_sweep, dump_document, find_project, load_sweep
 from hsm.core.engine import SweepEngine
@@ -93,12 +94,12 @@ async def drive(world: World, job: SweepJob, act: Callable[[SweepEngine, SweepJo
     Raises:
         HsmError: it could not go on; what was acknowledged is in the ledger.
     """
-    engine = SweepEngine(world)
+    analysing = Analysing(world, job)
     outcome: list[T | HsmError] = []
 
     async def perform() -> None:
         try:
-            outcome.append(await act(engine, job))
+            outcome.append(await analysing.perform(act))
         except HsmError as error:
             outcome.append(error)
 
@@ -107,7 +108,7 @@ async def drive(world: World, job: SweepJob, act: Callable[[SweepEngine, SweepJo
         try:
             await asyncio.shield(acting)
         except asyncio.CancelledError:
-            engine.detach("the caller left")
+            analysing.detach("the caller left")
             await asyncio.wait([acting])
             raise
     found = outcome[0]

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hsm.api import driving, sourcing
-from hsm.api.analyses import Analysis, analysis
+from hsm.api.analyses import analysis_of
+from hsm.api.analysing import Followed, Reanalysing
 from hsm.api.origin import project_of
 from hsm.api.preflight import check_program
 from hsm.config import find_project, load_frozen
@@ -22,7 +23,7 @@ from hsm.core.errors import ConfigError, Problem, SweepError
 from hsm.core.job import SweepJob, Wishes
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.monitor import Progress, progress
-from hsm.core.spec import SweepSpec
+from hsm.core.spec import AnalysisSpec, SweepSpec
 from hsm.core.states import SweepStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import Sweeps, SweepTree
@@ -139,14 +140,28 @@ class AsyncSweep:
         return await self._world.blocking(results_of, self._world.files, self._tree, self._spec)
 
     async def analyse(self, name: str) -> Mapping[str, Any] | str:
-        """Return what an analysis says of the results; plug-ins offer them in the group `hsm.analyses`.
+        """Return what an analysis says of the results as they stand.
+
+        One that a program makes of each result is run here for those that it was not made of yet, and says
+        of how many it is `done`, `failed` and `open`, and in which folder it is.
 
         Raises:
-            PluginError: there is no such analysis, or its plug-in is broken.
+            HsmError: there is no such analysis, its plug-in is broken, or it cannot go on.
         """
-        found: Analysis = analysis(name)
+        found = await self._world.blocking(analysis_of, self._world.files, self._tree, self._spec, name)
+        if isinstance(found, AnalysisSpec):
+            return await self._analyse_each(found)
         results = await self.results()
         return await self._world.blocking(found, results)
+
+    async def _analyse_each(self, analysis: AnalysisSpec) -> Mapping[str, Any]:
+        tree, spec, world = self._tree, self._spec, self._world
+        project = project_of(tree, find_project(Path.cwd()).root)
+        tracker, _ = await world.blocking(summary.replay, world.files, tree, spec)
+        analysing = Reanalysing(world, Followed(tree=tree, spec=spec, project=project), [analysis])
+        for error in await analysing.run(tracker):
+            raise error
+        return analysing.standing()[0].finding
 
     async def plot(self, name: str) -> Plot:
         """Return a plot of the report: `hsm.api.plots.PLOTS` has their names. A notebook shows it.
@@ -236,7 +251,8 @@ class AsyncSweep:
         if not chosen and tracker.is_over:
             return
         job = await self._world.blocking(self._job, tracker, (), Wishes(), checked=False)
-        await self._drive(job, lambda engine, job: engine.cancel_sweep(job, chosen))
+        alone = replace(job, spec=replace(job.spec, analyses=()))
+        await self._drive(alone, lambda engine, job: engine.cancel_sweep(job, chosen))
 
     def _job(
         self, tracker: SweepTracker, names: Sequence[str], wishes: Wishes, *, checked: bool = True

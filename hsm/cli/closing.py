@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsm.cli import screen, words
 from hsm.cli.console import Console, Glyphs, Line, Tone, line
-from hsm.cli.workspace import Look, Workspace, params_line
+from hsm.cli.workspace import Look, Workspace, analysed_of, params_line
 from hsm.core.errors import ExitCode
 from hsm.core.monitor import failures_of
 from hsm.core.projection import moment
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.wire.names import task_id
+
+if TYPE_CHECKING:
+    from hsm.results.analysed import Analysed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ def show(console: Console, space: Workspace, outcome: Outcome, report: Path | No
     look = outcome.look
     console.lines(lines_of(space, outcome, report, console.glyphs))
     if console.as_json:
-        console.envelope("sweep.result", result_of(look, report))
+        analyses = analyses_of(analysed_of(space.world, look))
+        console.envelope("sweep.result", {**result_of(look, report), "analyses": analyses})
     else:
         console.data(look.tree.sweep_id)
 
@@ -56,6 +60,7 @@ def lines_of(space: Workspace, outcome: Outcome, report: Path | None, glyphs: Gl
     yield line(screen.status_word(now.status), f"  {done}")
     yield screen.counts(now, glyphs)
     scene = screen.Scene(tree=look.tree, progress=now, best_params=best_params(look))
+    yield from screen.analyses(analysed_of(space.world, look))
     yield from screen.best(scene, glyphs)
     yield from screen.failures(now, glyphs)
     yield from remedies(look)
@@ -108,6 +113,11 @@ def result_of(look: Look, report: Path | None) -> Mapping[str, Any]:
         **standing_of(look),
         "reports": {"completion": report},
     }
+
+
+def analyses_of(every: Sequence[Analysed]) -> dict[str, Mapping[str, Any]]:
+    """Return what `--json` says of the analyses of a sweep."""
+    return {one.name: one.finding for one in every}
 
 
 def standing_of(look: Look) -> dict[str, Any]:

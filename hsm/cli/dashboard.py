@@ -75,6 +75,7 @@ def _overview(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]
     top = [*head(stage), *screen.bar(now, width, glyphs), screen.counts(now, glyphs)]
     parts = {
         "lanes": screen.lanes(now),
+        "analyses": list(screen.analyses(stage.scene.analyses)),
         "best": list(screen.best(stage.scene, glyphs)),
         "failures": list(screen.failures(now, glyphs)),
         "recent": [line(row) for row in stage.scene.recent],
@@ -85,6 +86,7 @@ def _overview(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]
             ("lanes", min(1, len(parts["lanes"])), min(SHOWN_LANES, len(parts["lanes"]))),
             ("tasks", 4, 4),
             ("failures", min(1, len(parts["failures"])), len(parts["failures"])),
+            ("analyses", 0, len(parts["analyses"])),
             ("best", min(1, len(parts["best"])), len(parts["best"])),
             ("recent", 0, min(3, len(parts["recent"]))),
             ("tasks", 0, len(stage.facts.rows) // 2),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from hsm.api.analysing import Analysing
 from hsm.cli import closing
 from hsm.cli.closing import Outcome
 from hsm.cli.console import Console, Tone
@@ -30,8 +31,8 @@ class Driver:
         self._console = console
         self._space = space
         self._job = job
-        self._following: Following = following(console, space.world, job.tree)
-        self._engine = SweepEngine(space.world, listen=self._listen, say=self._say)
+        self._analysing = Analysing(space.world, job, listen=self._listen, say=self._say)
+        self._following: Following = following(console, space.world, job.tree, self._analysing.standing)
         self._tracker: SweepTracker | None = None
         self._is_interrupted = False
 
@@ -46,7 +47,7 @@ class Driver:
         try:
             result = asyncio.run(self._perform(perform))
         finally:
-            self._engine.close()
+            self._analysing.close()
         job, tracker = self._job, result.tracker
         look = Look(job.tree, job.spec, tracker, None, self._space.world.now())
         wanted = tracker.tasks[: job.wishes.max_tasks] if job.wishes.max_tasks else ()
@@ -54,10 +55,10 @@ class Driver:
         return Outcome(look=look, is_interrupted=self._is_interrupted, is_limited=is_limited)
 
     async def _perform(self, perform: Drive) -> SweepResult:
-        async with interruptible(self._engine, self._interrupted):
+        async with interruptible(self._analysing, self._interrupted):
             self._following.start()
             try:
-                return await perform(self._engine, self._job)
+                return await self._analysing.perform(perform)
             finally:
                 self._following.stop()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hsm.cli import words
 from hsm.cli.ages import aged
@@ -18,10 +18,19 @@ from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
 
+if TYPE_CHECKING:
+    from hsm.results.analysed import Analysed
+
+Analyses: TypeAlias = "Callable[[], Sequence[Analysed]]"
 RECENT = 5
 PULSE_S = 10.0
 BURST_LINES = 20
 LINES_PER_S = 1.0
+
+
+def none() -> Sequence[Analysed]:
+    """Return no analyses."""
+    return ()
 
 
 class Following(Protocol):
@@ -37,11 +46,11 @@ class Following(Protocol):
         """Show no more."""
 
 
-def following(console: Console, world: World, tree: SweepTree) -> Following:
+def following(console: Console, world: World, tree: SweepTree, analyses: Analyses = none) -> Following:
     """Return what suits the console."""
     if console.quiet:
         return Silent()
-    return Screen(console, world, tree) if console.is_live else Plain(console, world)
+    return Screen(console, world, tree, analyses) if console.is_live else Plain(console, world)
 
 
 class Silent:
@@ -122,12 +131,13 @@ class Plain:
 class Screen:
     """Draws the scene again and again."""
 
-    def __init__(self, console: Console, world: World, tree: SweepTree) -> None:
+    def __init__(self, console: Console, world: World, tree: SweepTree, analyses: Analyses = none) -> None:
         from hsm.cli.live import LiveScreen
 
         self._console = console
         self._world = world
         self._tree = tree
+        self._analyses = analyses
         self._tracker: SweepTracker | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._live = LiveScreen(console, self._lines)
@@ -153,7 +163,13 @@ class Screen:
             return [line("starting")]
         now = aged(self._world, self._tree, progress(self._tracker, self._world.now(), driven=True))
         params = params_line(self._tree, self._tracker.spec, now.best.task) if now.best else ""
-        scene = Scene(tree=self._tree, progress=now, best_params=params, recent=tuple(self._recent))
+        scene = Scene(
+            tree=self._tree,
+            progress=now,
+            best_params=params,
+            recent=tuple(self._recent),
+            analyses=self._analyses(),
+        )
         return lines_of(scene, width, self._console.glyphs)
 
 

@@ -65,6 +65,9 @@ def limit(count: int) -> Callable[[Any], Any]:
     )
 
 
+of_analysis = click.option(
+    "--analysis", metavar="NAME", help="What this analysis did with the task's result."
+)
 sweep = click.argument("reference", default="last", metavar="[ID]")
 some_sweep = click.argument("reference", metavar="ID")
 _FILE = click.Path(path_type=Path, readable=False)  # the reader of the file says what is wrong, and the fix

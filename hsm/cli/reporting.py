@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hsm.cli.workspace import Look
 
 if TYPE_CHECKING:
     from hsm.report import ReportView
+    from hsm.report.analysed import AnalysisShown
 
 
 def write_report(look: Look) -> Path:
@@ -28,7 +30,22 @@ def view_of(look: Look) -> ReportView:
     """Return what the reports of a sweep are made from, evidence of its tasks included."""
     from hsm.report import ReportView
 
-    return ReportView.of(look.tracker, look.tree, look.status, metadata_of(look.tree)).gather()
+    view = ReportView.of(look.tracker, look.tree, look.status, metadata_of(look.tree))
+    return replace(view, analyses=_analyses(look)).gather()
+
+
+def _analyses(look: Look) -> tuple[AnalysisShown, ...]:
+    """Return the analyses of a sweep, and what each made of the results that stand now."""
+    from hsm.report.analysed import AnalysisShown
+    from hsm.results.analysed import analysed
+    from hsm.wire.files import Files
+
+    every = analysed(Files(), look.tree, look.spec, whole=True)
+    found = [{task.task_id: one.of(task) for task in look.tracker.tasks} for one in every]
+    return tuple(
+        AnalysisShown(name=one.name, made={key: made for key, made in of.items() if made is not None})
+        for one, of in zip(every, found, strict=True)
+    )
 
 
 def write_documents(view: ReportView, reports: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hsm.cli import words
 from hsm.cli.console import Glyphs, Line, Span, Tone, line
@@ -13,6 +14,9 @@ from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tallies import Best
 from hsm.core.tree import SweepTree
 from hsm.wire.names import task_id
+
+if TYPE_CHECKING:
+    from hsm.results.analysed import Analysed
 
 LABEL = 10
 MAX_BAR = 60
@@ -63,6 +67,7 @@ class Scene:
     best_params: str = ""
     recent: Sequence[str] = ()
     notice: str = ""
+    analyses: Sequence[Analysed] = ()
 
 
 def lines_of(scene: Scene, width: int, glyphs: Glyphs) -> list[Line]:
@@ -70,6 +75,7 @@ def lines_of(scene: Scene, width: int, glyphs: Glyphs) -> list[Line]:
     now = scene.progress
     found: list[Line] = [header(scene), *bar(now, width, glyphs), counts(now, glyphs)]
     found += lanes(now)
+    found += analyses(scene.analyses)
     found += best(scene, glyphs)
     found += failures(now, glyphs)
     found += [labelled("now" if at == 0 else "", row) for at, row in enumerate(scene.recent)]
@@ -171,6 +177,13 @@ def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
         as_of = (f"  as of {words.rough(entry.shown_s)} ago", Tone.WARN)
         return labelled(entry.name, ("open", Tone.GOOD), "  ".join(pieces), as_of)
     return labelled(entry.name, ("open", Tone.GOOD), "  ".join(pieces), (f"  {heard}", Tone.DIM))
+
+
+def analyses(every: Sequence[Analysed]) -> Iterator[Line]:
+    """Yield a line for each analysis of the sweep."""
+    for at, one in enumerate(every):
+        tone = Tone.BAD if one.failed else Tone.PLAIN
+        yield labelled("analyses" if at == 0 else "", f"{one.name}  ", (one.words, tone))
 
 
 def best(scene: Scene, glyphs: Glyphs) -> Iterator[Line]:

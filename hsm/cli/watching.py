@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from hsm.cli import allowed, closing, words
 from hsm.cli.ages import aged
@@ -18,7 +20,7 @@ from hsm.cli.details import Details
 from hsm.cli.opened import OpenedTask
 from hsm.cli.screen import Scene
 from hsm.cli.view import Facts, Order, Page, View, Wish, press, selected_of
-from hsm.cli.workspace import Look, Workspace
+from hsm.cli.workspace import Look, Workspace, analysed_of
 from hsm.core import events as ev
 from hsm.core import summary
 from hsm.core.epochs import holder
@@ -29,7 +31,11 @@ from hsm.core.states import FINAL, TaskStatus
 from hsm.core.story import line_of
 from hsm.core.tracker import SweepTracker
 
+if TYPE_CHECKING:
+    from hsm.results.analysed import Analysed
+
 READ_S = 0.5
+ANALYSED_S = 2.0
 FRAME_S = 0.25
 """At most one picture in so long a time."""
 STILL_S = 1.0
@@ -52,7 +58,9 @@ class Feed:
         self.touched: deque[int] = deque(maxlen=200)
         self._space = space
         self._reader = reader
+        self.analyses: Sequence[Analysed] = ()
         self._idle_since: float | None = None
+        self._analysed_at = -math.inf
 
     async def read_whole(self) -> None:
         """Read every detail of a sweep that is small enough."""
@@ -67,6 +75,9 @@ class Feed:
     async def read(self) -> Sequence[ev.Event]:
         """Take in what came since."""
         world, tracker = self._space.world, self.look.tracker
+        if world.monotonic() - self._analysed_at >= ANALYSED_S:
+            self.analyses = await world.blocking(analysed_of, world, self.look)
+            self._analysed_at = world.monotonic()
         events = await world.blocking(lambda: list(self._reader.events()))
         for event in events:
             try:
@@ -116,6 +127,7 @@ def scene_of(space: Workspace, feed: Feed) -> Scene:
         best_params=closing.best_params(look),
         recent=tuple(feed.recent),
         notice=notice(space, look),
+        analyses=feed.analyses,
     )
 
 

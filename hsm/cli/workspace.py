@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hsm.cli.console import Console
 from hsm.config import Project, find_project, load_frozen
@@ -20,6 +21,9 @@ from hsm.core.states import SweepStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import Sweeps, SweepTree
 from hsm.core.world import World
+
+if TYPE_CHECKING:
+    from hsm.results.analysed import Analysed
 
 MAX_PARAMS_BYTES = 4096
 _LONG = re.compile(r"-?\d+\.\d{6,}(?:[eE][+-]?\d+)?")
@@ -66,7 +70,11 @@ class Workspace:
 
     def command(self, words: str, tree: SweepTree) -> str:
         """Return the command that does something to this sweep from here, as it can be typed."""
-        text = f"hsm {words.replace('ID', tree.sweep_id)}"
+        outer = tree.analysed
+        if outer is not None and words.startswith("sweep complete"):
+            again = " --retry-failed" if "--retry" in words else ""
+            words, tree = f"analyze ID --with {tree.sweep_id}{again}", outer
+        text = f"hsm {words.replace('ID', tree.sweep_id if tree.analysed is None else str(tree.root))}"
         if self.outputs == self.project.outputs:
             return text
         return f"{text} --outputs {shlex.quote(str(self.outputs))}"
@@ -100,6 +108,17 @@ class Look:
     def progress(self) -> Progress:
         """How it gets on."""
         return progress(self.tracker, self.at, driven=self.is_driven)
+
+
+def analysed_of(world: World, look: Look) -> list[Analysed]:
+    """Return how the analyses of a sweep stand.
+
+    Raises:
+        HsmError: one cannot be read.
+    """
+    from hsm.results.analysed import analysed
+
+    return analysed(world.files, look.tree, look.spec)
 
 
 def look_at(world: World, tree: SweepTree) -> Look:

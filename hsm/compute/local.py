@@ -54,6 +54,12 @@ class LocalSource(ComputeSource):
         """How many attempts run at a time."""
         return self._slots
 
+    @property
+    def nice(self) -> int:
+        """By how much attempts stand back behind other processes of this machine."""
+        value = self._spec.options.get("nice", 0)
+        return value if isinstance(value, int) else 0
+
     def argv(self, argv: Sequence[str]) -> tuple[str, ...]:
         """Return the command as this source will run it."""
         if self._environment is None:
@@ -149,6 +155,7 @@ class _LocalSession(AgentSession):
         gpus = visible_gpus(world.files, environment.variables)
         super().__init__(source.name, self._disk, Capabilities(slots=source.slots, gpus=len(gpus)))
         self._world = world
+        self._source = source
         self._context = context
         self._environment = environment
         self._home = home
@@ -245,7 +252,9 @@ class _LocalSession(AgentSession):
     async def _start(self) -> None:
         """Start an agent and wait until it listens, or has given up."""
         ready, keep = os.pipe()
-        command = [sys.executable, "-P", "-m", "hsm.compute.agent", "--ready", str(keep)]
+        nice = self._source.nice
+        command = ["nice", "-n", str(nice)] if nice else []
+        command += [sys.executable, "-P", "-m", "hsm.compute.agent", "--ready", str(keep)]
         command += [str(self._context.sweep_dir), str(self._home)]
         files, log = self._world.files, str(self._log)
         self._heard = files.length(log) if files.is_file(log) else 0

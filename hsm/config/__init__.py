@@ -4,7 +4,7 @@ Nothing here runs anything or looks for programs: a file goes in, a `SweepSpec` 
 """
 
 from hsm.config.document import config_digest, dump_document
-from hsm.config.load import build_sweep, explain_sweep, load_frozen, load_sweep, parse_source
+from hsm.config.load import build_sweep, explain_sweep, freeze, load_frozen, load_sweep, parse_source
 from hsm.config.project import Project, find_project
 from hsm.config.schema import MAX_TASKS, count
 from hsm.config.units import duration, render_duration, render_size, size
@@ -19,6 +19,7 @@ __all__ = [
     "duration",
     "explain_sweep",
     "find_project",
+    "freeze",
     "load_frozen",
     "load_sweep",
     "parse_source",

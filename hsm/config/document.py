@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from hsm.config.analyses import document_of
 from hsm.config.units import render_duration, render_size
 from hsm.core.errors import ConfigError, Problem
 from hsm.core.spec import (
@@ -37,6 +38,8 @@ _BLOCK_DEPTH = 3
 
 def to_document(spec: SweepSpec) -> dict[str, Value]:
     """Return the plain mapping that describes a spec completely."""
+    if spec.follows:
+        return {"name": spec.name, "analysis": document_of(spec.analyses[0])}
     document: dict[str, Value] = {"name": spec.name, "program": _program(spec)}
     if spec.grid is not None:
         document["sweep"] = _grid(spec.grid, spec.seeds)
@@ -50,6 +53,8 @@ def to_document(spec: SweepSpec) -> dict[str, Value]:
     document["retry"] = {cause.value: _retry(spec, cause) for cause in spec.retry}
     document["max_failure_rate"] = spec.max_failure_rate
     document["sources"] = [_source(source) for source in spec.sources]
+    if spec.analyses:
+        document["analyses"] = {analysis.name: document_of(analysis) for analysis in spec.analyses}
     document["metadata"] = dict(spec.metadata)
     return document
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from hsm.config.analyses import NAME as ANALYSIS_NAME
 from hsm.config.hunts import DIMENSION_KEYS
 from hsm.config.kinds import PARAMETER_NAME, Reader, factor, integer, whole
 from hsm.config.outline import Outline, settings_outline, sweep_outline
@@ -86,13 +87,15 @@ def _growing(cause: Cause, up_to: Reader[Any]) -> Schema:
     return {"anyOf": [times, rule], "default": DEFAULT_RETRY[cause]}
 
 
+_COMMAND: Schema = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "minItems": 1, "items": {"type": ["string", "number"]}},
+    ]
+}
 _OPEN: Mapping[str, Schema] = {
-    "program.command": {
-        "anyOf": [
-            {"type": "string", "minLength": 1},
-            {"type": "array", "minItems": 1, "items": {"type": ["string", "number"]}},
-        ]
-    },
+    "program.command": _COMMAND,
+    "analyses.NAME.command": _COMMAND,
     "sweep.grid": {"type": "object", "propertyNames": _NAMES, "additionalProperties": _AXIS},
     "sweep.paired": {
         "type": "array",
@@ -123,6 +126,8 @@ _OPEN: Mapping[str, Schema] = {
     "parameters": {"type": "object", "propertyNames": _NAMES},
     **{f"retry.{cause}": _growing(cause, reader) for cause, reader in GROWING.items()},
 }
+ANALYSIS = "analyses.NAME"
+"""The path of an analysis in the outline; in a file stands its name."""
 _REQUIRED: Mapping[str, tuple[str, ...]] = {"program": ("command",), "hunt": ("space", "objective")}
 
 MEANINGS: Mapping[str, str] = {
@@ -177,6 +182,15 @@ MEANINGS: Mapping[str, str] = {
     "retry.protocol": "Its evidence does not fit together.",
     "max_failure_rate": "The sweep stops when more than this part of its finished tasks failed.",
     "sources": "Where attempts run, and what each source needs.",
+    "analyses": "Programs that look at each result, beside the sweep: by their names.",
+    "analyses.NAME.command": "The argv template; {artifact}, {result} and {task_id} are filled in.",
+    "analyses.NAME.shell": "The command is one line for /bin/sh; values are inserted quoted.",
+    "analyses.NAME.files": "Globs of files that are pinned beside what git tracks.",
+    "analyses.NAME.variables": "Environment variables of every analysis.",
+    "analyses.NAME.artifact": "The file of a result that it needs, such as results/*.h5.",
+    "analyses.NAME.slots": "So many results at a time.",
+    "analyses.NAME.timeout": "Limit on the run time of one analysis, such as 10m.",
+    "analyses.NAME.retry": "Attempts beyond the first, by cause of failure.",
     "metadata": "Free; recorded, and no part of the configuration's identity.",
     "forbid": "Rules for parameter sets that no task may have.",
     "stop": "When to end before the last generation.",
@@ -205,6 +219,9 @@ def sweep_schema() -> Schema:
     entry["required"] = ["source"]
     entry["properties"]["source"] = {**_SOURCE_WORD, "description": MEANINGS["source"]}
     properties["sources"]["items"] = {"anyOf": [_SOURCE_WORD, entry]}
+    analysis = _map(ANALYSIS, outline)
+    properties["analyses"]["propertyNames"] = {"pattern": whole(ANALYSIS_NAME)}
+    properties["analyses"]["additionalProperties"] = {"anyOf": [analysis, {"type": "null"}]}
     properties["defaults"] = {"type": "array", "description": "Other files that lie beneath this one."}
     schema["if"] = {"not": {"required": ["defaults"]}}  # what is missing here may stand in another file
     schema["then"] = {
@@ -246,7 +263,8 @@ def _key(path: str, outline: Outline) -> Schema:
         schema = {**schema, **_map(path, outline)}
     if path in outline.known and f"{path}[0]" in outline.known:
         schema = {"anyOf": [schema, {"type": "array", "minItems": 1, "items": _map(f"{path}[0]", outline)}]}
-    description = MEANINGS.get(path) or MEANINGS.get(path.rpartition(".")[2])
+    words = (path, path.removeprefix(f"{ANALYSIS}."), path.rpartition(".")[2])
+    description = next((MEANINGS[word] for word in words if word in MEANINGS), "")
     if description:
         schema["description"] = description
     default = _default(path, outline)

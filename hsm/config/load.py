@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hsm.config.analyses import read_analysis
 from hsm.config.document import config_digest, to_document
 from hsm.config.functions import expand_calls
+from hsm.config.kinds import text
 from hsm.config.project import Project
 from hsm.config.reader import read_file
 from hsm.config.schema import read_spec
+from hsm.config.section import Section
 from hsm.config.sources import merged, parse_words
 from hsm.config.tree import Node, Place, Report, graft, overlaid
+from hsm.core.analyses import spec_of
 from hsm.core.errors import ConfigError
-from hsm.core.spec import Params, SourceSpec, SweepSpec
+from hsm.core.spec import AnalysisSpec, Params, SourceSpec, SweepSpec
 
 MAX_FROZEN_BYTES = 16 << 20
 
@@ -88,9 +92,23 @@ def load_frozen(path: Path) -> SweepSpec:
     """
     _, root = read_file(path, limit=MAX_FROZEN_BYTES)
     report = Report()
-    spec = read_spec(root, {}, Path("/"), report)
+    if isinstance(root.value, dict) and "analysis" in root.value:
+        spec = _of_analysis(Section(root, "", report))
+    else:
+        spec = read_spec(root, {}, Path("/"), report)
     report.check()
     return _frozen(spec)
+
+
+def freeze(analysis: AnalysisSpec) -> SweepSpec:
+    """Return the sweep that an analysis is, with the document that is frozen of it."""
+    return _frozen(spec_of(analysis))
+
+
+def _of_analysis(top: Section) -> SweepSpec:
+    """Return the sweep of a frozen analysis."""
+    name = top.need("name", text, "unnamed", "name: quantules")
+    return spec_of(read_analysis(top.section("analysis"), name))
 
 
 def parse_source(text: str, project: Project) -> SourceSpec:

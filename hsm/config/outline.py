@@ -16,7 +16,7 @@ from hsm.core.spec import Value
 
 _NOWHERE = Place("")
 _SWEEPS: tuple[Value, ...] = (
-    {"sweep": {}, "sources": [{"source": "local"}]},
+    {"sweep": {}, "sources": [{"source": "local"}], "analyses": {"NAME": {"command": ["?"]}}},
     {"hunt": {"objective": {}}},
     {"hunt": {"objective": [{}]}},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hsm.config.kinds import VARIABLE_NAME, Unfit, as_written, flag, form, text, word_of
 from hsm.config.section import Section
@@ -19,17 +20,23 @@ EXAMPLE = 'command: [python, "{project}/run.py", "--k={k}"]'
 def read_program(section: Section) -> ProgramSpec:
     """Return the program, without checking its placeholders against the parameters."""
     section.only(KEYS)
-    shell = section.read("shell", flag, default=False)
+    found = read_command(section)
+    shell = found.shell
     arguments = section.read("arguments", word_of(ArgumentStyle), ArgumentStyle.TEMPLATE)
     if shell and arguments is ArgumentStyle.HYDRA:
         node = section.nodes["arguments"]
         section.note(
             node.place, "`arguments: hydra` cannot be joined with `shell: true`", "give the command as a list"
         )
+    return replace(found, arguments=arguments)
+
+
+def read_command(section: Section) -> ProgramSpec:
+    """Return what a section says of a program that takes its arguments from its template alone."""
+    shell = section.read("shell", flag, default=False)
     return ProgramSpec(
         command=_command(section, shell=shell),
         shell=shell,
-        arguments=arguments,
         files=section.texts("files", _project_glob),
         variables=variables(section),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsm.config import grid, hunts, program, retries, rules
+from hsm.config import analyses, grid, hunts, program, retries, rules
 from hsm.config.kinds import fraction, integer, matching, seconds, size_bytes
 from hsm.config.section import Section
 from hsm.config.sources import read_source
@@ -41,6 +41,7 @@ KEYS = (
     "retry",
     "max_failure_rate",
     "sources",
+    "analyses",
     "metadata",
 )
 RESOURCE_KEYS = ("cpus", "memory", "gpus", "walltime")
@@ -99,6 +100,7 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
         growth=limits.growth,
         max_failure_rate=limits.max_failure_rate,
         sources=_sources(top, known, folder),
+        analyses=analyses.read_analyses(top.section("analyses")),
         metadata={key: node.plain() for key, node in top.section("metadata").nodes.items()},
     )
     _check_count(top, spec)

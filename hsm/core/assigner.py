@@ -76,7 +76,9 @@ class Assigner:
         project = source.project(self._job.project)
         template = self._commands.get(project)
         if template is None:
-            template = self._commands[project] = CommandTemplate(self._job.spec.program, project)
+            template = self._commands[project] = CommandTemplate(
+                self._job.spec.program, project, self._job.places
+            )
         return source.argv(template.argv(task))
 
 

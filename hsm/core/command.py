@@ -6,12 +6,14 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from hsm.core.model import Task
 from hsm.core.spec import ArgumentStyle, ProgramSpec, Value
 from hsm.core.template import Literal, Part, hydra_argument, parse_template, render_argument
 
 SHELL = "/bin/sh"
+NO_PLACES: Mapping[str, str] = MappingProxyType({})
 
 
 class CommandTemplate:
@@ -21,11 +23,11 @@ class CommandTemplate:
         TemplateError: the template cannot be read.
     """
 
-    def __init__(self, program: ProgramSpec, project: Path) -> None:
+    def __init__(self, program: ProgramSpec, project: Path, places: Mapping[str, str] = NO_PLACES) -> None:
         self._parts = [parse_template(text) for text in program.command]
         self._shell = program.shell
         self._hydra = program.arguments is ArgumentStyle.HYDRA
-        self._project = str(project)
+        self._places = {"project": str(project), **places}
 
     def argv(self, task: Task) -> tuple[str, ...]:
         """Return the task's argv.
@@ -43,7 +45,7 @@ class CommandTemplate:
 
     def _reserved(self, task: Task) -> Mapping[str, Value]:
         return {
-            "project": self._project,
+            **self._places,
             "config_hash": task.config_hash,
             "task_id": task.task_id,
             "seed": task.seed,

@@ -84,8 +84,8 @@ class Drive:
         job, post, world = self._job, self.mailbox.put, self._world
         self._given_up = self._to_give_up()
         self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
-        self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec)
-        self._homing = Homing(world, self._projector, self._lanes, self._tenure, post)
+        self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec, due=job.due)
+        self._homing = Homing(world, self._projector, self._lanes, self._tenure, post, placed=job.placed)
         self._keeper = Keeper(world, job.tree, post, self._homing.projected)
         self._resolver = Resolver(world, self._lanes)
         self._deeds = Deeds(self.tracker, self._lanes, self._homing, self._projector)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from hsm._version import __version__
 from hsm.core import control, snapshots, summary
@@ -82,11 +83,19 @@ class SweepEngine:
         now = self._world.now()
         sweep_id = new_sweep_id(spec.name, now, self._world.rng(self._world.token()))
         tree = SweepTree(Path(self._world.files.resolve(str(outputs))) / sweep_id)
+        await self.create_at(tree, spec, origin)
+        return tree
+
+    async def create_at(self, tree: SweepTree, spec: SweepSpec, origin: Origin) -> None:
+        """Make a new sweep in its place.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
         try:
-            await self._world.blocking(self._create, tree, spec, origin, now)
+            await self._world.blocking(self._create, tree, spec, origin, self._world.now())
         except OSError as error:
             raise storage_error(tree.root, error) from error
-        return tree
 
     def _create(self, tree: SweepTree, spec: SweepSpec, origin: Origin, now: float) -> None:
         create_tree(self._world.files, tree)
@@ -348,8 +357,15 @@ def _leaves(raised: BaseException) -> Iterable[BaseException]:
         yield from _leaves(error)
 
 
+class Detachable(Protocol):
+    """What can be asked to let go."""
+
+    def detach(self, reason: str = ...) -> None:
+        """Begin nothing new and leave; what runs goes on."""
+
+
 @asynccontextmanager
-async def interruptible(engine: SweepEngine, say: Callable[[], None]) -> AsyncIterator[None]:
+async def interruptible(engine: Detachable, say: Callable[[], None]) -> AsyncIterator[None]:
     """Let the first Ctrl-C (or TERM) detach the engine, and the second one leave at once.
 
     A terminal that is lost sends its signal more than once; that only detaches.

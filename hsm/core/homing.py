@@ -18,7 +18,9 @@ from hsm.core.divergence import Rival, divergence_of
 from hsm.core.epochs import Tenure
 from hsm.core.events import AttemptFailed, AttemptSealed, ResultsDiverged
 from hsm.core.inputs import Input, Judged, RoomMissed
+from hsm.core.job import Placed, nowhere
 from hsm.core.lane import Lane
+from hsm.core.machine import Command
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import Attempt, Task
 from hsm.core.projection import Projector
@@ -55,6 +57,8 @@ class Homing:
         lanes: Mapping[str, Lane],
         tenure: Tenure,
         post: Callable[[Input], None],
+        *,
+        placed: Placed = nowhere,
     ) -> None:
         self.pending: set[str] = set()
         self._world = world
@@ -62,6 +66,7 @@ class Homing:
         self._lanes = lanes
         self._tenure = tenure
         self._post = post
+        self._placed = placed
         self._ended: dict[str, Mailbox[Ended | Rival]] = {name: Mailbox() for name in lanes}
         self._brought: Mailbox[Brought] = Mailbox()
         self._written: Mailbox[Order | Task | None] = Mailbox()
@@ -223,6 +228,8 @@ class Homing:
                 )
                 self._projected += len(todo)
                 self._moved.set()
+                orders = [item for item in todo if not isinstance(item, Task)]
+                await self._placed([task for task, command in orders if command is Command.PLACE])
         finally:
             self._projects = False
             self._moved.set()

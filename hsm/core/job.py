@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
-from hsm.core.model import Hunter
+from hsm.core.model import Hunter, Task
 from hsm.core.source import ComputeSource
 from hsm.core.spec import SweepSpec
 from hsm.core.tree import SweepTree
+
+Placed: TypeAlias = Callable[[Sequence[Task]], Awaitable[None]]
+"""Hears of tasks whose final evidence has come to its place in `tasks/`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +33,20 @@ class Wishes:
     abandon: Sequence[str] = ()
 
 
+async def at_once() -> None:
+    """Wait for nothing."""
+
+
+async def nowhere(tasks: Sequence[Task]) -> None:
+    """Let nobody know what has been placed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepJob:
     """A sweep and everything it takes to run it.
 
-    Sources that are `retiring` are there for what they have; they get nothing new.
+    Sources that are `retiring` are there for what they have; they get nothing new. The hunter is asked when
+    `due` returns. `places` are further placeholders of the command: folders of this machine, by name.
     """
 
     tree: SweepTree
@@ -43,6 +56,9 @@ class SweepJob:
     project: Path
     wishes: Wishes = Wishes()
     retiring: frozenset[str] = frozenset()
+    due: Callable[[], Awaitable[None]] = at_once
+    placed: Placed = nowhere
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from hsm.core.inputs import Input, Planned, RoomMissed
+from hsm.core.job import at_once
 from hsm.core.mailbox import Mailbox
 from hsm.core.model import History, Hunter, HuntOver, Screened, Task, TaskResult
 from hsm.core.plan import load_plan, write_plan
@@ -38,7 +39,14 @@ class Planner:
     """One question at a time; a generation that is written down is never asked for again."""
 
     def __init__(
-        self, world: World, tree: SweepTree, hunter: Hunter, program_digest: str, spec: SweepSpec
+        self,
+        world: World,
+        tree: SweepTree,
+        hunter: Hunter,
+        program_digest: str,
+        spec: SweepSpec,
+        *,
+        due: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self.is_asking = False
         self._world = world
@@ -46,6 +54,7 @@ class Planner:
         self._hunter = hunter
         self._program_digest = program_digest
         self._spec = spec
+        self._due = due
         self._requests: Mailbox[History] = Mailbox()
 
     def ask_if_due(self, tracker: SweepTracker) -> None:
@@ -68,6 +77,7 @@ class Planner:
         """Answer requests until cancelled."""
         while True:
             for history in await self._requests.take():
+                await self._due()
                 plan = partial(self._world.blocking, self._plan, history)
                 post(await when_there_is_room(self._world, plan, lambda reason: post(RoomMissed(reason))))
 

@@ -248,13 +248,30 @@ DEFAULT_RETRY: Mapping[Cause, int] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisSpec:
+    """What a program makes of each result of a sweep, beside the sweep.
+
+    It runs for every result that has a file like `artifact`, a pattern over paths in the result's directory
+    in which `*` stands for any letters, `slots` results at a time.
+    """
+
+    name: str
+    program: ProgramSpec
+    artifact: str
+    slots: int = 1
+    timeout_s: float | None = None
+    retry: Mapping[Cause, int] = field(default_factory=lambda: DEFAULT_RETRY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSpec:
-    """One resolved sweep: exactly one of `grid` and `hunt` is set.
+    """One resolved sweep: exactly one of `grid` and `hunt` is set, neither where it `follows` another sweep.
 
     `parameters` are constants that every task gets beneath its own; `seeds` is the number of
     replicates of each parameter set (`HSM_SEED` 0, 1, ...); `timeout_s` limits the run time of one
     attempt; `grace_s` is the time between TERM and KILL. `growth` says for which causes (`time`, `memory`)
-    the next attempt is given more.
+    the next attempt is given more. A sweep that `follows` gets tasks as another one gets results, so that
+    its end is never the last word.
     """
 
     name: str
@@ -270,6 +287,8 @@ class SweepSpec:
     growth: Mapping[Cause, Growth] = field(default_factory=dict)
     max_failure_rate: float = 0.5
     sources: tuple[SourceSpec, ...] = ()
+    analyses: tuple[AnalysisSpec, ...] = ()
+    follows: bool = False
     metadata: Params = field(default_factory=dict)
     document: Params = field(default_factory=dict)
     config_digest: str = ""

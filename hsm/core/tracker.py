@@ -167,6 +167,7 @@ class SweepTracker(SweepState):
             case ev.EngineStarted():
                 self.engine, self.epoch, self.stopped, self.hindrance = event, event.epoch, "", ""
                 self.outcomes.clear()
+                self.hunt_ended = self.hunt_ended and not self.spec.follows
                 self._close_sources()
             case ev.EngineStopped():
                 self._close_sources()
@@ -217,7 +218,7 @@ class SweepTracker(SweepState):
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)
         count = self._intake.add(event, self.tasks, self._is_reusable)
-        if self.spec.hunt is None:
+        if self.spec.hunt is None and not self.spec.follows:
             self._intake.forget()  # no further plan comes
         self.generations.append(Generation(event.generation, event.first, count, count, event.plan))
         self.counts[TaskStatus.RECEIVED] += count

@@ -130,6 +130,22 @@ class SweepTree:
         return self.hsm / "archive"
 
     @property
+    def analyses(self) -> Path:
+        """The sweeps of analyses, by the names of these."""
+        return self.hsm / "analyses"
+
+    def analysis(self, name: str) -> SweepTree:
+        """Return the tree of the sweep that analyses the results of this one."""
+        return SweepTree(self.analyses / name)
+
+    @property
+    def analysed(self) -> SweepTree | None:
+        """The tree of the sweep whose results this one analyses, None where it is no analysis."""
+        hsm = self.root.parent.parent
+        is_inner = self.root.parent.name == "analyses" and hsm.name == ".hsm"
+        return SweepTree(hsm.parent) if is_inner else None
+
+    @property
     def reserve(self) -> Path:
         """Room that is given up when the disk is full, so that a wish can still be recorded."""
         return self.hsm / "reserve"

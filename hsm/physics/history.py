@@ -13,10 +13,12 @@ The file grows under the name `rho_history.h5.part` in HDF5's single-writer, mul
 with `h5py.File(path, swmr=True)` while the run goes on. It gets its final name when it is closed and synced.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import h5py
 import numpy as np
@@ -25,7 +27,9 @@ from numpy.typing import NDArray
 from hsm.physics.artifacts import part_of, publish
 from hsm.physics.outcome import Ending
 from hsm.physics.record import COLUMNS, Record
-from hsm.physics.simulate import Frame
+
+if TYPE_CHECKING:
+    from hsm.physics.simulate import Frame  # loads JAX, which who reads a history does not need
 
 SpaceTime = tuple[NDArray[np.float64], NDArray[np.float32]]
 NAME = "rho_history.h5"

@@ -4,17 +4,21 @@ A record is the same whether it comes from the run that goes on or out of a chec
 interrupted leaves the same history as one that was not.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsm.physics.metrics import Diagnostics
 from hsm.physics.parameters import Params
-from hsm.physics.simulate import Frame
+
+if TYPE_CHECKING:
+    from hsm.physics.simulate import Frame  # loads JAX, which who reads a history does not need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hsm.report import error_analysis
+from hsm.report.analyses import analyses
 from hsm.report.best import best
 from hsm.report.cost import cost
 from hsm.report.drawn import convergence, parameters
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[ReportView], Markup]]] = MappingProx
         "convergence": ("Convergence", convergence),
         "parameters": ("Parameters", parameters),
         "gallery": ("Pictures", gallery),
+        "analyses": ("Analyses", analyses),
         "performance": ("Performance", cost),
         "failures": ("Failures", failures),
         "tasks": ("Tasks", task_table),
@@ -49,6 +51,8 @@ def render(view: ReportView) -> str:
         left_out.add("significance")
     if not has_gallery(view):
         left_out.add("gallery")
+    if not view.analyses:
+        left_out.add("analyses")
     if view.spec.hunt is None or not view.spec.hunt.further:
         left_out.add("front")
     chosen = {key: entry for key, entry in SECTIONS.items() if key not in left_out}

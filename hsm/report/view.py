@@ -15,6 +15,7 @@ from hsm.core.spec import Direction, Objective, Params, SweepSpec, Value
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
+from hsm.report.analysed import AnalysisShown
 from hsm.report.coordinates import Coordinate, coordinates
 from hsm.report.evidence import LogTail, Picture, list_pictures, read_host, read_picture, read_tail
 from hsm.report.groups import FailedAlike, group_failures
@@ -41,6 +42,11 @@ class Limits:
     picture_pixels: int = 40_000_000
     all_picture_bytes: int = 12 << 20
     picture_misses: int = 400
+    pictures_per_analysis: int = 6
+
+    def picture(self, root: Path, path: Path) -> Picture | None:
+        """Return a picture inside `root`; None if it is too large, or none."""
+        return read_picture(root, path, most_bytes=self.picture_bytes, most_pixels=self.picture_pixels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +89,7 @@ class ReportView:
     pictures: Mapping[str, tuple[Picture, ...]] = field(default_factory=dict)
     pictures_left_out: int = 0
     pictures_sought: int = 0
+    analyses: tuple[AnalysisShown, ...] = ()
 
     @classmethod
     def of(
@@ -183,6 +190,9 @@ class ReportView:
             pictures=pictures,
             pictures_left_out=left_out,
             pictures_sought=sought,
+            analyses=tuple(
+                one.with_pictures(self.sweep_dir, self.ranking(), self.limits) for one in self.analyses
+            ),
         )
         # What was worked out of the tasks holds for the copy too, and is not cheap for many of them.
         gathered.__dict__.update({name: value for name, value in vars(self).items() if name in _WORKED_OUT})
@@ -295,10 +305,7 @@ class ReportView:
         return found, left_out, sought
 
     def _picture(self, path: Path) -> Picture | None:
-        limits = self.limits
-        return read_picture(
-            self.sweep_dir, path, most_bytes=limits.picture_bytes, most_pixels=limits.picture_pixels
-        )
+        return self.limits.picture(self.sweep_dir, path)
 
 
 def has_result(task: Task) -> bool:

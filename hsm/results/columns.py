@@ -1,4 +1,4 @@
-"""The columns of results: `param.*`, `metric.*` and `meta.*`, their order, and what a short name means."""
+"""The columns of results: `param.*`, `metric.*`, `analysis.*`, `meta.*`; their order and short names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hsm.core.spec import SweepSpec
 from hsm.results.errors import UnknownColumn
 
 PARAM, METRIC, META = "param.", "metric.", "meta."
-NAMESPACES = (META, PARAM, METRIC)
+ANALYSIS = "analysis."
+NAMESPACES = (META, PARAM, METRIC, ANALYSIS)
 LEADING = ("meta.sweep", "meta.task", "meta.status")
 TRAILING = (
     "meta.seed",
@@ -57,7 +58,8 @@ def ordered(names: Iterable[str]) -> list[str]:
     found = dict.fromkeys(names)
     params = [name for name in found if name.startswith(PARAM)]
     metrics = [name for name in found if name.startswith(METRIC)]
-    return [*LEADING, *params, *metrics, *TRAILING]
+    analyses = [name for name in found if name.startswith(ANALYSIS)]
+    return [*LEADING, *params, *metrics, *analyses, *TRAILING]
 
 
 def resolve(name: str, columns: Sequence[str]) -> str:

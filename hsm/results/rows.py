@@ -9,7 +9,8 @@ from typing import TypeAlias
 from hsm.core.model import Attempt
 from hsm.core.spec import SweepSpec, Value
 from hsm.core.tree import SweepTree
-from hsm.results.columns import METRIC, PARAM
+from hsm.results.analysed import analysed, numbers_of
+from hsm.results.columns import ANALYSIS, METRIC, PARAM
 from hsm.results.settled import Settled, settled_tasks
 from hsm.wire import names
 from hsm.wire.files import Files
@@ -26,8 +27,11 @@ def rows(files: Files, tree: SweepTree, spec: SweepSpec) -> Iterator[Row]:
         HsmError: the sweep cannot be read.
     """
     sweep_id, tasks = tree.sweep_id, str(tree.tasks)
+    analyses = analysed(files, tree, spec, whole=True)
     for settled in settled_tasks(files, tree, spec):
-        yield row_of(settled, sweep_id, tasks)
+        row = row_of(settled, sweep_id, tasks)
+        row.update((ANALYSIS + name, value) for name, value in numbers_of(analyses, settled.result))
+        yield row
 
 
 def row_of(settled: Settled, sweep_id: str, tasks: str) -> Row:

@@ -258,7 +258,16 @@ def verify(files: Files, directory: str, report_sha256: str) -> "List[Entry] | M
 
 
 def extras(files: Files, directory: str, listed: Listed) -> List[str]:
-    """Return what lies in an attempt's directory and is in no manifest, nor the manager's."""
+    """Return what lies in an attempt's directory and is in no manifest, nor the manager's.
+
+    The manager's are links to the analyses of a result.
+    """
     known = {entry.path for entry in listed.entries}.union(listed.beside)
     found = find(files, directory)
-    return sorted({*found.sizes, *found.links, *found.ignored} - known)
+    links = {path for path, target in found.links.items() if not _leads_to_analysis(path, target)}
+    return sorted({*found.sizes, *links, *found.ignored} - known)
+
+
+def _leads_to_analysis(path: str, target: str) -> bool:
+    folder, _, name = path.partition("/")
+    return folder == "analyses" and target.startswith(f"../../../.hsm/analyses/{name}/tasks/task_")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hsm.cli import forms, options
 from hsm.cli.console import Console
-from hsm.cli.workspace import Workspace
+from hsm.cli.workspace import Look, Workspace, analysed_of, study
 from hsm.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from hsm.api.analyses import Finding
+    from hsm.core.spec import AnalysisSpec
 
 DEFAULT = "significance"
 
@@ -17,6 +22,8 @@ DEFAULT = "significance"
 @forms.command(
     "analyze",
     "analyze last",
+    "analyze last --with quantules",
+    "analyze last --with quantules --retry-failed",
     "analyze ncgl-hunt-20260102 --with significance --json | jq .data.finding",
 )
 @options.sweep
@@ -26,33 +33,61 @@ DEFAULT = "significance"
     default=DEFAULT,
     show_default=True,
     metavar="NAME",
-    help="Which analysis; plug-ins offer more in the group hsm.analyses.",
+    help="Which analysis: of the sweep file, or an installed one; plug-ins offer more in the group "
+    "hsm.analyses.",
 )
+@click.option("--retry-failed", is_flag=True, help="Try again where its program failed.")
 @options.outputs
+@options.quiet
 @options.json_output
 @click.pass_obj
-def command(console: Console, *, reference: str, name: str, outputs: Path | None) -> ExitCode:
-    """Print what an analysis says of the results of a sweep, as they stand.
+def command(
+    console: Console, *, reference: str, name: str, retry_failed: bool, outputs: Path | None
+) -> ExitCode:
+    """Make an analysis of the results of a sweep, as they stand, and print what it says.
 
     `significance` says what the p-values of a hunt can claim after so many tries, and names the runs with
-    fresh seeds that would confirm the best of them.
+    fresh seeds that would confirm the best of them. An analysis that is a program is run for each result that
+    it has not been run for; what it writes is beside the result, in tasks/TASK/analyses/NAME/.
     """
+    from hsm.api.analyses import analysis_of
+    from hsm.config import load_frozen
+    from hsm.core.spec import AnalysisSpec
+    from hsm.results import results_of
+
+    space = Workspace.here(outputs)
+    tree = space.find(reference)
+    files, spec = space.world.files, load_frozen(tree.config)
+    found = analysis_of(files, tree, spec, name)
+    if isinstance(found, AnalysisSpec):
+        return _each(console, space, study(space.world, tree), found, again=retry_failed)
+    _show(console, tree.sweep_id, name, found(results_of(files, tree, spec)))
+    return ExitCode.FINE
+
+
+def _each(console: Console, space: Workspace, look: Look, analysis: AnalysisSpec, *, again: bool) -> ExitCode:
+    """Run a program for each result, and say for how many it is done."""
+    from hsm.cli.analysing import Errand
+
+    errand = Errand(console, space, look, [analysis], again=again)
+    errors = errand.run()
+    if errand.is_interrupted:
+        return ExitCode.INTERRUPTED
+    if errors:
+        raise errors[0]
+    stands = next(one for one in analysed_of(space.world, look) if one.name == analysis.name)
+    _show(console, look.tree.sweep_id, analysis.name, stands.finding)
+    return ExitCode.BAD_OUTCOME if stands.failed or stands.open else ExitCode.FINE
+
+
+def _show(console: Console, sweep_id: str, name: str, finding: Finding) -> None:
     import yaml
 
-    from hsm.api.analyses import analysis
-    from hsm.config import load_frozen
-    from hsm.results import results_of
-    from hsm.wire.files import Files
-
-    found = analysis(name)
-    tree = Workspace.here(outputs).find(reference)
-    finding = found(results_of(Files(), tree, load_frozen(tree.config)))
     if console.as_json:
-        console.envelope("analysis", {"sweep_id": tree.sweep_id, "analysis": name, "finding": finding})
+        console.envelope("analysis", {"sweep_id": sweep_id, "analysis": name, "finding": finding})
     elif isinstance(finding, str):
         console.data(finding)
     else:
         text = yaml.safe_dump(dict(finding), sort_keys=False, allow_unicode=True, width=100)
         for line in text.splitlines():
             console.data(line)
-    return ExitCode.FINE

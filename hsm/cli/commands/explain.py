@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hsm.cli import evidence, forms, options, screen, words
+from hsm.cli.analysing import tasks_of
 from hsm.cli.commands.sweep_status import notice
 from hsm.cli.console import Console, Line, Tone, line
 from hsm.cli.telling import folded, story_line
@@ -31,10 +32,13 @@ FEW = 20
 @forms.command("explain 3", "explain task_0003 --sweep heat-20260102", "explain failed --json")
 @click.argument("tasks", metavar="TASK")
 @click.option("--sweep", "reference", default="last", show_default=True, metavar="ID", help="Of this sweep.")
+@options.of_analysis
 @options.outputs
 @options.json_output
 @click.pass_obj
-def command(console: Console, *, tasks: str, reference: str, outputs: Path | None) -> ExitCode:
+def command(
+    console: Console, *, tasks: str, reference: str, analysis: str | None, outputs: Path | None
+) -> ExitCode:
     """Tell what happened to a task, attempt by attempt, and why it is not running now.
 
     TASK is a selector: 3, task_0003, 3-5, failed, running, best:2, ...
@@ -49,6 +53,8 @@ def command(console: Console, *, tasks: str, reference: str, outputs: Path | Non
         raise SweepError(
             f"no task is meant by {tasks!r} at present", hint="`hsm sweep status --tasks` lists all"
         )
+    if analysis is not None:
+        look, chosen = tasks_of(space, look, chosen, analysis)
     accounts = _accounts(space, look, chosen[:FEW])
     if console.as_json:
         console.envelope(

@@ -9,6 +9,7 @@ import click
 
 from hsm.cli import forms, options
 from hsm.cli.ages import age_of
+from hsm.cli.analysing import tasks_of
 from hsm.cli.console import Console, Tone
 from hsm.cli.tails import STREAMS, Tail, last_lines
 from hsm.cli.words import plural
@@ -28,7 +29,13 @@ SOME_LINES = 10
 MOST_FOLLOWED = 50
 
 
-@forms.command("logs 3", "logs task_0003 --sweep heat-20260102 -f", "logs 3 --stderr", "logs failed -n 5")
+@forms.command(
+    "logs 3",
+    "logs task_0003 --sweep heat-20260102 -f",
+    "logs 3 --stderr",
+    "logs failed -n 5",
+    "logs 3 --analysis quantules",
+)
 @click.argument("tasks", metavar="TASK")
 @click.option("--sweep", "reference", default="last", show_default=True, metavar="ID", help="Of this sweep.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task is over.")
@@ -37,6 +44,7 @@ MOST_FOLLOWED = 50
 @click.option(
     "-n", "--lines", type=click.IntRange(min=0), metavar="N", help="The last N lines of each stream only."
 )
+@options.of_analysis
 @options.outputs
 @click.pass_obj
 def command(
@@ -48,6 +56,7 @@ def command(
     is_stdout: bool,
     is_stderr: bool,
     lines: int | None,
+    analysis: str | None,
     outputs: Path | None,
 ) -> ExitCode:
     """Show what a task printed: stdout, then stderr; with -f, line by line as they come.
@@ -61,6 +70,8 @@ def command(
         raise SweepError(
             f"no task is meant by {tasks!r} at present", hint="`hsm sweep status --tasks` lists all"
         )
+    if analysis is not None:
+        look, chosen = tasks_of(space, look, chosen, analysis)
     streams = tuple(name for name, wanted in zip(STREAMS, (is_stdout, is_stderr), strict=True) if wanted)
     reading = Reading(console, space, look, chosen, streams=streams or STREAMS, lines=lines)
     return reading.follow() if follow else reading.show()

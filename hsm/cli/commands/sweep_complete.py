@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hsm.api.origin import project_of
 from hsm.cli import forms, options, words
 from hsm.cli.console import Console, Tone
-from hsm.cli.workspace import Look, Workspace, refuse_if_driven, some_tasks, study, warn_of_unfit
+from hsm.cli.workspace import Look, Workspace, analysed_of, refuse_if_driven, some_tasks, study, warn_of_unfit
 from hsm.core.completion import CompletionPlan, Fate, plan_completion
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.job import Wishes
 from hsm.core.monitor import expected_tasks
 from hsm.core.states import REOPENABLE, TaskStatus
+
+if TYPE_CHECKING:
+    from hsm.core.spec import AnalysisSpec
+    from hsm.results.analysed import Analysed
 
 MEANINGS = {
     Fate.COLLECT: "ended; their results are brought home",
@@ -82,6 +87,9 @@ def command(
     """
     space = Workspace.here(outputs)
     look = study(space.world, space.find(reference))
+    if look.spec.follows:
+        again = space.command("sweep complete ID", look.tree)
+        raise SweepError(f"{look.tree.sweep_id} is an analysis of a sweep", hint=f"`{again}` goes on with it")
     if not dry_run:
         refuse_if_driven(space, look)
     chosen = _to_retry(space, look, retry)
@@ -155,13 +163,27 @@ def _rows(look: Look, plan: CompletionPlan) -> Iterator[tuple[str, int, str]]:
 
 
 def _nothing(console: Console, space: Workspace, look: Look) -> ExitCode:
+    from hsm.cli.analysing import Errand
     from hsm.cli.closing import Outcome
     from hsm.cli.driving import finish
 
+    analyses = [_analysis(look, one) for one in analysed_of(space.world, look)]
+    errand = Errand(console, space, look, analyses)
+    if analyses:
+        errand.run()
     console.say("nothing is left to run")
+    if errand.is_interrupted:
+        return ExitCode.INTERRUPTED
     if look.tracker.released != look.tracker.epoch or not space.world.files.exists(str(look.tree.seal)):
         _tidy(space, look)
     return finish(console, space, Outcome(look=look))
+
+
+def _analysis(look: Look, one: Analysed) -> AnalysisSpec:
+    """Return what an analysis is: as it was when it began, or as the sweep has it."""
+    if one.tracker is not None:
+        return one.tracker.spec.analyses[0]
+    return next(analysis for analysis in look.spec.analyses if analysis.name == one.name)
 
 
 def _tidy(space: Workspace, look: Look) -> None:

@@ -23,7 +23,9 @@ def command(console: Console, *, reference: str, outputs: Path | None) -> ExitCo
     import asyncio
 
     from hsm.cli.reporting import write_report
+    from hsm.core.analyses import link
     from hsm.core.engine import SweepEngine
+    from hsm.results.analysed import analysed
 
     space = Workspace.here(outputs)
     look = look_at(space.world, space.find(reference))
@@ -33,6 +35,9 @@ def command(console: Console, *, reference: str, outputs: Path | None) -> ExitCo
         tracker = asyncio.run(engine.rebuild_sweep(look.tree, look.spec))
     finally:
         engine.close()
+    for one in analysed(space.world.files, look.tree, look.spec, whole=True):
+        made = [task for task in one.tracker.tasks if task.status.is_final] if one.tracker else []
+        link(space.world.files, look.tree, one.tree, made)
     report = write_report(Look(look.tree, look.spec, tracker, None, space.world.now()))
     if console.as_json:
         data = {"sweep_id": look.tree.sweep_id, "tasks": len(tracker.tasks), "report": report}

@@ -8,7 +8,7 @@ import click
 
 from hsm.cli import closing, forms, options, screen, tables, words
 from hsm.cli.console import Console, Span, Tone
-from hsm.cli.workspace import Look, Workspace, some_tasks, study
+from hsm.cli.workspace import Look, Workspace, analysed_of, some_tasks, study
 from hsm.core.errors import ExitCode
 from hsm.core.model import Task
 from hsm.core.projection import status_of
@@ -49,13 +49,20 @@ def command(console: Console, *, reference: str, tasks: str | None, outputs: Pat
     chosen = some_tasks(space.world, look, [tasks])[1] if tasks else []
     if console.as_json:
         listed = {"task_list": [_record(look.tracker.task(index)) for index in chosen]} if tasks else {}
-        console.envelope("sweep.status", {**closing.standing_of(look), **_engine(look), **listed})
+        content = {
+            **closing.standing_of(look),
+            **_engine(look),
+            "analyses": closing.analyses_of(analysed_of(space.world, look)),
+            **listed,
+        }
+        console.envelope("sweep.status", content)
         return ExitCode.FINE
     scene = screen.Scene(
         tree=look.tree,
         progress=look.progress,
         best_params=closing.best_params(look),
         notice=notice(space, look),
+        analyses=analysed_of(space.world, look),
     )
     for spans in screen.lines_of(scene, console.data_width, console.data_glyphs):
         console.data(*spans)

@@ -186,7 +186,8 @@ def test_metric_that_moved_unforeseen_is_solved_for_at_every_stage() -> None:
         past = jnp.stack([share * y for share in shares])
         state = State(v=jnp.asarray(begin.arrays["v"]), past=past)
         foreseen, by_stage = (
-            advance(stepper, state, np.int64(9), np.int64(1))[0] for stepper in (program.main, program.starter)
+            advance(stepper, state, np.int64(9), np.int64(1))[0]
+            for stepper in (program.main, program.starter)
         )
         assert np.array_equal(foreseen.v, by_stage.v) is same
 

@@ -22,9 +22,7 @@ LONG = 200.0
 
 
 def rough(**more: object) -> Params:
-    return read_params(
-        {"N": 64, "L": 32, "init_amp": 0.3, "T": LONG, "save_every": 50, **more}
-    )
+    return read_params({"N": 64, "L": 32, "init_amp": 0.3, "T": LONG, "save_every": 50, **more})
 
 
 def ran(p: Params, h: float, duration: float = LONG) -> Segment:
