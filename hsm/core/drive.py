@@ -149,7 +149,7 @@ class Drive:
         """
         heard = sorted(self.mailbox.drain(), key=_is_not_of_a_lane)
         if self._lanes and not any(lane.is_open for lane in self._lanes.values()):
-            await _give_back(self._recorder, self.tracker, openings, heard)
+            await _give_back(self._recorder, self.tracker, self._listen, openings, heard)
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
             turn.take(event)
@@ -304,7 +304,11 @@ async def _part(lanes: Iterable[Lane], status: SweepStatus, *, is_over: bool) ->
 
 
 async def _give_back(
-    recorder: Recorder, tracker: SweepTracker, openings: Sequence[ev.Event], heard: Sequence[inp.Input]
+    recorder: Recorder,
+    tracker: SweepTracker,
+    listen: Listener,
+    openings: Sequence[ev.Event],
+    heard: Sequence[inp.Input],
 ) -> None:
     """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us.
 
@@ -320,6 +324,7 @@ async def _give_back(
     turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=error.message, at=started.at))
     with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
         await recorder.record(turn, patient=False)
+        listen(turn.news, tracker)
     raise error
 
 

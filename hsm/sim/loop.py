@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
@@ -42,6 +43,20 @@ class Livelock(RuntimeError):
     """More steps than any sweep takes."""
 
 
+class SimTask(asyncio.Task[T]):
+    """A task whose place in a set follows from when it was made, not from where it lies in memory.
+
+    A task group ends its tasks in the order of a set.
+    """
+
+    def __init__(self, number: int, coroutine: Coroutine[Any, Any, T], **more: Any) -> None:
+        self._number = number
+        super().__init__(coroutine, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """The loop."""
 
@@ -66,8 +81,9 @@ class SimLoop(asyncio.BaseEventLoop):
         self._order = order
         self._now = 0.0
         self._nesting = 0
+        self._numbers = count(1)
         self.max_steps = MAX_STEPS
-        self.set_task_factory(_task_of_process)  # type: ignore[arg-type]
+        self.set_task_factory(lambda _loop, coroutine, **more: self.task_of_process(coroutine, **more))
         self.set_exception_handler(_note_defect)
 
     # What asyncio asks of a loop
@@ -128,6 +144,15 @@ class SimLoop(asyncio.BaseEventLoop):
     async def create_unix_connection(self, protocol_factory: Any, path: Any = None, **_kwargs: Any) -> Any:
         return await self.network.connect(str(path), protocol_factory)
 
+    def task_of_process(self, coroutine: Coroutine[Any, Any, T], **more: Any) -> asyncio.Task[T]:
+        """Make a task, and note whose it is."""
+        context = more.get("context")
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        task = SimTask(next(self._numbers), coroutine, loop=self, **more)
+        if process is not None:
+            process.tasks.append(task)
+        return task
+
     # Steps
 
     def _run_once(self) -> None:
@@ -164,12 +189,12 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _take(self) -> asyncio.Handle:
         ready = self._ready
-        count = len(ready)
-        if count == 1 or self._order is Order.FIFO:
+        waiting = len(ready)
+        if waiting == 1 or self._order is Order.FIFO:
             return ready.popleft()
         if self._order is Order.NEWEST and self._rng.random() < 0.9:  # always would starve the oldest
             return ready.pop()
-        place = self._rng.randrange(count)
+        place = self._rng.randrange(waiting)
         ready.rotate(-place)
         handle = ready.popleft()
         ready.rotate(place)
@@ -210,7 +235,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def resume(self, process: SimProcess) -> None:
         """Let a stopped process go on."""
-        process.stopped = False
+        process.stopped, process.resumed_at = False, self._now
         self._ready.extend(process.stash)
         process.stash.clear()
 
@@ -230,18 +255,6 @@ class SimLoop(asyncio.BaseEventLoop):
 
 
 _ROOT = contextvars.Context()
-
-
-def _task_of_process(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], **more: Any
-) -> asyncio.Task[T]:
-    """Make a task, and note whose it is."""
-    context = more.get("context")
-    process = PROCESS.get() if context is None else context.get(PROCESS)
-    task = asyncio.Task(coroutine, loop=loop, **more)
-    if process is not None:
-        process.tasks.append(task)
-    return task
 
 
 @contextmanager

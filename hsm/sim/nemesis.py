@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING
 
+from hsm.core.job import Wishes
 from hsm.sim.contents import Hazards
 from hsm.sim.process import SimProcess
 from hsm.sim.scenario import Fault, FaultKind
@@ -280,7 +281,8 @@ class Nemesis:
         machine = stage.away if stage.home.owns(manager) else stage.home
         way = rng.choice((self._stop_manager, self._stop_in_act, lambda _rng: False))
         way(rng)
-        stage.loop.call_later(rng.uniform(0.0, 0.6), lambda: stage.start_engine(machine, takeover=True))
+        wishes = Wishes(takeover=True)
+        stage.loop.call_later(rng.uniform(0.0, 0.6), lambda: stage.start_engine(machine, wishes))
         return self._count(FaultKind.TAKEOVER)
 
     def _jump_clock(self, rng: Random) -> bool:

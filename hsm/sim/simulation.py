@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hsm.compute.agent import attempt
 from hsm.core import keeper, ledger
 from hsm.core.errors import EngineRunning
+from hsm.core.job import Wishes
 from hsm.sim.loop import Deadlock, Livelock
 from hsm.sim.nemesis import LONGEST_HANG_S, MANAGER, Nemesis
 from hsm.sim.process import Killed
@@ -140,7 +141,7 @@ async def _use(stage: Stage, until: float) -> None:
     """Behave as users do while things fail: start the sweep, and go on with it whenever it has ended."""
     takeover = False
     while stage.loop.time() < until:
-        run = stage.start_engine(stage.home, takeover=takeover)
+        run = stage.start_engine(stage.home, Wishes(takeover=takeover))
         left = until - stage.loop.time()
         await asyncio.wait([run.over], timeout=max(0.0, left))
         if not run.over.done() or run.is_sweep_over:
@@ -153,7 +154,7 @@ async def _bring_to_end(stage: Stage) -> None:
     """Have engines run until the sweep is over; at least one, which finds everything healed.
 
     As a patient user does: one that waits for what only the other machine can tell is left, and the sweep is
-    gone on with there.
+    gone on with there. What an engine says can only be given up is, once the batch system runs nothing more.
     """
     before = len(stage.runs)
     for number in range(HEALED_RUNS):
@@ -162,7 +163,7 @@ async def _bring_to_end(stage: Stage) -> None:
             return
         last = stage.runs[-1] if stage.runs else None
         machine = stage.away if stage.scenario.is_shared and number % 2 else stage.home
-        stage.start_engine(machine, takeover=last is not None and _needs_takeover(stage, last))
+        stage.start_engine(machine, _wishes_after(stage, last))
         await asyncio.sleep(min(60.0, 2.0**number))
     errors = [str(run.error) for run in stage.runs[-3:]]
     stage.witness.accuse([f"I10: the sweep came to no end in {HEALED_RUNS} runs after the healing: {errors}"])
@@ -184,6 +185,15 @@ async def _wait_for_engines(stage: Stage) -> None:
         _, late = await asyncio.wait(late, timeout=LEAVING_S)
     if late:
         stage.witness.accuse(["I10: an engine did not leave when it was asked to, with all healed"])
+
+
+def _wishes_after(stage: Stage, last: Run | None) -> Wishes:
+    """Return what a sensible user would ask for, after what the last engine said."""
+    is_quiet = stage.cluster is None or not stage.cluster.open_jobs
+    return Wishes(
+        takeover=last is not None and _needs_takeover(stage, last),
+        abandon=stage.witness.doubted if is_quiet else (),
+    )
 
 
 def _needs_takeover(stage: Stage, run: Run) -> bool:

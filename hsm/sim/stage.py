@@ -124,7 +124,7 @@ class Stage:
         self.tree = await SweepEngine(world).create_sweep(OUTPUTS, self.spec, origin)
         self.home.kill(process)
 
-    def job(self, world: SimWorld, *, takeover: bool = False) -> SweepJob:
+    def job(self, world: SimWorld, wishes: Wishes | None = None) -> SweepJob:
         """Return what an engine is given, everything made anew."""
         slots = self.scenario.slots
         specs = [SourceSpec(kind="local", slots=slots)]
@@ -140,10 +140,10 @@ class Stage:
             hunter=self.scenario.make_hunter(),
             sources=tuple(sources),
             project=PROJECT,
-            wishes=Wishes(takeover=takeover),
+            wishes=wishes or Wishes(),
         )
 
-    def start_engine(self, machine: Machine, *, takeover: bool = False) -> Run:
+    def start_engine(self, machine: Machine, wishes: Wishes | None = None) -> Run:
         """Start an engine in a process of its own."""
         process = machine.add_process(MANAGER)
         self.graveyard.append(process)
@@ -151,10 +151,11 @@ class Stage:
         engine = SweepEngine(world, listen=self.witness.listener(process))
         files = world.files
         assert isinstance(files, SimFiles)  # noqa: S101 - for the type checker
-        run = Run(process, machine, engine, self.loop.create_future(), files, takes_over=takeover)
+        takes_over = wishes is not None and wishes.takeover
+        run = Run(process, machine, engine, self.loop.create_future(), files, takes_over=takes_over)
         process.ends.append(lambda: self._ended(run))
         self.runs.append(run)
-        run_task = self.loop.spawn(process, self._drive(run, self.job(world, takeover=takeover)))
+        run_task = self.loop.spawn(process, self._drive(run, self.job(world, wishes)))
         run_task.add_done_callback(lambda _: None)
         return run
 

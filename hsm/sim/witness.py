@@ -77,6 +77,17 @@ class Witness:
 
         return listen
 
+    @property
+    def doubted(self) -> tuple[str, ...]:
+        """The sources of which the last engine said that only giving up what they have can help."""
+        said: dict[str, str] = {}
+        for event in self.acknowledged:
+            if isinstance(event, ev.EngineStarted):
+                said.clear()
+            elif isinstance(event, ev.SourceHindered):
+                said[event.source] = event.reason
+        return tuple(source for source, reason in said.items() if "--abandon-source" in reason)
+
     def spawned(self, execution: Execution) -> None:
         """See that an attempt was intended before it runs."""
         if self._intents.get((execution.task, execution.attempt)) != execution.token:

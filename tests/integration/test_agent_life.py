@@ -184,6 +184,27 @@ async def test_an_attempt_that_was_claimed_before_is_lost(tmp_path: Path) -> Non
         assert site.runs() == ["after"]
 
 
+async def test_what_a_dead_agent_had_begun_cannot_be_taken_back(tmp_path: Path) -> None:
+    """What was begun and never recorded is LOST and killed when it is withdrawn, not VOID and left."""
+    async with site_at(tmp_path, on_files, slots=1) as site:
+        gate, stray = site.gate(), site.order(site.note("stray"))
+        (holder,) = await site.submit(site.hold("holder", gate))
+        await site.running(holder)
+        (site.tree.root / stray.directory).mkdir(parents=True)
+        token = {**os.environ, "HSM_TOKEN": stray.token}
+        with subprocess.Popen(["sleep", "1000"], start_new_session=True, env=token) as begun:  # noqa: ASYNC220 - it returns at once
+            try:
+                await site.session.submit([stray])
+                await site.session.cancel([stray.token])
+                (seen,) = await site.ended([stray])
+                assert seen.state is AttemptState.LOST
+                assert begun.wait(PATIENCE_S) == -signal.SIGKILL
+            finally:
+                begun.kill()
+        gate.open()
+        await site.ended([holder])
+
+
 async def test_a_stranger_with_a_known_pid_is_left_alone(tmp_path: Path) -> None:
     """What a dead agent had started is killed only if it still is what it was."""
     with subprocess.Popen(["sleep", "1000"], start_new_session=True) as stranger:  # noqa: ASYNC220 - it returns at once

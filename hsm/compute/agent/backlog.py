@@ -33,7 +33,7 @@ class Backlog:
         self.waiting: Dict[str, Run] = {}
         self.unfinished: Dict[str, Started] = {}
         self._to_cancel: List[str] = []
-        self._to_withdraw: List[str] = []
+        self._to_withdraw: List[Run] = []
         self._known: Set[str] = set()
         self._counted_on: List[str] = []
 
@@ -85,15 +85,16 @@ class Backlog:
 
     def _withdraw(self, message: Message) -> None:
         for token in message.tokens:  # type: ignore[union-attr]
-            if self.waiting.pop(token, None) is not None:
-                self._to_withdraw.append(token)
+            run = self.waiting.pop(token, None)
+            if run is not None:
+                self._to_withdraw.append(run)
             elif isinstance(message, Cancel):
                 self._to_cancel.append(token)
 
-    def take_withdrawn(self) -> List[str]:
-        """Return, once, the attempts that were taken back or cancelled before they began."""
-        tokens, self._to_withdraw = self._to_withdraw, []
-        return tokens
+    def take_withdrawn(self) -> List[Run]:
+        """Return, once, what was taken back or cancelled and, as far as is recorded, never began."""
+        runs, self._to_withdraw = self._to_withdraw, []
+        return runs
 
     def take_unknown(self) -> List[str]:
         """Return, once, what the manager counts on and nobody knows of: neither ordered, nor ever begun.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from functools import partial
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Union
@@ -10,13 +11,14 @@ from hsm.compute.agent import attempt
 from hsm.compute.agent.attempt import NO_VERDICT, Closing, Running, Verdict
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
-from hsm.wire.messages import Ended, Hello, Lost, Run, Started
+from hsm.wire.messages import Ended, Hello, Lost, Run, Started, Withdrawn
 
 SAMPLE_S = 0.25
 INLINE_BYTES = 1 << 20
 HOLD_S = 0.02
 """An attempt that ends within this time is only recorded as ended."""
 MAX_STRAY_ROUNDS = 100
+CLAIMED = "its agent died while it was being started"
 
 
 class Ending(NamedTuple):
@@ -80,7 +82,7 @@ class Slots:
             is_again = run.token in self._put_back
             running = attempt.launch(self._host, self._sweep_dir, hello, run, gpus, is_again=is_again)
         except FileExistsError:
-            self.lose(run.token, "its agent died while it was being started")
+            self.lose(run.token, CLAIMED)
             return True
         except attempt.NoRoom as error:
             self._put_back.add(run.token)
@@ -96,7 +98,15 @@ class Slots:
         self._unsaid[running.pid] = self._host.monotonic() + HOLD_S
         return True
 
-    def lose(self, token: str, reason: str) -> None:
+    def withdraw(self, run: Run) -> None:
+        """Record that an attempt never began; it is lost if an agent that died had begun it unrecorded."""
+        directory = os.path.join(self._sweep_dir, run.directory)
+        if run.token not in self._put_back and self._host.files.is_directory(directory):
+            self.lose(run.token, CLAIMED)
+        else:
+            self._records.add(Withdrawn(run.token, self._host.now()))
+
+    def lose(self, token: str, reason: str, cause: str = "lost") -> None:
         """Kill whatever carries the token of an attempt of an earlier agent, and record it as lost."""
         killed: Set[int] = set()
         for _ in range(MAX_STRAY_ROUNDS):  # what is being killed may just have forked
@@ -106,7 +116,7 @@ class Slots:
             killed |= left
             if not left:
                 break
-        self._records.add(Lost(token, reason, self._host.now()))
+        self._records.add(Lost(token, reason, self._host.now(), cause))
 
     def reap(self) -> None:
         """Free the slots of attempts that have ended; `finish` records them, once the slots are filled."""

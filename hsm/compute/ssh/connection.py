@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncssh
 
-from hsm.compute.link import LinkLost, Reader, Writer
+from hsm.compute.link import LinkLost
 from hsm.compute.ssh import host_keys
+from hsm.compute.ssh.channels import WINDOW_BYTES, SshChannel
 from hsm.compute.ssh.faults import (
     HostKeyRefused,
     HostUnknown,
@@ -37,9 +38,6 @@ KEEPALIVE_COUNT = 3
 QUICK_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """Before the others, unless the configuration says what to take: here they cost half as much as ChaCha20."""
 
-WINDOW_BYTES = 16 << 20
-"""So much may be on its way to us in a channel: 160 MB/s with a round trip of 100 ms."""
-
 MAX_JUMPS = 8
 CHANNEL_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
@@ -52,7 +50,10 @@ SECOND_FACTOR = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How patient a connection is."""
+    """How patient a connection is, unless ssh_config says more (`ConnectTimeout`) or less.
+
+    `ServerAliveInterval` counts where it is shorter, so that a dead link is noticed in time in any case.
+    """
 
     connect_s: float = CONNECT_S
     keepalive_s: float = KEEPALIVE_S
@@ -106,22 +107,17 @@ class SshConnection(ShellConnection):
     @asynccontextmanager
     async def _open(self, command: str) -> AsyncIterator[Channel]:
         async with self._channels:
-            process = await self._process(command)
+            channel = await self._channel(command)
             try:
-                yield _SshChannel(process)
+                yield channel
             finally:
-                process.close()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LEAVE_S):
-                        await process.wait_closed()
+                await channel.leave(LEAVE_S)
 
-    async def _process(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
+    async def _channel(self, command: str) -> SshChannel:
         """Open a channel; one that is not granted is asked for again, for others may just be closing."""
         for pause_s in (*CHANNEL_PAUSES_S, None):
             try:
-                return await self._made.create_process(
-                    command, encoding=None, request_pty=False, x11_forwarding=False, window=WINDOW_BYTES
-                )
+                return await self._session(command)
             except asyncssh.ChannelOpenError as error:
                 if pause_s is None or self._made.is_closed():
                     raise self._ungranted(error) from error
@@ -130,70 +126,24 @@ class SshConnection(ShellConnection):
                 raise LinkLost(self._name, f"the link was cut: {told(str(error))}", transient=True) from error
         raise AssertionError("the last try returns or raises")
 
+    async def _session(self, command: str) -> SshChannel:
+        channel = SshChannel()
+        await self._made.create_session(
+            lambda: channel,
+            command,
+            encoding=None,
+            request_pty=False,
+            x11_forwarding=False,
+            window=WINDOW_BYTES,
+        )
+        return channel
+
     def _ungranted(self, error: asyncssh.ChannelOpenError) -> LinkLost:
         if self._made.is_closed():
             return LinkLost(self._name, "the link was cut", transient=True)
         reason = f"it grants no more channels: {told(error.reason)}"
         hint = "HSM needs three at a time: raise MaxSessions in the host's sshd_config"
         return LinkLost(self._name, reason, hint=hint, transient=True)
-
-
-class _SshChannel:
-    """A process of asyncssh."""
-
-    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        self._process = process
-        self.stdin: Writer = _Writer(process.stdin)
-        self.stdout: Reader = _Reader(process.stdout)
-        self.stderr: Reader = _Reader(process.stderr)
-
-    async def ended(self) -> int | None:
-        """Wait for its end and return its exit status, which is None when the connection was lost."""
-        await self._process.wait_closed()
-        return self._process.exit_status
-
-    def kill(self) -> None:
-        """Ask sshd to end it, and close the channel."""
-        with suppress(OSError, asyncssh.Error):
-            self._process.kill()
-        self._process.close()
-
-
-class _Reader:
-    """A reader whose stream ends when its connection does, as that of a pipe."""
-
-    def __init__(self, reader: asyncssh.SSHReader[bytes]) -> None:
-        self._reader = reader
-
-    async def read(self, n: int) -> bytes:
-        """Return up to `n` bytes, empty at the end."""
-        try:
-            return await self._reader.read(n)
-        except asyncssh.Error as error:
-            raise ConnectionResetError(str(error)) from error
-
-
-class _Writer:
-    """A writer that is closed by saying that nothing more comes, and fails as that of a pipe does."""
-
-    def __init__(self, writer: asyncssh.SSHWriter[bytes]) -> None:
-        self._writer = writer
-
-    def write(self, data: bytes) -> None:
-        """Take bytes."""
-        self._writer.write(data)
-
-    async def drain(self) -> None:
-        """Wait until more may be written."""
-        try:
-            await self._writer.drain()
-        except asyncssh.Error as error:
-            raise ConnectionResetError(str(error)) from error
-
-    def close(self) -> None:
-        """Say that nothing more comes."""
-        with suppress(OSError, asyncssh.Error):
-            self._writer.write_eof()
 
 
 class _Owner(asyncssh.SSHClient):
@@ -296,15 +246,17 @@ class _Dialler:
             given["ignore_encrypted"] = True  # ssh-agent may hold what is in it
         if plain.config.get("Ciphers") is None:
             given["encryption_algs"] = QUICK_CIPHERS
+        connect_s = _seconds(plain.config.get("ConnectTimeout")) or self.timing.connect_s
+        keepalive_s = _seconds(plain.config.get("ServerAliveInterval")) or self.timing.keepalive_s
         return asyncssh.SSHClientConnectionOptions(
             host=host,
             config=config,
             agent_forwarding=False,
             password_auth=False,
             kbdint_auth=False,
-            connect_timeout=self.timing.connect_s,
-            login_timeout=self.timing.connect_s,
-            keepalive_interval=self.timing.keepalive_s,
+            connect_timeout=connect_s,
+            login_timeout=connect_s,
+            keepalive_interval=min(keepalive_s, self.timing.keepalive_s),
             keepalive_count_max=KEEPALIVE_COUNT,
             **given,
         )
@@ -355,7 +307,7 @@ class _Dialler:
         except asyncssh.PermissionDenied as error:
             raise self._locked_out(host, owner, error) from error
         except (asyncssh.Error, OSError, ValueError) as error:
-            raise self._fault(host, error) from error
+            raise self._fault(host, error, float(options.connect_timeout or 0)) from error
 
     def _locked_out(self, host: str, owner: _Owner, error: asyncssh.PermissionDenied) -> LoginRefused:
         """Return the error of a refused login, with what the server wanted to be read before."""
@@ -364,8 +316,8 @@ class _Dialler:
         hint = SECOND_FACTOR.format(target=told(self.settings.target))
         return LoginRefused(self._source, reason, hint=hint)
 
-    def _fault(self, host: str, error: Exception) -> SourceError:
-        """Return what it means that a host cannot be reached."""
+    def _fault(self, host: str, error: Exception, limit_s: float) -> SourceError:
+        """Return what it means that a host cannot be reached, which was tried for so long at most."""
         where, said, source = told(host), told(str(error)), self._source
         match error:
             case asyncssh.KeyExchangeFailed() | asyncssh.ProtocolNotSupported():
@@ -373,18 +325,24 @@ class _Dialler:
                 return HostKeyRefused(source, f"no common way to speak with {where}: {said}", hint=hint)
             case TimeoutError():
                 hint = "is it up, and does this network let you there?"
-                limit_s = self.timing.connect_s
                 return HostUnreachable(source, f"no answer from {where} within {limit_s:g} s", hint=hint)
             case ConnectionRefusedError():
                 hint = "is sshd running there, and is the port right?"
                 return HostUnreachable(source, f"{where} refuses connections", hint=hint)
             case socket.gaierror():
                 hint = f"is {where} a host, or an alias in ~/.ssh/config?"
-                return HostUnknown(source, f"there is no host {where}: {said}", hint=hint)
+                return HostUnknown(
+                    source, f"there is no host {where}: {told(error.strerror or said)}", hint=hint
+                )
             case asyncssh.Error() | OSError():
                 return HostUnreachable(source, f"no connection to {where}: {said or type(error).__name__}")
             case _:
                 return SshConfigRefused(source, f"the configuration for {where} cannot be used: {said}")
+
+
+def _seconds(said: object) -> float:
+    """Return a time of the configuration, 0 where it has none."""
+    return float(said) if isinstance(said, int | float) else 0.0
 
 
 async def _close(made: asyncssh.SSHClientConnection) -> None:

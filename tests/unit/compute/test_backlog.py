@@ -62,7 +62,7 @@ class Life:
             self._end(self.running.pop(0), None)
 
     def settle(self) -> None:
-        self.records += [Withdrawn(token, 0.0) for token in self.backlog.take_withdrawn()]
+        self.records += [Withdrawn(run.token, 0.0) for run in self.backlog.take_withdrawn()]
         for token in self.backlog.take_cancelled():
             if token in self.running:
                 self.running.remove(token)

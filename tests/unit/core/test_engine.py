@@ -575,11 +575,14 @@ async def test_without_any_source_nothing_is_begun(tmp_path: Path) -> None:
     assert (await drive(here.job(numbered(3)))).status is SweepStatus.COMPLETE
 
 
-async def test_who_cannot_open_a_source_lets_go_of_the_sweep(tmp_path: Path) -> None:
+async def test_who_cannot_open_a_source_lets_go_of_the_sweep_and_tells(tmp_path: Path) -> None:
     """So that an engine on another host, which cannot ask whether it lives, need not watch its heartbeat."""
-    here = lab(tmp_path)
+    here, told = lab(tmp_path), list[ev.Event]()
+    engine = SweepEngine(Process("there"), listen=lambda events, _: told.extend(events))
     with pytest.raises(SourceError, match="no route to host"):
-        await drive(here.job(numbered(3), ClosedSource(here.machine)), Process("there"))
+        await engine.complete_sweep(here.job(numbered(3), ClosedSource(here.machine)))
+    engine.close()
+    assert told == here.events
     (stopped,) = here.kinds(ev.EngineStopped)
     assert (stopped.epoch, stopped.reason) == (1, "source 'memory': no route to host")
     said: list[str] = []

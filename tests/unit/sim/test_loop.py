@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from random import Random
 from typing import Any, TypeVar
 
@@ -45,6 +46,28 @@ async def race(said: list[int]) -> None:
     async with asyncio.TaskGroup() as group:
         for number in range(5):
             group.create_task(say(number))
+
+
+def test_a_task_group_ends_its_tasks_in_an_order_that_memory_does_not_decide() -> None:
+    """A group keeps its tasks in a set; where they happen to lie must not decide who is cancelled first."""
+    ended: list[int] = []
+
+    async def wait(number: int) -> None:
+        try:
+            await pass_time(1000)
+        finally:
+            ended.append(number)
+
+    async def break_up() -> None:
+        with suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as group:
+                for number in range(9):
+                    group.create_task(wait(number))
+                await pass_time(1)
+                raise ValueError
+
+    run(1, break_up(), Order.FIFO)
+    assert ended == list(range(9))
 
 
 def test_hours_pass_in_no_time() -> None:
