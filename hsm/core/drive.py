@@ -69,6 +69,7 @@ class Drive:
         self._scribe = Scribe(world, job.tree)
         self._recorder = Recorder(world, job.tree, ledger, tracker, listen=listen, mailbox=self.mailbox)
         self._window = Window(world)
+        self._given_up = self._to_give_up()
 
     async def run(
         self, context: SweepContext, openings: Sequence[ev.Event], program_digest: str
@@ -82,7 +83,6 @@ class Drive:
             LedgerError: the ledger cannot be written; nothing that was acknowledged is lost.
         """
         job, post, world = self._job, self.mailbox.put, self._world
-        self._given_up = self._to_give_up()
         self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
         self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec, due=job.due)
         self._homing = Homing(world, self._projector, self._lanes, self._tenure, post, placed=job.placed)

@@ -16,7 +16,7 @@ Extent = Tuple[int, int]
 
 _AT_FDCWD = -100
 _INODE_AND_SIZE = 0x100 | 0x200
-_ANSWER_BYTES = 256
+_Answer = ctypes.c_char * 256
 _FIELDS = struct.Struct("@I28xQQ")  # the mask of what is known; inode number; size
 
 
@@ -27,7 +27,7 @@ def _find_statx() -> Callable[[str], Extent]:
         return _stat
 
     def statx(path: str) -> Extent:
-        answer = ctypes.create_string_buffer(_ANSWER_BYTES)
+        answer = _Answer()
         if call(_AT_FDCWD, os.fsencode(path), 0, _INODE_AND_SIZE, answer) != 0:
             return _stat(path)
         known, inode, size = _FIELDS.unpack_from(answer)

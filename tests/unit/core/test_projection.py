@@ -224,11 +224,13 @@ def test_only_what_changed_since_the_snapshot_is_looked_at(
     tracker.fold(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=1.0))
 
     def seal(tracker: SweepTracker, index: int) -> None:
-        which = {"task": index, "attempt": 1}
-        tracker.fold(ev.AttemptIntended(**which, token=f"{index:032x}", source="local", at=1.0))
+        intended = ev.AttemptIntended(task=index, attempt=1, token=f"{index:032x}", source="local", at=1.0)
+        tracker.fold(intended)
         exit_ = Exit(code=0, wall_s=0.5)
-        tracker.fold(ev.AttemptExited(**which, exit=exit_, manifest="m", started_at=2.0, at=3.0))
-        tracker.fold(ev.AttemptSealed(**which, metrics={}, at=4.0))
+        tracker.fold(
+            ev.AttemptExited(task=index, attempt=1, exit=exit_, manifest="m", started_at=2.0, at=3.0)
+        )
+        tracker.fold(ev.AttemptSealed(task=index, attempt=1, metrics={}, at=4.0))
         tree.task(index).mkdir()
 
     for index in range(1, count - 1):

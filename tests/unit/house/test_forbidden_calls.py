@@ -148,6 +148,7 @@ FILES_PLACES = (
     "hsm/core/world.py",  # processes and their logs
     "hsm/wire/files.py",  # the file system itself
     "hsm/wire/syncing.py",  # and how the whole of it is made durable
+    "hsm/wire/status.py",  # and how it is asked about a file without a trace
     "hsm/wire/process.py",  # /proc
     "hsm/wire/runtime.py",  # the private directory of this machine's sockets
 )
