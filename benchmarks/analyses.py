@@ -1,9 +1,10 @@
 """What analyses cost a hunt: sweeps/ncgl_hunt.yaml, made small, with all shipped analyses and without.
 
-    python benchmarks/analyses.py [--generations 2] [--population 6] [--turns 2]
+    python benchmarks/analyses.py [--generations 2] [--population 6] [--turns 2] [--apart]
 
-Both run on `local:2` at 128 x 128, in turns; the time is that of the whole command, analyses, seal and report
-included. Beside the ratio: CPU and wall seconds per artifact of each analysis, as its agent measured them.
+All are made by one process for each result (`physics-all`), or `--apart`, by one each. Both hunts run on
+`local:2` at 128 x 128, in turns; the time is that of the whole command, analyses, seal and report included.
+Beside the ratio: CPU and wall seconds per artifact of each analysis, as its agent measured them.
 """
 
 from __future__ import annotations
@@ -56,9 +57,11 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=2)
     parser.add_argument("--population", type=int, default=6)
     parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--apart", action="store_true")
     wanted = parser.parse_args()
     size = [f"hunt.generations={wanted.generations}", f"hunt.population={wanted.population}"]
-    added = [f"+analyses={{{', '.join(f'{name}: {{}}' for name in ANALYSES)}}}"]
+    names = ANALYSES if wanted.apart else ("physics-all",)
+    added = [f"+analyses={{{', '.join(f'{name}: {{}}' for name in names)}}}"]
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         (project / "hsm.yaml").touch()

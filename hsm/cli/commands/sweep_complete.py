@@ -11,7 +11,15 @@ import click
 from hsm.api.origin import project_of
 from hsm.cli import forms, options, words
 from hsm.cli.console import Console, Tone
-from hsm.cli.workspace import Look, Workspace, analysed_of, refuse_if_driven, some_tasks, study, warn_of_unfit
+from hsm.cli.workspace import (
+    Look,
+    Workspace,
+    analysed_of,
+    refuse_if_driven,
+    some_tasks,
+    study,
+    warn_of_unfit,
+)
 from hsm.core.completion import CompletionPlan, Fate, plan_completion
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.job import Wishes

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-Metrics = Mapping[str, float | None]
+Metrics = Mapping[str, float | str | None]
+"""Numbers by name; None where there is none, and then a text under `reason`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,23 @@ def _legacy_bssn(path: Path) -> Made:
     return legacy_bssn(path)
 
 
-MAKERS: Mapping[str, Callable[[Path], Made]] = MappingProxyType(
+def _all(path: Path) -> Made:
+    """Make all of them in one process, which saves four starts; what one lacks, the others still have."""
+    files: dict[str, bytes] = {}
+    metrics: dict[str, float | str | None] = {}
+    reasons = []
+    for name, maker in PARTS.items():
+        try:
+            made = maker(path)
+        except NotComputable as error:
+            reasons.append(f"{name}: {error.reason}")
+            continue
+        files |= made.files
+        metrics |= made.metrics
+    return Made(files=files, metrics={**metrics, **({"reason": "; ".join(reasons)} if reasons else {})})
+
+
+PARTS: Mapping[str, Callable[[Path], Made]] = MappingProxyType(
     {
         "quantules": _quantules,
         "homology": _homology,
@@ -60,6 +76,7 @@ MAKERS: Mapping[str, Callable[[Path], Made]] = MappingProxyType(
         "legacy-bssn": _legacy_bssn,
     }
 )
+MAKERS: Mapping[str, Callable[[Path], Made]] = MappingProxyType({**PARTS, "physics-all": _all})
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -14,7 +14,7 @@ from PIL import Image
 from hsm.config.analyses import installed, per_result
 from hsm.physics.analyses import ARTIFACT
 from hsm.physics.analyses.legacy import residual
-from hsm.physics.analyses.program import MAKERS, main
+from hsm.physics.analyses.program import MAKERS, PARTS, main
 from hsm.physics.history import BALANCE, SCHEMA
 from hsm.physics.parameters import read_params
 from hsm.physics.record import COLUMNS
@@ -125,6 +125,22 @@ def test_a_fingerprint_shows_the_shell_that_was_planted(folder: Path) -> None:
     table = rows(folder / "results" / "fingerprint.csv")
     assert table[shell - 1]["peak"] == "1"
     assert "data:image/png;base64," in (folder / "results" / "fingerprint.html").read_text()
+
+
+def test_all_of_them_in_one_process_make_what_each_makes(folder: Path) -> None:
+    """Files and numbers are those of the single ones; what one lacks is said, and the others are made."""
+    fields = [lattice(0.1), lattice(0.2)]
+    every: dict[str, float | None] = {}
+    for name in PARTS:
+        every |= make(name, folder, fields)
+    alone = {path.name: path.read_bytes() for path in (folder / "results").iterdir()}
+    for name in alone:
+        (folder / "results" / name).unlink()
+    assert make("physics-all", folder, fields) == every
+    assert {path.name: path.read_bytes() for path in (folder / "results").iterdir()} == alone
+    numbers = make("physics-all", folder, [np.exp(2j * pi * np.arange(64) / 64)])
+    assert "quantules: " in str(numbers["reason"])
+    assert numbers["legacy_bssn_residual"] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_the_legacy_residual_is_what_it_was_and_no_constraint() -> None:
