@@ -174,6 +174,7 @@ def test_leaving_lets_go_of_analyses_too(project: Project) -> None:
     assert len(_looked(project)) == 3
 
 
+@pytest.mark.timeout(180)  # three starts of JAX and GUDHI on a busy machine
 def test_a_finished_sweep_can_be_analysed_later(project: Project) -> None:
     """An installed analysis looks at each result once; its numbers and its section are in the report."""
     text = "name: tiny\nprogram: {command: [python, -m, hsm.physics]}\n"
