@@ -9,10 +9,11 @@ is a little more than the largest Ω^{−2}, and is planned anew when that moves
 When the metric is solved for:
 
 - `stage`: at every stage of every step. Order four; the reference.
-- `extrapolated`: once per step, at its start; the later stages get the cubic through the metrics of the last
-  four steps, order four again. A solve starts from the quartic through the last five. The first five steps are
-  by stage, and so is every step before which the cubic was wrong by more than `trust` of the metric somewhere:
-  vortices that annihilate bend space within a few steps, and a metric that is continued past that is none.
+- `extrapolated`: once per step, at its start; the later stages get the cubic through the metrics of the
+  last four steps, order four again. A solve starts from the quartic through the last five. The first five
+  steps are by stage, and so is every step before which the cubic was wrong by more than `trust` of the metric
+  somewhere: vortices that annihilate bend space within a few steps, and a metric that is continued past that
+  is none.
 - `frozen`: once per step, and kept for the whole step. Order one: a comparison.
 - `algebraic`: Ω² = (ρ_ref/ρ)^a at every stage, without constraint: the closure of earlier codes.
 """

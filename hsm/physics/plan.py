@@ -60,8 +60,8 @@ class Checkpoint:
 class Plan:
     """A run that is ready to start.
 
-    rho_limit: denser than this is a blow-up; tail_limit, error_limit: more than this of `spectral_tail` and of
-    `step_error` is a loss of resolution.
+    rho_limit: denser than this is a blow-up; tail_limit, error_limit: more than this of `spectral_tail` and
+    of `step_error` is a loss of resolution.
     """
 
     params: Params

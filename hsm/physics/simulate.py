@@ -3,8 +3,9 @@
 `segments` yields after every chunk. Who iterates decides what to do with frames, when to keep a checkpoint
 and whether to go on: leaving the loop stops the run.
 
-step_error of a frame: the next step is taken twice, once as it is and once in two halves. Of a scheme of order
-four 16/15 of the difference is the error of the whole step; it is given relative to ψ (rms) and per unit time.
+step_error of a frame: the next step is taken twice, once as it is and once in two halves. Of a scheme of
+order four 16/15 of the difference is the error of the whole step; it is given relative to ψ (rms) and per
+unit time.
 """
 
 from collections.abc import Iterator

@@ -161,12 +161,17 @@ class LogWriter:
         self._inode = inode
 
     def _lay_out(self, end: int) -> None:
-        """Write zeros behind the end, as many as there is room for."""
+        """Write zeros behind the end; where not all of them fit, the last of the room is for others."""
+        laid = 0
         try:
-            self._length += self._files.write(self._fd, bytes(self._ahead_bytes))
+            laid = self._files.write(self._fd, bytes(self._ahead_bytes))
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
+        if laid < self._ahead_bytes:
+            self._cut(end)
+        else:
+            self._length += laid
         self._files.seek(self._fd, end)
 
     def _undo(self, offset: int, error: OSError) -> None:

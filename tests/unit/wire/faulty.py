@@ -61,4 +61,6 @@ class FaultyFiles(Files):
         self.before("truncate")
         if self.truncate_error:
             raise OSError(self.truncate_error, os.strerror(self.truncate_error))
+        if self.room is not None:
+            self.room += max(0, os.fstat(fd).st_size - size)
         super().truncate(fd, size)

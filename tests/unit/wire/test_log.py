@@ -210,14 +210,15 @@ def test_no_zeros_are_laid_out_for_groups_that_use_them_up(files: FaultyFiles, p
 
 @pytest.mark.parametrize("left", [0, 1, AHEAD - 1])
 def test_zeros_are_only_laid_out_where_there_is_room(files: FaultyFiles, path: Path, left: int) -> None:
-    """A group that fits is written however little room is left behind it, and what follows is as without."""
+    """A group that fits is written however little room is left behind it, and that is left to others."""
     log = LogWriter.create(files, str(path), HEADER)
     group, _, _ = frames.encode_group(*log.position[1:], numbered(1))
     log.close()
     path.unlink()
     files.room = log.position.offset + left
     log = LogWriter.create(files, str(path), HEADER, ahead_bytes=AHEAD)
-    assert path.stat().st_size == log.position.offset + left
+    assert path.stat().st_size == log.position.offset
+    assert files.room == left
     files.room = len(group) - 1
     with pytest.raises(OSError, match="No space"):
         log.write([encode_record({"n": "x" * AHEAD})])
