@@ -28,7 +28,7 @@ from hsm.wire.link import (
 )
 
 READ_BYTES = 256 << 10
-STREAM_PACKETS = 64
+STREAM_PACKETS = 16
 """So many packets of one answer may wait for who asked, before the link stops listening."""
 
 BEAT_S = 10.0

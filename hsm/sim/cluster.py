@@ -16,6 +16,7 @@ from hashlib import sha256
 from hsm.core.source import AttemptOrder
 from hsm.sim.host import Behave
 from hsm.sim.machine import Machine
+from hsm.sim.process import PROCESS
 from hsm.sim.program import Play, Program
 from hsm.sim.scenario import FaultKind
 from hsm.sim.truth import Execution
@@ -25,6 +26,9 @@ from hsm.wire.names import task_id
 EXIT_RECORD = "exit.json"
 FORGOTTEN_S = 20.0
 """A job that has ended is listed for so long."""
+
+LATE_S = 0.1
+"""Within so long after it was woken an engine finishes what it was at."""
 
 SHOWN_S = 4.0
 """A job that was accepted may be missing from listings for so long."""
@@ -53,6 +57,7 @@ class Job:
     began_at: float = 0.0
     ended_at: float = 0.0
     has_begun: bool = False
+    is_late: bool = False
 
 
 class Cluster:
@@ -87,7 +92,8 @@ class Cluster:
 
     def submit(self, order: AttemptOrder, sweep: str, shown_in_s: float) -> int:
         """Accept a job and return its number."""
-        job = Job(self._next, order, f"{sweep}/{order.directory}", self.now + shown_in_s)
+        home, shown_at = f"{sweep}/{order.directory}", self.now + shown_in_s
+        job = Job(self._next, order, home, shown_at, is_late=self._is_late())
         self._next += 1
         self._jobs[job.number] = job
         self._node.trace.note("job accepted", f"{job.number} {order.token}")
@@ -96,6 +102,11 @@ class Cluster:
             self._node.loop.call_later(0.2, self._forget, job)
         self._node.loop.call_later(0.3, self._fill)
         return job.number
+
+    def _is_late(self) -> bool:
+        """Tell whether who submits was stopped for a while after he had looked whether he still may."""
+        process = PROCESS.get()
+        return process is not None and self.now - process.resumed_at < LATE_S
 
     def _forget(self, job: Job) -> None:
         """Lose a job that was accepted, as a controller that dies too early; its number is used again."""
@@ -183,6 +194,7 @@ class Cluster:
             pid=program.pid,
             host=node.name,
             began_at=self.now,
+            is_late=job.is_late,
         )
         program.on_exit.append(lambda: self._ended(job))
         node.truth.began(program.execution)

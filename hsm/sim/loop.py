@@ -235,7 +235,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def resume(self, process: SimProcess) -> None:
         """Let a stopped process go on."""
-        process.stopped = False
+        process.stopped, process.resumed_at = False, self._now
         self._ready.extend(process.stash)
         process.stash.clear()
 

@@ -32,6 +32,7 @@ class SimProcess:
     kill_kind: str = ""
     stash: list[asyncio.Handle] = field(default_factory=list)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    resumed_at: float = -1.0
     ends: list[Callable[[], None]] = field(default_factory=list)
 
     def die(self) -> None:

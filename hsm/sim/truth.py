@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Execution:
-    """One run of an attempt's program, by the process that ran it. `status` is None while it runs."""
+    """One run of an attempt's program, by the process that ran it. `status` is None while it runs.
+
+    `is_late`: who handed it over had just been woken, and finished what he had begun before.
+    """
 
     token: str
     task: int
@@ -16,6 +19,7 @@ class Execution:
     pid: int
     host: str
     began_at: float
+    is_late: bool = False
     ended_at: float | None = None
     status: int | None = None
     files: dict[str, bytes] = field(default_factory=dict)
@@ -38,8 +42,9 @@ class Truth:
         """Note that a program was started."""
         others = [other for other in self.running.get(execution.task, []) if other.status is None]
         for other in others:
-            if {other.host, execution.host} == {"home", "away"}:
-                self.elsewhere += 1  # no fence reaches across machines; only the results must be single
+            is_elsewhere = {other.host, execution.host} == {"home", "away"}
+            if is_elsewhere or other.is_late or execution.is_late:
+                self.elsewhere += 1  # no fence reaches there; only the results must be single
                 continue
             self.wrongs.append(
                 f"I7: attempts {other.attempt} and {execution.attempt} of task {execution.task} "

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncssh
 
-from hsm.compute.link import LinkLost, Reader, Writer
+from hsm.compute.link import LinkLost
 from hsm.compute.ssh import host_keys
+from hsm.compute.ssh.channels import WINDOW_BYTES, SshChannel
 from hsm.compute.ssh.faults import (
     HostKeyRefused,
     HostUnknown,
@@ -36,9 +37,6 @@ KEEPALIVE_COUNT = 3
 
 QUICK_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """Before the others, unless the configuration says what to take: here they cost half as much as ChaCha20."""
-
-WINDOW_BYTES = 16 << 20
-"""So much may be on its way to us in a channel: 160 MB/s with a round trip of 100 ms."""
 
 MAX_JUMPS = 8
 CHANNEL_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
@@ -106,22 +104,17 @@ class SshConnection(ShellConnection):
     @asynccontextmanager
     async def _open(self, command: str) -> AsyncIterator[Channel]:
         async with self._channels:
-            process = await self._process(command)
+            channel = await self._channel(command)
             try:
-                yield _SshChannel(process)
+                yield channel
             finally:
-                process.close()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LEAVE_S):
-                        await process.wait_closed()
+                await channel.leave(LEAVE_S)
 
-    async def _process(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
+    async def _channel(self, command: str) -> SshChannel:
         """Open a channel; one that is not granted is asked for again, for others may just be closing."""
         for pause_s in (*CHANNEL_PAUSES_S, None):
             try:
-                return await self._made.create_process(
-                    command, encoding=None, request_pty=False, x11_forwarding=False, window=WINDOW_BYTES
-                )
+                return await self._session(command)
             except asyncssh.ChannelOpenError as error:
                 if pause_s is None or self._made.is_closed():
                     raise self._ungranted(error) from error
@@ -130,70 +123,24 @@ class SshConnection(ShellConnection):
                 raise LinkLost(self._name, f"the link was cut: {told(str(error))}", transient=True) from error
         raise AssertionError("the last try returns or raises")
 
+    async def _session(self, command: str) -> SshChannel:
+        channel = SshChannel()
+        await self._made.create_session(
+            lambda: channel,
+            command,
+            encoding=None,
+            request_pty=False,
+            x11_forwarding=False,
+            window=WINDOW_BYTES,
+        )
+        return channel
+
     def _ungranted(self, error: asyncssh.ChannelOpenError) -> LinkLost:
         if self._made.is_closed():
             return LinkLost(self._name, "the link was cut", transient=True)
         reason = f"it grants no more channels: {told(error.reason)}"
         hint = "HSM needs three at a time: raise MaxSessions in the host's sshd_config"
         return LinkLost(self._name, reason, hint=hint, transient=True)
-
-
-class _SshChannel:
-    """A process of asyncssh."""
-
-    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        self._process = process
-        self.stdin: Writer = _Writer(process.stdin)
-        self.stdout: Reader = _Reader(process.stdout)
-        self.stderr: Reader = _Reader(process.stderr)
-
-    async def ended(self) -> int | None:
-        """Wait for its end and return its exit status, which is None when the connection was lost."""
-        await self._process.wait_closed()
-        return self._process.exit_status
-
-    def kill(self) -> None:
-        """Ask sshd to end it, and close the channel."""
-        with suppress(OSError, asyncssh.Error):
-            self._process.kill()
-        self._process.close()
-
-
-class _Reader:
-    """A reader whose stream ends when its connection does, as that of a pipe."""
-
-    def __init__(self, reader: asyncssh.SSHReader[bytes]) -> None:
-        self._reader = reader
-
-    async def read(self, n: int) -> bytes:
-        """Return up to `n` bytes, empty at the end."""
-        try:
-            return await self._reader.read(n)
-        except asyncssh.Error as error:
-            raise ConnectionResetError(str(error)) from error
-
-
-class _Writer:
-    """A writer that is closed by saying that nothing more comes, and fails as that of a pipe does."""
-
-    def __init__(self, writer: asyncssh.SSHWriter[bytes]) -> None:
-        self._writer = writer
-
-    def write(self, data: bytes) -> None:
-        """Take bytes."""
-        self._writer.write(data)
-
-    async def drain(self) -> None:
-        """Wait until more may be written."""
-        try:
-            await self._writer.drain()
-        except asyncssh.Error as error:
-            raise ConnectionResetError(str(error)) from error
-
-    def close(self) -> None:
-        """Say that nothing more comes."""
-        with suppress(OSError, asyncssh.Error):
-            self._writer.write_eof()
 
 
 class _Owner(asyncssh.SSHClient):
