@@ -121,7 +121,7 @@ class SimHost(Host):
         return "3.x"
 
     def environment(self) -> dict[str, str]:
-        return {"PATH": "/bin"}
+        return {"PATH": "/bin", "HOME": "/home/somebody", "CUDA_VISIBLE_DEVICES": ""}
 
     def machine(self) -> dict[str, Any]:
         return {"system": "simulated"}

@@ -83,6 +83,10 @@ class Wire:
 
     def carried(self, toward: Toward, data: bytes) -> bytes:
         """Return how much of these bytes arrives."""
+        if self.line.falls_silent and not self.is_lost:
+            self.line.falls_silent = False
+            self.line.count(FaultKind.LINE_SILENT)
+            self.line.fall_silent()
         if self.is_lost or self.is_mute:
             return b""
         left = self.line.resets.get(toward)
@@ -107,6 +111,14 @@ class Wire:
         for end in self.ends:
             end.later(b"")
 
+    def close(self) -> None:
+        """Be closed from home: the host hears of it, unless nothing is carried."""
+        if self in self.line.wires:
+            self.line.wires.remove(self)
+        for end in self.ends:
+            if end.toward is Toward.HOST:
+                end.end()
+
     def fall_silent(self) -> None:
         """Carry nothing any more, as neither side sees."""
         self.is_mute = True
@@ -123,6 +135,7 @@ class Line:
         self.cut_until = 0.0
         self.refused_until = 0.0
         self.resets: dict[Toward, int] = {}
+        self.falls_silent = False
         self.key = self.known_key = 1
         self._rng = rng
 
@@ -146,6 +159,7 @@ class Line:
             HostKeyRefused: its key is not the one that is known.
         """
         if self.loop.time() < self.cut_until:
+            self.count(FaultKind.LINE_CUT)
             await asyncio.sleep(CONNECT_S)
             raise HostUnreachable(name, f"no connection in {CONNECT_S:g} s")
         await asyncio.sleep(3 * self.delay())
@@ -165,12 +179,10 @@ class Line:
         for wire in list(self.wires):
             wire.reset()
 
-    def fall_silent(self) -> bool:
-        """Leave every connection half open; False when there is none."""
-        silent = list(self.wires)
-        for wire in silent:
+    def fall_silent(self) -> None:
+        """Leave every connection half open."""
+        for wire in list(self.wires):
             wire.fall_silent()
-        return bool(silent)
 
     def hurry(self) -> None:
         """Be as fast as usual."""
@@ -185,4 +197,5 @@ class Line:
         self.hurry()
         self.cut_until, self.refused_until = 0.0, 0.0
         self.resets.clear()
+        self.falls_silent = False
         self.accept_key()

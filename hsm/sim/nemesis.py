@@ -288,14 +288,19 @@ class Nemesis:
 
     def _cut_line(self, rng: Random) -> bool:
         remote = self._stage.remote
-        if remote is None or not remote.line.wires:
+        if remote is None:
             return False
-        remote.line.cut(rng.choice((0.0, 5.0, 60.0)))
-        return self._count(FaultKind.LINE_CUT)
+        if remote.line.wires:
+            self._count(FaultKind.LINE_CUT)
+        remote.line.cut(rng.choice((0.0, 0.0, 5.0, 60.0)))
+        return True  # counted where somebody sees it
 
     def _silence_line(self, rng: Random) -> bool:
         remote = self._stage.remote
-        return remote is not None and remote.line.fall_silent() and self._count(FaultKind.LINE_SILENT)
+        if remote is None:
+            return False
+        remote.line.falls_silent = True
+        return True  # counted when it fires
 
     def _reset_line(self, rng: Random) -> bool:
         remote = self._stage.remote
@@ -310,7 +315,7 @@ class Nemesis:
         if remote is None:
             return False
         remote.line.cut(0.0)
-        remote.line.refused_until = self._stage.loop.time() + rng.uniform(1.0, 30.0)
+        remote.line.refused_until = self._stage.loop.time() + rng.uniform(0.5, 10.0)
         return True  # counted when it fires
 
     def _reboot_host(self, rng: Random) -> bool:

@@ -75,7 +75,10 @@ class SimReach(Reach):
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Connection]:
         wire = await self.remote.line.connect(self.name)
-        yield _SimConnection(self, wire)
+        try:
+            yield _SimConnection(self, wire)
+        finally:
+            wire.close()
 
 
 class _SimConnection(Connection):
@@ -120,11 +123,12 @@ class _Channel:
     def __init__(self, reach: SimReach, wire: Wire, word: str) -> None:
         self.reader = asyncio.StreamReader()
         self._is_closed = False
+        self._process = reach.process
         self._home = End(wire, Toward.HOME, reach.process, self._take)
         relay = reach.remote.start_relay(word, self._from_relay)
         self._there = End(wire, Toward.HOST, relay.process, relay.take)
         wire.ends += [self._home, self._there]
-        reach.process.ends.append(self.close)
+        reach.process.ends.append(wire.close)
         if wire.is_lost:  # while the channel was being opened
             for end in (self._home, self._there):
                 end.later(b"")
@@ -148,6 +152,7 @@ class _Channel:
         Raises:
             BrokenPipeError: the channel is known to be closed, as asyncssh raises it.
         """
+        self._process.check()
         if self._is_closed:
             raise BrokenPipeError("Channel not open for sending")
         self._there.send(data)
@@ -160,4 +165,3 @@ class _Channel:
         if not self._is_closed:
             self._is_closed = True
             self._there.end()
-

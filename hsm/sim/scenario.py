@@ -97,6 +97,7 @@ LINE = (
 
 REMOTE_SHARE = 0.2
 REMOTE_FAULTS = 12
+REMOTE_S = 10.0
 
 RARE = frozenset({FaultKind.CANCEL_ALL})
 """Ends the sweep, so few seeds have it."""
@@ -244,7 +245,9 @@ def draw(
 ) -> Scenario:
     """Return the scenario of a seed; with `only` no other kinds of fault, and of these all."""
     rng = Random(f"hsm.sim.v1 {seed}")
-    kinds = [kind for kind in FaultKind if kind not in LINE and rng.random() < (0.04 if kind in RARE else 0.4)]
+    kinds = [
+        kind for kind in FaultKind if kind not in LINE and rng.random() < (0.04 if kind in RARE else 0.4)
+    ]
     kinds = list(only) or kinds
     weights = [rng.random() for _ in kinds]
     slots = rng.choice((1, 2, 4, 4, 8))
@@ -257,7 +260,8 @@ def draw(
     line = Random(f"hsm.sim.line.v1 {seed}")  # so that seeds without a host are what they were before
     remote = any(kind in LINE for kind in only) or (not only and line.random() < REMOTE_SHARE)
     if remote and not only:
-        faulted += _of_the_line(line, span * 1.3)
+        duration_s = max(duration_s, 0.3)
+        faulted += _of_the_line(line, max(span * 1.3, REMOTE_S))
     return Scenario(
         seed=seed,
         remote=remote,

@@ -107,7 +107,10 @@ def _silent_graves() -> Iterator[None]:
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
-        if not isinstance(unraisable.exc_value, Killed) and "GeneratorExit" not in str(unraisable.exc_value):
+        error = unraisable.exc_value
+        if isinstance(error, BaseExceptionGroup):
+            error = error.split((Killed, GeneratorExit))[1]
+        if error is not None and not isinstance(error, Killed) and "GeneratorExit" not in str(error):
             before(unraisable)
 
     sys.unraisablehook = hook

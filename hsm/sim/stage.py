@@ -104,7 +104,10 @@ class Stage:
         machine.wall_offset_s = skew_s
         self.machines[machine.name] = machine
         rng = Random(f"line {self.scenario.seed}")
-        return Remote(machine, rng, self.start_agent, lambda error: self.witness.agent_crashed(error))
+        return Remote(machine, rng, self.start_agent, self._crashed)
+
+    def _crashed(self, error: BaseException) -> None:
+        self.witness.agent_crashed(error)
 
     def _name_of_machine(self, process: SimProcess | None) -> str:
         return next((machine.name for machine in self.machines.values() if machine.owns(process)), "")
