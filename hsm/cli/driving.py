@@ -80,7 +80,15 @@ class Driver:
         )
         say(("  go on with it   ", Tone.DIM), self._space.command("sweep complete ID", self._job.tree))
         say(("  end it          ", Tone.DIM), self._space.command("sweep cancel ID", self._job.tree))
+        for name in _out_of_reach(tracker) if tracker else ():
+            complete = self._space.command("sweep complete ID", self._job.tree)
+            say(("  give up its part ", Tone.DIM), f"{complete} --abandon-source {name}")
         say(("  Ctrl-C again leaves at once", Tone.DIM))
+
+
+def _out_of_reach(tracker: SweepTracker) -> list[str]:
+    """Return the sources that have attempts and cannot be reached now."""
+    return [name for name, source in tracker.sources.items() if source.in_flight and not source.open]
 
 
 def finish(console: Console, space: Workspace, outcome: Outcome) -> ExitCode:

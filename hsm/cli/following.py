@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hsm.cli import words
 from hsm.cli.ages import aged
-from hsm.cli.console import Console, Line, line
+from hsm.cli.console import Console, Line, Tone, line
 from hsm.cli.screen import Scene, counts, lines_of
 from hsm.cli.workspace import params_line
 from hsm.core import events as ev
@@ -67,10 +67,14 @@ class Plain:
         self._credited_at = world.monotonic()
         self._pulsed_at = self._credited_at
         self._held_back = 0
+        self._failures: dict[str, str] = {}
 
     def listen(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
         """Write what matters of these events."""
         for event in events:
+            if isinstance(event, ev.SourceOpened | ev.SourceFailed):
+                self._tell_source(event, tracker)
+                continue
             text = line_of(event, tracker)
             if text and (is_engine_matter(event) or self._affords()):
                 self._console.say(_stamped(event, text))
@@ -79,6 +83,17 @@ class Plain:
         now = self._world.monotonic()
         if self._held_back and now - self._pulsed_at >= PULSE_S:
             self._pulse(tracker, now)
+
+    def _tell_source(self, event: ev.SourceOpened | ev.SourceFailed, tracker: SweepTracker) -> None:
+        """Tell how a source is, and what to do; once, while it fails for the same reason again and again."""
+        before = self._failures.pop(event.source, "")
+        if isinstance(event, ev.SourceFailed):
+            self._failures[event.source] = event.reason
+            if before == event.reason and event.paused:
+                return
+        self._console.say(_stamped(event, line_of(event, tracker)))
+        if isinstance(event, ev.SourceFailed) and event.hint:
+            self._console.say(("hint: ", Tone.ACTIVE), event.hint)
 
     def start(self) -> None:
         """Nothing is to be prepared."""

@@ -152,7 +152,8 @@ def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     if entry.reason and entry.is_open:
         return labelled(entry.name, ("waits", Tone.WARN), f"  {entry.reason}")
     if entry.reason:
-        return labelled(entry.name, ("failed", Tone.BAD), f"  {entry.reason}")
+        how = ("away", Tone.WARN) if entry.is_paused else ("failed", Tone.BAD)
+        return labelled(entry.name, how, f"  {entry.reason}")
     if entry.is_open and not is_driven:
         last = f"{entry.running:,} running, {entry.queued:,} queued when last heard of"
         ago = f", {words.rough(entry.heard_s)} ago" if entry.heard_s is not None else ""
@@ -248,7 +249,7 @@ def failure(group: Failures, glyphs: Glyphs) -> list[Span | str]:
 
 def labelled(label: str, *spans: Span | str) -> Line:
     """Return a line that begins with what it is about."""
-    return line((label.ljust(LABEL), Tone.DIM if label else Tone.PLAIN), *spans)
+    return line((f"{label} ".ljust(LABEL), Tone.DIM if label else Tone.PLAIN), *spans)
 
 
 def cut(spans: Line, width: int, mark: str) -> Line:

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hsm.compute.carrier import Carrier, Place
+from hsm.compute.reading import NotBelieved, hindrance_of, observations_of
 from hsm.compute.refusal import refusal
-from hsm.core.model import Exit
 from hsm.core.source import (
     AttemptOrder,
     CancelOutcome,
@@ -23,23 +23,11 @@ from hsm.core.source import (
     Submitted,
     Wanted,
 )
-from hsm.core.states import AttemptState, Cause
-from hsm.wire.log import Position, Record
-from hsm.wire.messages import (
-    Cancel,
-    Close,
-    Ended,
-    Lost,
-    Message,
-    Recall,
-    Run,
-    Started,
-    Withdrawn,
-    from_record,
-)
+from hsm.core.states import AttemptState
+from hsm.wire.log import Position, Record, UnreadableRecord
+from hsm.wire.messages import Cancel, Close, Recall, Run
 
 START = Place(0, Position())
-CANCELLED = "cancelled"
 
 
 def cursor_of(place: Place) -> str:
@@ -63,8 +51,9 @@ def place_of(cursor: str) -> Place:
 class AgentSession(SourceSession):
     """One agent, reached through a carrier. A ref is the attempt's token."""
 
-    def __init__(self, carrier: Carrier, capabilities: Capabilities) -> None:
+    def __init__(self, name: str, carrier: Carrier, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
+        self._name = name
         self._carrier = carrier
         self._ended: set[str] = set()
         self._open: set[str] = set()
@@ -83,16 +72,28 @@ class AgentSession(SourceSession):
         """Yield what the agents recorded after the cursor, and go on as they record."""
         place = place_of(cursor)
         while True:
-            records, place = await self._carrier.receive(place)
+            records, place = await self._recorded(place)
             if records:
-                seen = tuple(self._charged(observations_of(records)))
+                seen = tuple(self._charged(observations_of(self._name, records)))
                 self._note(seen)
-                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=hindrance_of(records))
+                hindrance = hindrance_of(self._name, records)
+                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=hindrance)
             if await self._carrier.wait():
                 continue
             if self._released:
                 return  # it left because we said so
             await self.replace_agent()
+
+    async def _recorded(self, place: Place) -> tuple[list[Record], Place]:
+        """Return the agents' records after a place, and the place behind them.
+
+        Raises:
+            NotBelieved: one of them is no record at all.
+        """
+        try:
+            return await self._carrier.receive(place)
+        except UnreadableRecord as error:
+            raise NotBelieved(self._name, "a record", str(error)) from error
 
     def _charged(self, seen: Iterable[Observation]) -> Iterator[Observation]:
         """Yield what was seen; what was lost with agents that die at once is charged to no task."""
@@ -133,8 +134,8 @@ class AgentSession(SourceSession):
         unknown = [ref for ref in refs if ref not in self._open and ref not in self._ended]
         if unknown:
             self._open.update(await self.find(unknown))
-            records, _ = await self._carrier.receive(START)
-            self._note(observations_of(records))
+            records, _ = await self._recorded(START)
+            self._note(observations_of(self._name, records))
 
     def _outcome(self, ref: str) -> CancelOutcome:
         if ref in self._open:
@@ -171,76 +172,3 @@ def run_of(order: AttemptOrder) -> Run:
         memory_bytes=order.resources.memory_bytes,
         gpus=order.resources.gpus,
     )
-
-
-def observations_of(records: Iterable[Record]) -> Iterator[Observation]:
-    """Yield what the agents' records mean to the engine."""
-    for record in records:
-        observation = observation_of(from_record(record))
-        if observation is not None:
-            yield observation
-
-
-def observation_of(message: Message) -> Observation | None:
-    """Return what an agent's record means to the engine."""
-    match message:
-        case Started():
-            return Observation(
-                token=message.token, state=AttemptState.RUNNING, at=message.at, started_at=message.at
-            )
-        case Ended():
-            return _ended(message)
-        case Withdrawn():
-            return Observation(
-                token=message.token,
-                state=AttemptState.VOID,
-                at=message.at,
-                reason=message.reason or "taken back before it began",
-            )
-        case Lost():
-            return Observation(
-                token=message.token,
-                state=AttemptState.LOST,
-                at=message.at,
-                reason=message.reason,
-                cause=Cause.LOST,
-                agent=f"that of attempt {message.token[:8]}",
-            )
-        case _:
-            return None
-
-
-def _ended(ended: Ended) -> Observation:
-    if ended.cause == CANCELLED:
-        return Observation(token=ended.token, state=AttemptState.CANCELLED, at=ended.at, reason=ended.reason)
-    return Observation(
-        token=ended.token,
-        state=AttemptState.EXITED,
-        at=ended.at,
-        exit=Exit(
-            code=ended.code,
-            signal=ended.signal,
-            wall_s=ended.wall_s,
-            cpu_user_s=ended.user_s,
-            cpu_system_s=ended.system_s,
-            max_rss_bytes=ended.rss_bytes,
-        ),
-        manifest=ended.report,
-        cause=Cause(ended.cause) if ended.cause else None,
-        reason=ended.reason,
-        started_at=ended.started_at,
-    )
-
-
-def hindrance_of(records: Iterable[Record]) -> str | None:
-    """Return what the agent lacks by the last of its records that tell, None where none does."""
-    found = None
-    for record in records:
-        if record.get("t") in ("hindered", "opened"):
-            found = str(record.get("reason", ""))  # one that has just begun lacks nothing that it knows of
-    return found
-
-
-def is_opened(record: Record) -> bool:
-    """Tell whether a record says that an agent began."""
-    return record.get("t") == "opened"

@@ -30,6 +30,15 @@ class Place(NamedTuple):
     position: Position
 
 
+class Damaged(NamedTuple):
+    """Bytes that can never become records: in which agent's log, from where on, and why."""
+
+    log: str
+    incarnation: int
+    offset: int
+    reason: str
+
+
 class Carrier(ABC):
     """What a session needs of whatever lies between it and the agent."""
 
@@ -63,6 +72,11 @@ class FileCarrier(Carrier):
         self._poll_s = poll_s
         self._directory = str(home / "inbox")
         self.prev: dict[str, int] = {}
+        self.damage: Damaged | None = None
+        """What ends the newest log of the records, by the last look, unless more may make it whole.
+
+        A power cut may leave such an end, which counts for nothing, when the next agent has begun a log.
+        """
         self._inbox = self._begin(epoch)
         self._sending = asyncio.Lock()
         self._bell: Connection | None = None
@@ -121,6 +135,7 @@ class FileCarrier(Carrier):
 
     def _read(self, place: Place) -> tuple[list[Record], Place]:
         first, records = place.incarnation, list[Record]()
+        damage = None
         home = f"{self._home}/records"
         for name in self._world.files.list(home):
             number = int(name.partition(".")[0])
@@ -132,6 +147,9 @@ class FileCarrier(Carrier):
             if found:
                 records += found
                 place = Place(number, reader.position)
+            bad = reader.damage
+            damage = Damaged(name, number, bad.offset, bad.reason) if bad and not bad.incomplete else None
+        self.damage = damage
         return records, place
 
     async def wait(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+from hsm.core.cleaning import clean
 from hsm.core.errors import SourceError
 from hsm.wire.link import (
     BEAT,
@@ -30,6 +31,9 @@ from hsm.wire.link import (
 READ_BYTES = 256 << 10
 STREAM_PACKETS = 16
 """So many packets of one answer may wait for who asked, before the link stops listening."""
+
+MAX_REASON = 1000
+"""So many characters of a refusal are shown."""
 
 BEAT_S = 10.0
 SILENCE_S = 40.0
@@ -68,9 +72,10 @@ class CallRefused(SourceError):
     code = "source.refused"
 
     def __init__(self, source: str, fields: Mapping[str, Any]) -> None:
-        self.reason = str(fields.get("reason", ""))
-        self.errno = fields.get("errno")
-        super().__init__(source, self.reason, transient=not fields.get("final"))
+        errno = fields.get("errno")
+        self.reason = clean(str(fields.get("reason", ""))[:MAX_REASON])
+        self.errno = errno if type(errno) is int else None
+        super().__init__(source, self.reason, transient=fields.get("final") is not True)
 
 
 class _Call:

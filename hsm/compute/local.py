@@ -147,9 +147,8 @@ class _LocalSession(AgentSession):
             world.files.make_directories(f"{home}/{part}")
         self._disk = FileCarrier(world, home, context.epoch, poll_s=0.5)
         gpus = visible_gpus(world.files, environment.variables)
-        super().__init__(self._disk, Capabilities(slots=source.slots, gpus=len(gpus)))
+        super().__init__(source.name, self._disk, Capabilities(slots=source.slots, gpus=len(gpus)))
         self._world = world
-        self._name = source.name
         self._context = context
         self._environment = environment
         self._home = home

@@ -149,7 +149,7 @@ class Drive:
         """
         heard = sorted(self.mailbox.drain(), key=_is_not_of_a_lane)
         if self._lanes and not any(lane.is_open for lane in self._lanes.values()):
-            await self._give_back(openings, heard)
+            await _give_back(self._recorder, self.tracker, self._listen, openings, heard)
         turn, wishes = Turn(self.tracker), self._job.wishes
         for event in openings:
             turn.take(event)
@@ -164,24 +164,6 @@ class Drive:
         if wishes.cancel:
             turn.take(ev.CancelRequested(tasks=tuple(wishes.tasks), at=self._world.now()))
         await self._commit(turn)
-
-    async def _give_back(self, openings: Sequence[ev.Event], heard: Sequence[inp.Input]) -> None:
-        """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us.
-
-        Raises:
-            SourceError: the first that was heard.
-        """
-        error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
-        turn = Turn(self.tracker)
-        for event in openings:
-            turn.take(event)
-        started = next(event for event in openings if isinstance(event, ev.EngineStarted))
-        status = self.tracker.status(driven=False)
-        turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=error.message, at=started.at))
-        with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
-            await self._recorder.record(turn, patient=False)
-            self._listen(turn.news, self.tracker)
-        raise error
 
     def _abandon(self, turn: Turn) -> None:
         """Give up what the user wants to be given up: attempts on sources of which nothing can be learnt."""
@@ -319,6 +301,31 @@ async def _part(lanes: Iterable[Lane], status: SweepStatus, *, is_over: bool) ->
         await lane.release()
         if is_over:
             await lane.clear(keeps_checkpoints=status is not SweepStatus.COMPLETE)
+
+
+async def _give_back(
+    recorder: Recorder,
+    tracker: SweepTracker,
+    listen: Listener,
+    openings: Sequence[ev.Event],
+    heard: Sequence[inp.Input],
+) -> None:
+    """Let go of a sweep that cannot be driven from here, so that nobody elsewhere waits for us.
+
+    Raises:
+        SourceError: the first that was heard.
+    """
+    error = next(item.error for item in heard if isinstance(item, inp.LaneFailed))
+    turn = Turn(tracker)
+    for event in openings:
+        turn.take(event)
+    started = next(event for event in openings if isinstance(event, ev.EngineStarted))
+    status = tracker.status(driven=False)
+    turn.take(ev.EngineStopped(epoch=started.epoch, status=status, reason=error.message, at=started.at))
+    with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
+        await recorder.record(turn, patient=False)
+        listen(turn.news, tracker)
+    raise error
 
 
 def _hopeless(tracker: SweepTracker, limit: float) -> str:

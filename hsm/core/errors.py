@@ -100,6 +100,11 @@ class SourceError(HsmError):
         self.source = source
 
 
+def bare(reason: str) -> str:
+    """Return the message of a `SourceError` without the name of its source, for lines that begin with it."""
+    return reason.partition("': ")[2] or reason if reason.startswith("source '") else reason
+
+
 class HostLacking(HsmError):
     """This machine lacks what HSM itself needs in order to run."""
 

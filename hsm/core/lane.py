@@ -109,6 +109,7 @@ class Lane:
         self.session: SourceSession | None = None
         self.is_over = False
         self._is_ending = False
+        self._is_parting = False
         self._world = world
         self._tenure = tenure
         self._post = post
@@ -149,7 +150,11 @@ class Lane:
         return await self._answer(lambda session: session.fetch(wanted))
 
     async def release(self) -> None:
-        """Say that nothing more will come. Where nobody hears it, what is there leaves by itself later."""
+        """Say that nothing more will come, and open the source no more if it fails from now on.
+
+        Where nobody hears it, what is there leaves by itself later.
+        """
+        self._is_parting = True
         await self._answer(lambda session: session.release())
 
     async def clear(self, *, keeps_checkpoints: bool) -> None:
@@ -210,6 +215,9 @@ class Lane:
         while not self.is_over:
             error = await self._serve(context(), cursor)
             if self._is_ending:
+                return
+            if self._is_parting:  # opened again it would make anew what was cleared away
+                self.session = None
                 return
             self.is_over = not error.transient
             self._close(error)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from hsm.core.errors import bare
 from hsm.core.states import Cause, SweepStatus, TaskStatus
 from hsm.core.tallies import Best, SourceState
 from hsm.core.tracker import SweepTracker
@@ -81,6 +82,8 @@ class LaneProgress:
     rate_hz: float | None
     heard_s: float | None = None
     shown_s: float | None = None
+    is_paused: bool = False
+    """Whether it cannot be reached now, and is tried again and again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +231,7 @@ def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgres
             name=name,
             is_open=source.open,
             reason=_reason_of(source),
+            is_paused=source.paused,
             slots=source.slots,
             running=source.running,
             queued=max(0, source.in_flight - source.running),
@@ -242,8 +246,8 @@ def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgres
 
 def _reason_of(source: SourceState) -> str:
     if source.paused:
-        return f"unreachable, is tried again: {source.reason}"
-    return f"begins nothing for now: {source.hindrance}" if source.hindrance else source.reason
+        return f"unreachable, is tried again: {bare(source.reason)}"
+    return f"begins nothing for now: {source.hindrance}" if source.hindrance else bare(source.reason)
 
 
 def failures_of(tracker: SweepTracker) -> tuple[Failures, ...]:

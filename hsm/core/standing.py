@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hsm.core.errors import bare
 from hsm.core.machine import charged
 from hsm.core.model import Attempt, Task
 from hsm.core.monitor import REMEDIES, expected_tasks
@@ -161,8 +162,8 @@ def _words(attempt: Attempt, tracker: SweepTracker) -> str:
 
 def _shut(lane: SourceState) -> str:
     if lane.paused:
-        return f"unreachable and is tried again ({lane.reason})"
-    return f"not open ({lane.reason or 'closed'})"
+        return f"unreachable and is tried again ({bare(lane.reason)})"
+    return f"not open ({bare(lane.reason) or 'closed'})"
 
 
 def _left_alone(found: Standing) -> Standing:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hsm.core import events as ev
 from hsm.core.cleaning import clean
+from hsm.core.errors import bare
 from hsm.core.model import Task
 from hsm.core.states import TaskStatus
 from hsm.core.tracker import SweepTracker
@@ -75,7 +76,7 @@ _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
     ev.SourceOpened: lambda event: f"source {event.source} opened with {event.slots} slots",
     ev.SourceFailed: lambda event: (
         f"source {event.source} {'is unreachable, and is tried again' if event.paused else 'failed'}: "
-        f"{event.reason}"
+        f"{bare(event.reason)}"
     ),
     ev.SourceHindered: lambda event: (
         f"source {event.source} begins nothing for now: {event.reason}"

@@ -25,9 +25,22 @@ def encode_record(record: Record) -> bytes:
     return _ENCODE(record).encode("ascii")
 
 
+class UnreadableRecord(ValueError):
+    """A payload that no log of ours holds."""
+
+
 def decode_record(payload: bytes) -> Record:
-    """Return the record of a payload."""
-    record: Record = json.loads(payload)
+    """Return the record of a payload.
+
+    Raises:
+        UnreadableRecord: it is no JSON object, or one without bounds.
+    """
+    try:
+        record: Record = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableRecord(f"no record: {payload[:80]!r}") from error
+    if not isinstance(record, dict):
+        raise UnreadableRecord(f"no record: {payload[:80]!r}")
     return record
 
 

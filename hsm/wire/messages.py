@@ -128,11 +128,15 @@ class Withdrawn(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """An attempt began under an agent that died; whatever was left of it has been killed."""
+    """An attempt began under an agent that died; whatever was left of it has been killed.
+
+    The cause is `lost`, or `node` where the machine was started anew, which says nothing of the attempt.
+    """
 
     token: str
     reason: str
     at: float
+    cause: str = "lost"
 
 
 Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered]
@@ -159,10 +163,11 @@ def from_record(record: Record) -> Message:
         UnknownMessage: its kind or its fields are not those of this version.
     """
     fields = dict(record)
-    kind = _KINDS.get(fields.pop("t", ""))
+    name = fields.pop("t", "")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise UnknownMessage(f"message of unknown kind {record.get('t')!r}")
+        raise UnknownMessage(f"message of unknown kind {name!r:.100}")
     try:
         return kind(**fields)
     except TypeError as error:
-        raise UnknownMessage(str(error)) from error
+        raise UnknownMessage(f"{error!s:.200}") from error

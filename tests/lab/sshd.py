@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +24,20 @@ from tests.lab.processes import until
 SSHD = "/usr/sbin/sshd"
 HERE = "127.0.0.1"
 TRIES = 5
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def need_sshd() -> None:
     """Skip, and say so, where there is no sshd."""
     if not Path(SSHD).exists() or shutil.which("ssh") is None or not sys.platform.startswith("linux"):
         pytest.skip("NO sshd: install openssh-server and openssh-client to try hosts")
+
+
+def need_boots() -> None:
+    """Skip, and say so, where no host can have a boot id of its own."""
+    argv = ["unshare", "--mount", "mount", "--bind", "/etc/hostname", BOOT_ID]
+    if os.geteuid() != 0 or subprocess.run(argv, check=False, capture_output=True).returncode:
+        pytest.skip("NO MOUNT NAMESPACES: root is needed to give a host another boot id")
 
 
 def free_port() -> int:
@@ -55,6 +64,8 @@ class Sshd:
     extra: tuple[str, ...] = ()
     netns: str = ""
     address: str = HERE
+    has_boots: bool = False
+    """Whether it has a boot id of its own, another after each crash; needs root."""
 
 
 class Host:
@@ -67,7 +78,7 @@ class Host:
         self.home = self.folder / "home"
         """The HOME of those who log in; it has no rc files until a test writes them."""
         self.port = 0
-        self._lab = lab
+        self.lab = lab
         self._listener: subprocess.Popen[bytes] | None = None
         self.home.mkdir(parents=True)
         self.key = make_key(self.folder / "host_key")
@@ -102,6 +113,18 @@ class Host:
         argv = [SSHD, "-D", "-e", "-f", str(config)]
         if self.setup.netns:
             argv = ["ip", "netns", "exec", self.setup.netns, *argv]
+        if self.setup.has_boots:
+            boot = self.folder / "boot_id"
+            boot.write_text(f"{uuid.uuid4()}\n")
+            argv = [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                f'mount --bind {boot} {BOOT_ID} && exec "$@"',
+                "sh",
+                *argv,
+            ]
         with self.log.open("ab") as log:
             listener = subprocess.Popen(
                 argv,
@@ -140,7 +163,7 @@ class Host:
             f"ListenAddress {setup.address}",
             f"HostKey {self.key}",
             "PidFile none",
-            f"AuthorizedKeysFile {self._lab.folder}/user.pub",
+            f"AuthorizedKeysFile {self.lab.folder}/user.pub",
             "StrictModes no",  # the folders of tests lie under /tmp
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",

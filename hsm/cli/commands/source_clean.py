@@ -11,7 +11,7 @@ import click
 from hsm.cli import forms, options
 from hsm.cli.console import Console, Tone
 from hsm.cli.words import plural, size
-from hsm.cli.workspace import Workspace, look_at
+from hsm.cli.workspace import Workspace, look_at, warn_of_unfit
 from hsm.core.errors import ExitCode, HsmError, SweepError
 from hsm.core.source import CleaningWish, ComputeSource, Remnant
 
@@ -59,7 +59,9 @@ def command(
     if reference is not None and is_all:
         raise click.UsageError("--sweep and --all exclude each other")
     space = Workspace.here(outputs)
-    source = build_source(space.world, parse_source(name, space.project), space.project.root, Resources())
+    spec = parse_source(name, space.project)
+    warn_of_unfit(console, space, [spec])
+    source = build_source(space.world, spec, space.project.root, Resources())
     sweep = None if reference is None else _sweep_id(space, reference)
     wish = CleaningWish(sweep=sweep, is_all=is_all, is_forced=force, is_dry=dry_run)
     remnants = asyncio.run(_clean(space, source, wish))

@@ -10,7 +10,7 @@ from hsm.api.origin import project_of
 from hsm.cli import forms, options
 from hsm.cli.console import Console
 from hsm.cli.words import plural
-from hsm.cli.workspace import Look, Workspace, some_tasks
+from hsm.cli.workspace import Look, Workspace, some_tasks, warn_of_unfit
 from hsm.core.errors import ExitCode, SweepError
 
 FEW = 10
@@ -45,7 +45,7 @@ def command(
         return _done(console, look, 0)
     if not yes and len(doomed) > FEW:
         _ask(console, look, len(doomed))
-    _cancel(space, look, chosen)
+    _cancel(console, space, look, chosen)
     return _done(console, look, len(doomed))
 
 
@@ -66,7 +66,7 @@ def _ask(console: Console, look: Look, count: int) -> None:
         raise click.Abort
 
 
-def _cancel(space: Workspace, look: Look, chosen: list[int]) -> None:
+def _cancel(console: Console, space: Workspace, look: Look, chosen: list[int]) -> None:
     import asyncio
 
     from hsm.api import sourcing
@@ -77,6 +77,8 @@ def _cancel(space: Workspace, look: Look, chosen: list[int]) -> None:
     tree, spec = look.tree, look.spec
     project = project_of(tree, space.project.root)
     specs = sourcing.used_before(look.tracker, spec, space.project, ())
+    if look.claim is None:  # else its engine has them open
+        warn_of_unfit(console, space, specs)
     sources = [entry.source for entry in sourcing.build(space.world, specs, project, spec)]
     job = SweepJob(tree=tree, spec=spec, hunter=build_hunter(spec), sources=sources, project=project)
     engine = SweepEngine(space.world)

@@ -10,7 +10,7 @@ import click
 from hsm.api.origin import project_of
 from hsm.cli import forms, options, words
 from hsm.cli.console import Console, Tone
-from hsm.cli.workspace import Look, Workspace, refuse_if_driven, some_tasks, study
+from hsm.cli.workspace import Look, Workspace, refuse_if_driven, some_tasks, study, warn_of_unfit
 from hsm.core.completion import CompletionPlan, Fate, plan_completion
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.job import Wishes
@@ -202,6 +202,7 @@ def _complete(
     specs = sourcing.used_before(look.tracker, spec, space.project, names, abandoned=wishes.abandon)
     if not specs:
         raise sourcing.no_source(tree.config)
+    warn_of_unfit(console, space, specs)
     built = sourcing.build(space.world, specs, project, spec)
     check_program(spec.program, project, built)
     left = sourcing.retiring(look.tracker, spec, space.project, specs, wishes.abandon)

@@ -39,6 +39,8 @@ def agent() -> "Union[int, str]":
     arguments = parser.parse_args()
     paths = Paths(os.path.abspath(arguments.sweep), os.path.abspath(arguments.home))
     host = Host()
+    if not host.files.is_directory(paths.home):
+        return f"there is no {paths.home}: its sweep was removed"  # and is not to be made anew
     for directory in (paths.inbox, paths.records):
         host.files.make_directories(directory)
     try:

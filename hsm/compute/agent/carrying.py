@@ -130,9 +130,10 @@ class Carrying(Service):
     def _agent(self, packet: Packet) -> Iterator[Packet]:
         if self._line is None:
             raise Refusal("no sweep was opened")
+        before = self._line.opened()
         opened = self._line.bring_up()
         self._look_at = 0.0
-        yield Packet(DONE, 0, opened._asdict())
+        yield Packet(DONE, 0, {**opened._asdict(), "found": opened == before})
 
     def _follow(self, packet: Packet) -> None:
         """Push what the records have behind these offsets, and all that comes."""
@@ -167,7 +168,7 @@ class Carrying(Service):
         ):
             self._look_at = 0.0 if self._push(self._followed) else None
         if heard is Heard.END:
-            self.send(Packet("gone"))
+            self.send(Packet("gone", 0, {"words": self._line.last_words() if self._line is not None else ""}))
 
     def _push(self, followed: "Dict[str, int]") -> bool:
         """Push a piece of every log that has grown; tell whether there is more."""

@@ -17,7 +17,7 @@ from hsm.compute.agent.apart import apart
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import MARKER, Premises
 from hsm.compute.agent.relay import Answer, Refusal, Service
-from hsm.compute.agent.retention import Removal, Retention
+from hsm.compute.agent.retention import Removal, Retention, is_gone
 from hsm.compute.agent.shelf import Shelf
 from hsm.compute.agent.tenants import Tenants
 from hsm.wire.bundle import SHA256
@@ -121,7 +121,7 @@ class Cleaning(Service):
             yield from self._emptied(retention, name, is_ours)
         if retention.is_dry:
             return
-        for name in ("sweeps", *_OURS):
+        for name in _OURS:
             path = os.path.join(root, name)
             if files.kind(path) is Kind.DIRECTORY and not files.list(path):
                 retention.remove(path)
@@ -206,6 +206,7 @@ def _is_of_objects(name: str) -> bool:
 
 
 _OURS: Mapping[str, Callable[[str], bool]] = {
+    "sweeps": is_gone,
     "agents": _is_digest,
     "bundles": _is_of_bundle,
     "objects": _is_of_objects,

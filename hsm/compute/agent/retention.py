@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from typing import Dict, Iterator, List, NamedTuple, Set
 
 from hsm.compute.agent.host import Host
@@ -20,6 +21,16 @@ KEPT_BUNDLES = 8
 KEPT_BYTES = 4 << 30
 OLD_S = 3600.0
 """A draft, or an object that nothing uses, may be in somebody's hands for so long."""
+
+
+GONE = ".gone"
+"""Ends the name of what is being removed."""
+
+
+def is_gone(path: str) -> bool:
+    """Tell whether a path is of something that was being removed."""
+    name = os.path.basename(path)
+    return name.startswith(".") and name.endswith(GONE)
 
 
 class Removal(NamedTuple):
@@ -73,6 +84,7 @@ class Retention:
             if not self.is_dry:
                 self._shelf.remove(digest)
         yield from self._drafts(self._premises.bundles, "bundles")
+        yield from self._drafts(self._premises.sweeps, "sweeps")
         yield from self._objects(self._shelf.known(set(uses) - set(bundles)))
 
     def _drafts(self, directory: str, name: str) -> Iterator[Removal]:
@@ -117,11 +129,21 @@ class Retention:
         return removal
 
     def remove(self, path: str) -> None:
-        """Remove a file or a directory, whatever it is, without following a link."""
-        if self._files.kind(path) is Kind.DIRECTORY:
-            remove_tree(self._files, path)
-        else:
+        """Remove a file or a directory, whatever it is, without following a link.
+
+        What belongs to a sweep is put aside first: somebody who is late, a relay that was starting an agent
+        say, finds no place any more in which to leave something.
+        """
+        if self._files.kind(path) is not Kind.DIRECTORY:
             self._files.remove(path)
+            return
+        sweeps = self._premises.sweeps
+        if path.startswith(f"{sweeps}/") and not is_gone(path):
+            gone = os.path.join(sweeps, f".{secrets.token_hex(8)}{GONE}")
+            self._files.set_mode(path, 0o700)  # else it cannot be moved elsewhere
+            self._files.rename(path, gone)
+            path = gone
+        remove_tree(self._files, path)
 
     def measured(self, path: str, name: str) -> Removal:
         """Return what would go with a path."""

@@ -78,7 +78,8 @@ class Agent:
         self._is_bereft = False
         self._idle_since: Optional[float] = None
         self._hosts: Dict[str, str] = {}
-        self._last_host = host.name()
+        self._boots: Dict[str, str] = {}
+        self._last_host, self._last_boot = host.name(), host.boot()
         self._next_look = 0.0
         self._address = address
         self._incarnation = self._replay()
@@ -165,9 +166,10 @@ class Agent:
             for record in LogReader(self._files, os.path.join(self._paths.records, name)).records():
                 message = from_record(record)
                 if isinstance(message, Opened):
-                    self._last_host = message.host
+                    self._last_host, self._last_boot = message.host, message.boot
                 elif isinstance(message, Started):
                     self._hosts[message.token] = self._last_host
+                    self._boots[message.token] = self._last_boot
                 self._backlog.replay(message)
         return last
 
@@ -191,7 +193,10 @@ class Agent:
             is_it = self._host.start_of(started.pid) == started.start
             if is_it and self._host.token_of(started.pid) == token:
                 self._host.signal_session(started.pid, signal.SIGKILL)
-            self._slots.lose(token, "its agent died")
+            if self._boots[token] == self._host.boot():
+                self._slots.lose(token, "its agent died")
+            else:
+                self._slots.lose(token, "its machine was started anew", "node")
         self._backlog.unfinished.clear()
 
     # What is to be done

@@ -106,7 +106,7 @@ class Slots:
         else:
             self._records.add(Withdrawn(run.token, self._host.now()))
 
-    def lose(self, token: str, reason: str) -> None:
+    def lose(self, token: str, reason: str, cause: str = "lost") -> None:
         """Kill whatever carries the token of an attempt of an earlier agent, and record it as lost."""
         killed: Set[int] = set()
         for _ in range(MAX_STRAY_ROUNDS):  # what is being killed may just have forked
@@ -116,7 +116,7 @@ class Slots:
             killed |= left
             if not left:
                 break
-        self._records.add(Lost(token, reason, self._host.now()))
+        self._records.add(Lost(token, reason, self._host.now(), cause))
 
     def reap(self) -> None:
         """Free the slots of attempts that have ended; `finish` records them, once the slots are filled."""

@@ -57,6 +57,8 @@ class AgentLine:
         self._files = host.files
         self._post = post
         self._child: Optional["subprocess.Popen[bytes]"] = None
+        self._heard = 0
+        """So long was the agent's log before the last one was started."""
 
     def opened(self) -> Optional[Opened]:
         """Return who the agent is that runs, None when none does."""
@@ -77,16 +79,14 @@ class AgentLine:
             Refusal: no agent can be started.
         """
         self.hang_up()
-        heard = 0  # so long was its log before the last one was started
         for is_last in (False, False, True):  # the first one started may meet an agent that is just leaving
             opened = self.opened()
             if opened is not None and self._connect(opened.socket):
                 self.ring()
                 return opened
             if not is_last:
-                heard = self._files.length(self._post.log) if self._files.is_file(self._post.log) else 0
                 self._start()
-        words = last_words(self._files, self._post.log, heard)
+        words = self.last_words()
         raise Refusal(f"its agent does not answer: {words}" if words else "its agent does not answer")
 
     def _connect(self, address: str) -> bool:
@@ -100,19 +100,25 @@ class AgentLine:
         self.bell = line
         return True
 
+    def last_words(self) -> str:
+        """Return the last line that the last agent printed, cut short; empty when it said nothing."""
+        return last_words(self._files, self._post.log, self._heard)
+
     def _start(self) -> None:
         """Start an agent and wait until it listens, or has given up."""
+        log = self._post.log
+        self._heard = self._files.length(log) if self._files.is_file(log) else 0
         made = environment_of(self._files, self._post.home) or self._host.environment()
         ready, keep = os.pipe()
         try:
-            with open(self._post.log, "ab") as log:
+            with open(log, "ab") as said:
                 self._child = subprocess.Popen(
                     [*own_program(), "--ready", str(keep), self._post.sweep, self._post.home],
                     cwd="/",
                     env={name: value for name, value in made.items() if name not in OF_THE_LOGIN},
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
+                    stdout=said,
+                    stderr=said,
                     pass_fds=(keep,),
                     start_new_session=True,  # it outlives the channel, and this process
                 )

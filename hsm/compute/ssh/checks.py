@@ -335,8 +335,13 @@ def judge_jax(code: int, stdout: bytes, stderr: bytes, *, python: str, gpus: tup
 
 def _number(facts: Mapping[str, Any], key: str) -> float | None:
     value = facts.get(key)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number and isinstance(value, int | float) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number without bounds
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _gpus(facts: Mapping[str, Any]) -> tuple[str, ...]:

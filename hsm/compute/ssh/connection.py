@@ -50,7 +50,10 @@ SECOND_FACTOR = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How patient a connection is."""
+    """How patient a connection is, unless ssh_config says more (`ConnectTimeout`) or less.
+
+    `ServerAliveInterval` counts where it is shorter, so that a dead link is noticed in time in any case.
+    """
 
     connect_s: float = CONNECT_S
     keepalive_s: float = KEEPALIVE_S
@@ -243,15 +246,17 @@ class _Dialler:
             given["ignore_encrypted"] = True  # ssh-agent may hold what is in it
         if plain.config.get("Ciphers") is None:
             given["encryption_algs"] = QUICK_CIPHERS
+        connect_s = _seconds(plain.config.get("ConnectTimeout")) or self.timing.connect_s
+        keepalive_s = _seconds(plain.config.get("ServerAliveInterval")) or self.timing.keepalive_s
         return asyncssh.SSHClientConnectionOptions(
             host=host,
             config=config,
             agent_forwarding=False,
             password_auth=False,
             kbdint_auth=False,
-            connect_timeout=self.timing.connect_s,
-            login_timeout=self.timing.connect_s,
-            keepalive_interval=self.timing.keepalive_s,
+            connect_timeout=connect_s,
+            login_timeout=connect_s,
+            keepalive_interval=min(keepalive_s, self.timing.keepalive_s),
             keepalive_count_max=KEEPALIVE_COUNT,
             **given,
         )
@@ -302,7 +307,7 @@ class _Dialler:
         except asyncssh.PermissionDenied as error:
             raise self._locked_out(host, owner, error) from error
         except (asyncssh.Error, OSError, ValueError) as error:
-            raise self._fault(host, error) from error
+            raise self._fault(host, error, float(options.connect_timeout or 0)) from error
 
     def _locked_out(self, host: str, owner: _Owner, error: asyncssh.PermissionDenied) -> LoginRefused:
         """Return the error of a refused login, with what the server wanted to be read before."""
@@ -311,8 +316,8 @@ class _Dialler:
         hint = SECOND_FACTOR.format(target=told(self.settings.target))
         return LoginRefused(self._source, reason, hint=hint)
 
-    def _fault(self, host: str, error: Exception) -> SourceError:
-        """Return what it means that a host cannot be reached."""
+    def _fault(self, host: str, error: Exception, limit_s: float) -> SourceError:
+        """Return what it means that a host cannot be reached, which was tried for so long at most."""
         where, said, source = told(host), told(str(error)), self._source
         match error:
             case asyncssh.KeyExchangeFailed() | asyncssh.ProtocolNotSupported():
@@ -320,18 +325,24 @@ class _Dialler:
                 return HostKeyRefused(source, f"no common way to speak with {where}: {said}", hint=hint)
             case TimeoutError():
                 hint = "is it up, and does this network let you there?"
-                limit_s = self.timing.connect_s
                 return HostUnreachable(source, f"no answer from {where} within {limit_s:g} s", hint=hint)
             case ConnectionRefusedError():
                 hint = "is sshd running there, and is the port right?"
                 return HostUnreachable(source, f"{where} refuses connections", hint=hint)
             case socket.gaierror():
                 hint = f"is {where} a host, or an alias in ~/.ssh/config?"
-                return HostUnknown(source, f"there is no host {where}: {said}", hint=hint)
+                return HostUnknown(
+                    source, f"there is no host {where}: {told(error.strerror or said)}", hint=hint
+                )
             case asyncssh.Error() | OSError():
                 return HostUnreachable(source, f"no connection to {where}: {said or type(error).__name__}")
             case _:
                 return SshConfigRefused(source, f"the configuration for {where} cannot be used: {said}")
+
+
+def _seconds(said: object) -> float:
+    """Return a time of the configuration, 0 where it has none."""
+    return float(said) if isinstance(said, int | float) else 0.0
 
 
 async def _close(made: asyncssh.SSHClientConnection) -> None:

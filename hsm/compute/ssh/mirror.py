@@ -14,11 +14,12 @@ import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 from hsm.compute.agent.carrying import CHUNK_BYTES, INBOX, RECORDS, head_of
 from hsm.compute.carrier import FileCarrier, Place
 from hsm.compute.link import CallRefused, Link
+from hsm.compute.reading import NotBelieved, whole
+from hsm.compute.ssh.faults import MAX_TOLD, told
 from hsm.core.errors import SourceError
 from hsm.core.world import World
 from hsm.wire.files import Files, write_all
@@ -119,7 +120,10 @@ class Mirror(FileCarrier):
         self._had = asyncio.Event()
         self._gone = asyncio.Event()
         self._carried: dict[str, int] = {}
-        self._there: dict[str, int] = {}
+        self._there = 0
+        self._agent = 0
+        self.last_words = ""
+        """What the agent that has gone said last."""
         link.on(RECORDS, self._take)
         link.on("have", self._note)
         link.on("gone", self._part)
@@ -186,13 +190,14 @@ class Mirror(FileCarrier):
 
     async def arrived(self) -> None:
         """Wait until the host has, durably, everything that was sent."""
-        while self._there.get(self._own, 0) < self._inbox.position.offset:
+        while self._there < self._inbox.position.offset:
             self._had.clear()
             await self._had.wait()
 
     def _note(self, packet: Packet) -> None:
-        if packet.fields.get("part") == INBOX:
-            self._there[str(packet.fields.get("log"))] = int(packet.fields.get("length", 0))
+        length = whole(self._link.source, "the length of a log", packet.fields.get("length"))
+        if packet.fields.get("part") == INBOX and packet.fields.get("log") == self._own:
+            self._there = length
             self._had.set()
 
     def _refuse(self, packet: Packet) -> None:
@@ -201,11 +206,14 @@ class Mirror(FileCarrier):
     # From the host
 
     def _take(self, packet: Packet) -> None:
-        fields: Mapping[str, Any] = packet.fields
-        self._copy.write(str(fields.get("log")), int(fields.get("offset", -1)), packet.body)
+        name, offset = packet.fields.get("log"), packet.fields.get("offset")
+        if not isinstance(name, str):
+            raise NotBelieved(self._link.source, "the name of a log", name)
+        self._copy.write(name, whole(self._link.source, "the place in a log", offset), packet.body)
         self._heard.set()
 
-    def _part(self, _packet: Packet) -> None:
+    def _part(self, packet: Packet) -> None:
+        self.last_words = told(str(packet.fields.get("words", ""))[:MAX_TOLD])
         self._gone.set()
         self._heard.set()
 
@@ -218,14 +226,28 @@ class Mirror(FileCarrier):
         """Wait until the agent has gone."""
         await self._gone.wait()
 
-    def met(self) -> None:
-        """Note that an agent is there."""
+    def expect(self) -> None:
+        """Note that an agent is being brought up."""
         self._gone.clear()
 
+    def met(self, incarnation: int) -> None:
+        """Note which agent is there."""
+        self._agent = incarnation
+
     async def receive(self, place: Place) -> tuple[list[Record], Place]:
-        """Return the records after a place, as far as they have come home, and the place behind them."""
+        """Return the records after a place, as far as they have come home, and the place behind them.
+
+        Raises:
+            SourceError: what came of the log of the agent that runs is none. Opened again, it comes anew.
+        """
         self._heard.clear()
-        return await super().receive(place)
+        came = dict(self._copy.ends)  # what lies behind them is of another session, and will be cut off
+        found = await super().receive(place)
+        bad = self.damage
+        if bad and bad.incarnation >= self._agent > 0 and bad.offset < came.get(bad.log, 0):
+            reason = f"its records came damaged, from byte {bad.offset} on: {bad.reason}"
+            raise SourceError(self._link.source, reason, transient=True)
+        return found
 
     async def wait(self) -> bool:
         """Wait until more records have come home; False when the agent has gone."""

@@ -101,7 +101,7 @@ def survey(root: str, pythons: Sequence[str], program: str) -> str:
 case "$HOME" in /*) ;; *) echo "fault HOME is not set"; exit 0;; esac
 root={_word(root)}
 if ! why=$(mkdir -p -- "$root" 2>&1) || ! [ -w "$root" ]; then
-  printf 'fault %s cannot be written %s\\n' "$root" "$why"; exit 0
+  printf 'fault %s cannot be written: %s\\n' "$root" "${{why:-it is not ours}}"; exit 0
 fi
 printf 'root %s\\n' "$root"
 if [ -f "$root"/{shlex.quote(program)} ]; then echo program; fi

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsm.compute.agent_session import START, AgentSession, observations_of
+from hsm.compute.agent_session import START, AgentSession
+from hsm.compute.deaths import Deaths
 from hsm.compute.link import Link
+from hsm.compute.reading import NotBelieved, observations_of, whole
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
 from hsm.compute.ssh.checks import check_host
 from hsm.compute.ssh.cleaning import clean, clean_after
@@ -181,18 +183,19 @@ class _SSHSession(AgentSession):
         context: SweepContext,
         capabilities: Capabilities,
     ) -> None:
-        super().__init__(mirror, capabilities)
+        super().__init__(links[0].source, mirror, capabilities)
         self.mirror = mirror
         logs, bulk = self._logs, self._bulk = links
         self._collecting = Collecting(world, bulk, context.sweep_dir)
         self.live = LiveView(world, logs, context.sweep_dir)
         self._context = context
+        self._deaths = Deaths(world, self._name)
 
     async def begin(self, hello: Hello) -> None:
         """Say hello, bring the agent up, and listen to what it has recorded and will record."""
         await self.mirror.send([hello])
         await self.mirror.carry_now()
-        await self.replace_agent()
+        await self._bring_up()
         await _answer(self._logs, "follow", {"records": dict(self.mirror.copied)})
         await self._take_up()
 
@@ -204,7 +207,9 @@ class _SSHSession(AgentSession):
             runs = (said for said in sent if said["t"] == "run" and said["token"] in adopted)
             self.live.known({run["token"]: run["directory"] for run in runs})
             records, _ = await self.mirror.receive(START)
-            await self.live.note([seen for seen in observations_of(records) if seen.token in adopted])
+            await self.live.note(
+                [seen for seen in observations_of(self._name, records) if seen.token in adopted]
+            )
 
     async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
         """Hand attempts over, and note where they will run."""
@@ -222,10 +227,24 @@ class _SSHSession(AgentSession):
         await self.live.leave([one.directory for one in wanted])
         return await self._collecting.fetch(wanted)
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether the agents there die at once."""
+        return self._deaths.is_suspected
+
     async def replace_agent(self) -> None:
+        """Bring up another agent in place of one that has gone, later each time when they die at once."""
+        await self._deaths.died(self.mirror.last_words, f"the log of {self._name} on the host")
+        await self._bring_up()
+
+    async def _bring_up(self) -> None:
         """Connect to the agent that runs, or else have one started."""
-        self.mirror.met()
-        await _answer(self._logs, "agent", {})
+        self.mirror.expect()
+        self._deaths.begun()
+        answer = await _answer(self._logs, "agent", {})
+        if answer.fields.get("found") is True:
+            self._deaths.found()
+        self.mirror.met(whole(self._name, "the agent's number", answer.fields.get("incarnation")))
 
     async def release(self) -> None:
         """Tell the agent that nothing more will come, and see to it that it hears."""
@@ -261,19 +280,21 @@ def _host(source: str, fields: Mapping[str, Any]) -> Host:
     """Return what a host said, after looking whether it can be meant.
 
     Raises:
-        SourceError: it cannot.
+        NotBelieved: it cannot.
     """
-    try:
-        cpus = int(fields["cpus"])
-        inbox, records = _lengths(fields["inbox"]), _lengths(fields["records"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SourceError(source, f"its relay says what cannot be: {error}") from error
-    cpus = max(1, min(cpus, MAX_CPUS))
-    return Host(inbox=inbox, records=records, has_agent=bool(fields.get("agent")), cpus=cpus)
+    cpus = min(max(1, whole(source, "the number of processors", fields.get("cpus"))), MAX_CPUS)
+    return Host(
+        inbox=_lengths(source, fields.get("inbox")),
+        records=_lengths(source, fields.get("records")),
+        has_agent=fields.get("agent") is True,
+        cpus=cpus,
+    )
 
 
-def _lengths(told: Mapping[str, Any]) -> dict[str, int]:
-    return {str(name): int(length) for name, length in told.items()}
+def _lengths(source: str, told: object) -> dict[str, int]:
+    if not isinstance(told, dict):
+        raise NotBelieved(source, "the lengths of its logs", told)
+    return {name: whole(source, "the length of a log", length) for name, length in told.items()}
 
 
 def _the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -159,7 +159,7 @@ class _FileSession(AgentSession):
     """The agent of one sweep, reached by files alone."""
 
     def __init__(self, source: FileAgentSource, carrier: _WatchedFiles, context: SweepContext) -> None:
-        super().__init__(carrier, source.capabilities)
+        super().__init__(source.name, carrier, source.capabilities)
         self._source = source
         self._context = context
 

@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hsm.core.tree import SweepTree
 from hsm.wire.frames import recover
+from tests.integration.tally import FAULTS
 from tests.lab.processes import until
+from tests.lab.sshd import Host
+from tests.lab.wire import Wire
 
 LIMIT_S = 90.0
 PROGRAM = """
@@ -31,9 +35,12 @@ Path("metrics.json").write_text(json.dumps({"score": 1}))
 
 
 class Sweeping:
-    """A project whose programs wait while the file `hold` is there, and one sweep of it."""
+    """A project whose programs wait while the file `hold` is there, and one sweep of it.
 
-    def __init__(self, folder: Path, hsm: Path, tasks: int) -> None:
+    `extra` is more of its file; a task has the value `k`, of which `bulk` characters are no more than bulk.
+    """
+
+    def __init__(self, folder: Path, hsm: Path, tasks: int, extra: str = "", bulk: int = 0) -> None:
         self.folder = folder
         self.project = folder / "project"
         self.project.mkdir()
@@ -44,7 +51,8 @@ class Sweeping:
         (self.project / "work.py").write_text(PROGRAM)
         (self.project / "s.yaml").write_text(
             f'name: s\nprogram: {{command: ["{sys.executable}", "{{project}}/work.py", "{folder}"]}}\n'
-            f"sweep: {{grid: {{k: {list(range(tasks))}}}}}\nmax_failure_rate: 1.0\n"
+            f"sweep: {{grid: {{k: {[f'{k}{chr(120) * bulk}' for k in range(tasks)]}}}}}\n"
+            f"max_failure_rate: 1.0\n{extra}"
         )
 
     def hold(self) -> None:
@@ -67,6 +75,19 @@ class Sweeping:
         )
         self._managers.append(manager)
         return manager
+
+    def held(self, count: int, *sources: str) -> subprocess.Popen[str]:
+        """Start the sweep on sources, and wait until so many of its programs run; they wait, too."""
+        self.hold()
+        manager = self.start("run", "s.yaml", *(word for name in sources for word in ("--source", name)))
+        self.running(count)
+        self.noted("attempt_started", count)
+        return manager
+
+    def completed(self, *words: str) -> str:
+        """Let programs go on, complete the sweep, and return what that said."""
+        self.proceed()
+        return self.finished(self.start("complete", "last", *words))
 
     def end(self) -> None:
         """Let programs go on, and end the managers that are left."""
@@ -138,8 +159,18 @@ class Sweeping:
         data: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])["data"]
         return data
 
-    def check(self) -> None:
-        """Make sure that every task has one result, whole."""
+    def twice(self) -> int:
+        """Return how many tasks ran twice, which only those did that were given up."""
+        found = {task for task, count in self.begun().items() if count == 2}
+        assert found <= {f"task_{event['task']:04d}" for event in self.events("attempt_abandoned")}
+        return len(found)
+
+    def check(self, *, again: int = 0) -> None:
+        """Make sure that every task has one result, whole, and that no more programs ran again than said."""
+        runs = sorted(self.begun().values())
+        assert len(runs) == self._tasks
+        assert sum(runs) == self._tasks + again, f"runs of each task: {runs}"
+        FAULTS["tasks on hosts whose end was checked"] += self._tasks
         sealed = [event["task"] for event in self.events("attempt_sealed")]
         assert sorted(sealed) == list(range(1, self._tasks + 1)), "one result for each task"
         for index in range(1, self._tasks + 1):
@@ -154,3 +185,13 @@ class Sweeping:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+Make = Callable[..., Sweeping]
+Between = Callable[[Host], Wire]
+
+
+def agents(host: Host) -> list[int]:
+    """Return the agents that run on a host."""
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in host.running()}
+    return [pid for pid, words in commands.items() if b"--ready" in words]

@@ -283,6 +283,23 @@ class TestKeys:
         async with reach("alpha").connected():
             pass
 
+    async def test_a_known_key_is_told_once_wherever_it_stands(
+        self, ssh_lab: Lab, ssh_host: Host, tmp_path: Path
+    ) -> None:
+        """Under its name, its address and a pattern, hashed, and in another file."""
+        before, known = fingerprint(ssh_host), ssh_lab.known_hosts
+        lines = known.read_text() + f"[127.0.0.1]:*,[alpha]:{ssh_host.port} {ssh_host.public_key} a comment\n"
+        known.write_text(lines * 2)
+        perform("ssh-keygen", "-H", "-f", str(known))
+        known.write_text(known.read_text() + lines)
+        (tmp_path / "more").write_text(lines)
+        config = ssh_lab.ssh_config.read_text()
+        ssh_lab.ssh_config.write_text(config.replace(str(known), f"{known} {tmp_path}/more"))
+        ssh_host.rekey()
+        error = await refusal(reach("alpha"))
+        assert error.message.count(before) == 1
+        assert error.message.endswith(f"known is ssh-ed25519 {before}")
+
     async def test_a_revoked_key_is_refused(self, ssh_lab: Lab, ssh_host: Host) -> None:
         """Though another line trusts it."""
         with ssh_lab.known_hosts.open("a") as known:
@@ -509,6 +526,19 @@ class TestLostLinks:
         ssh_host.freeze()
         assert "no answer from alpha" in (await refusal(quick_reach("alpha", connect_s=0.5))).message
         ssh_host.thaw()
+
+    async def test_the_patience_of_the_configuration_counts(
+        self, ssh_lab: Lab, ssh_host: Host, deaf_port: int, wire: Callable[[Host], Wire]
+    ) -> None:
+        """ConnectTimeout, and a ServerAliveInterval that is shorter than ours; a longer one does not."""
+        ssh_lab.name("deaf", ssh_host, deaf_port, "ConnectTimeout 1")
+        assert "no answer from deaf within 1 s" in (await refusal(reach("deaf"))).message
+        line = wire(ssh_host)
+        for name, alive_s in (("soon", 1), ("late", 300)):
+            ssh_lab.name(name, ssh_host, line.port, f"ServerAliveInterval {alive_s}")
+            async with quick_reach(name, keepalive_s=2.0).connected() as connection:
+                assert isinstance(connection, SshConnection)
+                assert connection._made._keepalive_interval == min(alive_s, 2.0)
 
     async def test_an_unknown_name_is_worth_another_try(self, ssh_lab: Lab) -> None:
         """For a laptop may just have no network."""

@@ -75,6 +75,12 @@ def test_what_fails_comes_with_its_fix_and_is_told_where_the_source_is_used(
     project.sweep("heat", ["a"], extra="sources: [ssh:alpha]\n")
     said = project.run("sweep", "run", "heat.yaml", code=None).err
     assert "warning: ssh:alpha failed its check" in said
+    for words in (
+        ["sweep", "complete", "last"],
+        ["sweep", "cancel", "last"],
+        ["source", "clean", "ssh:alpha"],
+    ):
+        assert "warning: ssh:alpha failed its check" in project.run(*words, code=None).err, words
     ssh_lab.known_hosts.write_text(before)
     check(project, "ssh:alpha", 0)
     assert "failed" not in project.run("source", "list").out

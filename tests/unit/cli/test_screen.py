@@ -109,6 +109,13 @@ def test_a_failed_source_says_why() -> None:
     )
 
 
+def test_a_source_of_a_long_name_is_told_from_how_it_is() -> None:
+    """One that cannot be reached now is away; it has not failed."""
+    gone = replace(LANE, name="ssh:workstation", is_open=False, is_paused=True, reason="is tried again: cut")
+    row = "ssh:workstation away  is tried again: cut"
+    assert row in _texts(replace(SCENE, progress=replace(PROGRESS, lanes=(gone,))))
+
+
 def test_a_lane_without_an_engine_tells_what_was_known_last() -> None:
     """Nobody takes note of what ends there, so nothing is said to run now."""
     left = replace(PROGRESS, status=SweepStatus.PARTIAL, lanes=(replace(LANE, heard_s=600.0),))

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from hsm.compute.agent import retention
+from hsm.compute.agent.__main__ import main as agent_main
 from hsm.compute.agent.cleaning import Cleaning
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import MARKER, Premises, remove_tree
+from hsm.compute.agent.relay import Refusal
 from hsm.compute.agent.shelf import Shelf
+from hsm.compute.agent.starting import AgentLine, Post
 from hsm.compute.agent.tenants import Tenant, Tenants
 from hsm.compute.link import CallRefused
 from hsm.compute.ssh.cleaning import clean, clean_after
@@ -319,6 +322,69 @@ async def test_an_agent_that_does_not_leave_keeps_its_sweep(root: Path) -> None:
     assert await over(root) == {f"sweeps/{SWEEP}": "an agent runs"}
     files.close(lock)
     assert sweep.exists()
+
+
+class Late(Host):
+    """A machine on which a relay starts an agent just while its sweep is being removed."""
+
+    def __init__(self, sweep: Path) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        home = sweep / ".hsm" / "agents" / "ssh:host"
+        log = sweep / "logs" / "sources" / "ssh:host.log"
+        line = AgentLine(self, Post(str(sweep), str(home), str(log)))
+
+        class Meanwhile(Files):
+            def remove_tree(self, path: str) -> None:
+                with pytest.raises(Refusal) as refused:
+                    line.bring_up()
+                words.append(str(refused.value))
+                super().remove_tree(path)
+
+        words, self.files = self.words, Meanwhile()
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+async def test_an_agent_that_is_started_meanwhile_finds_no_place_to_leave_anything(
+    root: Path, keeps: bool
+) -> None:
+    """Neither itself nor its log; checkpoints stay all the same."""
+    sweep = use(root, SWEEP, "x" * 64)
+    tenant(sweep)
+    (sweep / "logs" / "sources").mkdir(parents=True)
+    (sweep / "logs" / "sources" / "ssh:host.log").write_text("its agent's words")
+    state = sweep / ".hsm" / "checkpoints" / "task_0001"
+    state.mkdir(parents=True)
+    host = Late(sweep)
+    async with linked([Cleaning(host, str(root))]) as link:
+        await clean_after(link, "ssh:host", SWEEP, keeps_checkpoints=keeps)
+    assert host.words
+    assert all("cannot be started" in words for words in host.words)
+    assert not (sweep / "logs").exists()
+    assert [path.name for path in (root / "sweeps").iterdir()] == ([SWEEP] if keeps else [])
+    assert state.exists() == keeps
+
+
+def test_an_agent_makes_nothing_anew_of_a_sweep_that_was_removed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was started before that, and came to it after."""
+    sweep = root / "sweeps" / SWEEP
+    monkeypatch.setattr("sys.argv", ["hsm-agent", str(sweep), str(sweep / ".hsm/agents/ssh:host")])
+    assert "its sweep was removed" in str(agent_main())
+    assert not sweep.exists()
+
+
+async def test_what_a_removal_that_was_cut_off_has_left_goes_later(root: Path) -> None:
+    """After a while with what no sweep uses, at once with everything."""
+    left = root / "sweeps" / ".0123456789abcdef.gone" / "logs"
+    left.mkdir(parents=True)
+    assert await cleaned(root, CleaningWish(), Host()) == {}
+    assert set(await cleaned(root, CleaningWish())) == {"sweeps/.0123456789abcdef.gone"}
+    assert list((root / "sweeps").iterdir()) == []
+    left.mkdir(parents=True)
+    assert set(await cleaned(root, EVERYTHING)) == {"sweeps"}
+    assert not root.exists()
 
 
 # What goes by itself

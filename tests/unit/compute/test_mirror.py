@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,16 +10,17 @@ import pytest
 
 from hsm.compute.agent.carrying import Carrying
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.relay import Answer, Service
 from hsm.compute.agent_session import START
 from hsm.compute.carrier import Place
-from hsm.compute.link import CallRefused, Link
+from hsm.compute.link import CallRefused, Link, LinkLost
 from hsm.compute.ssh.mirror import Copy, Mirror
 from hsm.core.errors import SourceError
 from hsm.core.world import World
 from hsm.wire.files import Files
 from hsm.wire.inbox import Inbox
 from hsm.wire.link import Packet
-from hsm.wire.log import LogWriter, Position, encode_record
+from hsm.wire.log import LogReader, LogWriter, Position, encode_record
 from hsm.wire.messages import Close, Hello, Recall
 from tests.unit.compute.test_link import linked
 
@@ -73,6 +74,35 @@ class Sides:
 def hello(epoch: int, prev: dict[str, int]) -> Hello:
     """Return what a session says first."""
     return Hello(epoch, SWEEP, 1, "/p", {}, [], 5.0, {}, prev)
+
+
+def again(path: Path) -> tuple[int, Position]:
+    """Return what a writer needs to go on with a log."""
+    reader = LogReader(Files(), str(path))
+    list(reader.records())
+    return Files().open_append(str(path)), reader.position
+
+
+NUMBERS: list[object] = [None, "0", [0], True, 0.5, -1, 1 << 63]
+ODD: list[dict[str, object]] = [
+    *({"kind": "records", "log": "000001.log", "offset": number} for number in NUMBERS),
+    *({"kind": "records", "log": name, "offset": 0} for name in NUMBERS if not isinstance(name, str)),
+    *({"kind": "have", "part": "inbox", "length": number} for number in NUMBERS),
+]
+
+
+class Pushing(Service):
+    """Pushes one packet when it is asked to."""
+
+    def __init__(self, packet: Packet) -> None:
+        self._packet = packet
+
+    def answers(self) -> dict[str, Answer]:
+        return {"push": self._push}
+
+    def _push(self, _: Packet) -> Iterator[Packet]:
+        self.send(self._packet)
+        yield Packet("more")
 
 
 @pytest.fixture
@@ -216,6 +246,50 @@ class TestRecords:
             async with sides.mirror(2):
                 raise AssertionError("it was opened")
         assert not refused.value.transient
+
+    async def test_what_came_damaged_of_a_living_agents_log_is_told_and_comes_anew(
+        self, sides: Sides
+    ) -> None:
+        """As when a write that found no room was taken back there, but had been seen already."""
+        sides.record(None, "started")
+        path = sides.there / "records" / "000001.log"
+        whole = path.read_bytes()
+        path.write_bytes(whole + b"this is no frame")
+        async with sides.mirror(1) as (mirror, _):
+            mirror.met(1)
+            with pytest.raises(SourceError, match=f"damaged, from byte {len(whole)} on: no frame") as told:
+                await read(mirror, START, 3)
+        assert told.value.transient
+        path.write_bytes(whole)
+        sides.record(LogWriter(Files(), str(path), *again(path)), "ended")
+        async with sides.mirror(2) as (mirror, _):
+            mirror.met(1)
+            assert (await read(mirror, START, 3))[0] == ["opened", "started", "ended"]
+
+    async def test_what_a_power_cut_left_of_a_dead_agents_log_is_passed_over(self, sides: Sides) -> None:
+        """Its successor begins another log, and it counts for nothing."""
+        sides.record(None, "started")
+        path = sides.there / "records" / "000001.log"
+        path.write_bytes(path.read_bytes() + bytes(600))
+        sides.record(None, "lost")
+        async with sides.mirror(1) as (mirror, _):
+            mirror.met(2)
+            assert (await read(mirror, START, 4))[0] == ["opened", "started", "opened", "lost"]
+
+    @pytest.mark.parametrize("fields", ODD, ids=lambda fields: str(fields)[:40])
+    async def test_pushes_of_the_wrong_kind_end_the_link_by_the_name_of_their_field(
+        self, sides: Sides, fields: dict[str, object]
+    ) -> None:
+        """They are no defect of HSM, and no reason to try again."""
+        async with linked(Pushing(Packet(str(fields["kind"]), 0, fields, b"x"))) as (link, _):
+            copy = Copy(SOURCE, Files(), f"{sides.home}/records")
+            mirror = Mirror(sides.world, sides.home, 1, link, copy)
+            with pytest.raises(
+                LinkLost, match=r"it says what cannot be: the (place in|name of|length of) a log is"
+            ):
+                await link.call("push")
+            await mirror.close()
+        assert sides.logs(sides.home, "records") == {}
 
     def test_what_a_host_may_not_say_is_never_written(self, tmp_path: Path) -> None:
         """Names that are none, places that do not follow."""
