@@ -95,7 +95,9 @@ def clock_jumps_change_nothing(scenario: Scenario) -> list[str]:
     """I20: with a wall clock that jumps, the same decisions are taken in the same order."""
     jumps = tuple(Fault(0.2 * number, FaultKind.CLOCK_JUMP, number) for number in range(1, 15))
     # Sizes that are never reached: how long the text of a time is would decide when a segment is full.
-    quiet = replace(scenario, order=Order.FIFO, segment_bytes=1 << 40, snapshot_records=1 << 40, batch=False)
+    quiet = replace(
+        scenario, order=Order.FIFO, segment_bytes=1 << 40, snapshot_records=1 << 40, batch=False, remote=False
+    )
     decisions = [_decisions(quiet.with_faults(faults)) for faults in ((), jumps)]
     return [] if decisions[0] == decisions[1] else ["I20: jumps of the wall clock changed what was decided"]
 

@@ -54,8 +54,9 @@ def error(code: int, path: str) -> OSError:
 class Disk:
     """One file system. `room` is how many bytes still fit, None for plenty."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, epoch_s: float = 0.0) -> None:
         self.root = Directory(None, "")
+        self._epoch_s = epoch_s  # when the world began, by the clock that files are dated by
         self.room: int | None = None
         self.is_torn = False
         self._trace = trace
@@ -198,7 +199,7 @@ class Disk:
             self.room -= max(0, len(data) - over)
         inode.write(offset, bytes(data))
         self._dirty[inode.number] = inode
-        inode.modified_ns = int(self._trace.now * 1e9)
+        inode.modified_ns = int((self._epoch_s + self._trace.now) * 1e9)
         return len(data)
 
     def truncate(self, inode: Inode, size: int) -> None:

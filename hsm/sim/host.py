@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hsm.compute.agent.host import Exited, Host
-from hsm.compute.agent.worker import Worker
+from hsm.compute.agent.worker import Errand, Worker
 from hsm.sim.machine import Machine
 from hsm.sim.process import IN_THREAD, SimProcess
 from hsm.sim.program import Behaviour, Play, Program
@@ -74,6 +74,18 @@ class SimWorker(Worker):
             self._do(self._todo.popleft())
 
 
+class SimErrand(Errand):
+    """Something that is done at once."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._outcome = None
+        self._function = function
+        self._run()
+
+    def wait(self, limit_s: float) -> bool:
+        return True
+
+
 class SimHost(Host):
     """One agent's view of its machine."""
 
@@ -109,10 +121,27 @@ class SimHost(Host):
         return "3.x"
 
     def environment(self) -> dict[str, str]:
-        return {"PATH": "/bin"}
+        return {"PATH": "/bin", "HOME": "/home/somebody", "CUDA_VISIBLE_DEVICES": ""}
 
     def machine(self) -> dict[str, Any]:
         return {"system": "simulated"}
+
+    def cpus(self) -> int:
+        return 4
+
+    def word(self) -> str:
+        return f"{self._process.start}"
+
+    def errand(self, function: Callable[[], Any]) -> Errand:
+        return SimErrand(function)
+
+    def run(self, argv: list[str], directory: str, environment: Mapping[str, str], limit_s: float) -> int:
+        """Be the interpreter that is asked for its version."""
+        self.files.write_new(argv[-1], self.python().encode())
+        return 0
+
+    def wait_end(self, pid: int, limit_s: float) -> bool:
+        return self._machine.find(pid) is None
 
     def boot(self) -> str:
         return self._machine.boot

@@ -60,7 +60,7 @@ def a_token_runs_once(execution: Execution, truth: Truth, exited: AbstractSet[st
     """
     before = truth.executions[execution.token][:-1]
     is_unknown = execution.token not in exited or truth.records_failed
-    if is_unknown and all(run.began_at <= truth.last_cut_at for run in before):
+    if is_unknown and all(run.began_at <= truth.cuts.get(run.host, -1.0) for run in before):
         return []
     return [f"I7: attempt {execution.attempt} of task {execution.task} was executed twice under one token"]
 

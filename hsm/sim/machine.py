@@ -173,6 +173,11 @@ class Machine:
                     self.forget(program.pid)
         self.forget(process.pid)
 
+    def cut_power(self, rng: Random) -> str:
+        """Have the disks of this machine lose what was not durable, and say what they kept."""
+        self.truth.cuts[self.name] = self.loop.time()
+        return " ".join(disk.cut_power(rng) for disk in self._disks.values())
+
     def reboot(self) -> None:
         """End everything that runs here at once, and come up again."""
         for process in list(self._processes.values()):

@@ -162,6 +162,11 @@ MUTANTS: Mapping[str, Mutant] = {
         caught_by=("I3",),
         faults=(F.CANCEL_TASKS, F.CANCEL_TASKS, F.KILL_MANAGER_ACT, F.KILL_MANAGER, F.SYNC_ERROR),
     ),
+    "what ran when the line was lost is lost": Mutant(
+        patches={"hsm.compute.ssh.source:_SSHSession.observations": wrongs.lost_with_the_line},
+        caught_by=("I5", "I7"),
+        faults=(F.LINE_RESET, F.LINE_CUT, F.LINE_SILENT),
+    ),
 }
 
 

@@ -160,6 +160,16 @@ class Network:
         Raises:
             ConnectionRefusedError: nobody does.
         """
+        near = self.join(path, factory)
+        await asyncio.sleep(self.delay())
+        return near, near.protocol
+
+    def join(self, path: str, factory: Factory) -> Link:
+        """Connect at once to whoever listens at a path on this machine.
+
+        Raises:
+            ConnectionRefusedError: nobody does.
+        """
         caller = PROCESS.get()
         server = self._servers.get((self.machine_of(caller), path))
         if server is None or (server.process is not None and not server.process.alive):
@@ -170,8 +180,7 @@ class Network:
         near.protocol.connection_made(near)
         far.later(far.protocol.connection_made, far)
         near.later(_nothing)
-        await asyncio.sleep(self.delay())
-        return near, near.protocol
+        return near
 
     def _end(self, protocol: Any, process: SimProcess | None) -> Link:
         context = contextvars.Context()

@@ -68,12 +68,36 @@ class FaultKind(StrEnum):
     OUTAGE = "batch system silent"
     BLIND = "listing lacks jobs"
     FORGET = "job lost, its number used again"
+    LINE_SLOW = "line slow"
+    LINE_CUT = "line cut"
+    LINE_SILENT = "line half open"
+    LINE_RESET = "line reset in a message"
+    LINE_REFUSED = "connection refused"
+    HOST_REBOOT = "host reboots"
+    HOST_KEY = "host shows another key"
+    KILL_RELAY = "kill relay"
 
 
 BATCH = frozenset(
     {FaultKind.LOST_REPLY, FaultKind.LOST_REQUEST, FaultKind.OUTAGE, FaultKind.BLIND, FaultKind.FORGET}
 )
 """Only where there is a batch system."""
+
+LINE = (
+    FaultKind.LINE_SLOW,
+    FaultKind.LINE_CUT,
+    FaultKind.LINE_SILENT,
+    FaultKind.LINE_RESET,
+    FaultKind.LINE_REFUSED,
+    FaultKind.HOST_REBOOT,
+    FaultKind.HOST_KEY,
+    FaultKind.KILL_RELAY,
+)
+"""Only where there is a host behind a line."""
+
+REMOTE_SHARE = 0.2
+REMOTE_FAULTS = 12
+REMOTE_S = 10.0
 
 RARE = frozenset({FaultKind.CANCEL_ALL})
 """Ends the sweep, so few seeds have it."""
@@ -132,6 +156,7 @@ class Scenario:
     snapshot_records: int
     ahead_bytes: int
     batch: bool
+    remote: bool = False
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Scenario:
         """Return the same with other faults."""
@@ -221,7 +246,9 @@ def draw(
 ) -> Scenario:
     """Return the scenario of a seed; with `only` no other kinds of fault, and of these all."""
     rng = Random(f"hsm.sim.v1 {seed}")
-    kinds = [kind for kind in FaultKind if rng.random() < (0.04 if kind in RARE else 0.4)]
+    kinds = [
+        kind for kind in FaultKind if kind not in LINE and rng.random() < (0.04 if kind in RARE else 0.4)
+    ]
     kinds = list(only) or kinds
     weights = [rng.random() for _ in kinds]
     slots = rng.choice((1, 2, 4, 4, 8))
@@ -230,15 +257,22 @@ def draw(
     span = tasks * max(duration_s, 0.15) / slots
     count = 0 if not kinds or rng.random() < QUIET_SHARE else rng.randint(faults // 2, faults * 3 // 2)
     moments = sorted(rng.uniform(0.0, span * 1.3) for _ in range(count))
+    faulted = [Fault(at, rng.choices(kinds, weights)[0], rng.getrandbits(32)) for at in moments]
+    line = Random(f"hsm.sim.line.v1 {seed}")  # so that seeds without a host are what they were before
+    remote = any(kind in LINE for kind in only) or (not only and line.random() < REMOTE_SHARE)
+    if remote and not only:
+        duration_s = max(duration_s, 0.3)
+        faulted += _of_the_line(line, max(span * 1.3, REMOTE_S))
     return Scenario(
         seed=seed,
+        remote=remote,
         tasks=tasks,
         hunter=hunter or rng.choice(("grid", "grid", "random", "evolution", "minute")),
         slots=slots,
         order=rng.choice((Order.RANDOM, Order.RANDOM, Order.FIFO, Order.NEWEST)),
         latency_s=rng.choice((0.0005, 0.003, 0.02)),
         duration_s=duration_s,
-        faults=tuple(Fault(at, rng.choices(kinds, weights)[0], rng.getrandbits(32)) for at in moments),
+        faults=tuple(sorted(faulted, key=lambda fault: fault.at)),
         troubles=tuple((kind, rng.uniform(0.0, 0.15)) for kind in Trouble if rng.random() < 0.25),
         retries=rng.randint(0, 3),
         segment_bytes=rng.choice((2_000, 10_000, 10_000, 1 << 26)),
@@ -246,3 +280,10 @@ def draw(
         snapshot_records=rng.choice((40, 200, 1 << 20)),
         ahead_bytes=rng.choice((0, 2_000, 16_000, 1 << 16)),
     )
+
+
+def _of_the_line(rng: Random, until: float) -> list[Fault]:
+    """Return faults of a host and the line to it, of some kinds."""
+    kinds = [kind for kind in LINE if rng.random() < 0.5] or list(LINE)
+    moments = [rng.uniform(0.0, until) for _ in range(rng.randint(0, REMOTE_FAULTS))]
+    return [Fault(at, rng.choice(kinds), rng.getrandbits(32)) for at in moments]

@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 
 from hsm.compute.agent import attempt
+from hsm.compute.agent.relay import SILENCE_S
 from hsm.core import keeper, ledger
 from hsm.core.errors import EngineRunning
 from hsm.core.job import Wishes
@@ -27,6 +28,8 @@ LEAVING_S = 120.0
 HEALED_RUNS = 15
 AGENTS_LEAVE_S = LONGEST_HANG_S + 30.0
 """An agent leaves when its last records are durable."""
+RELAYS_LEAVE_S = SILENCE_S + 30.0
+"""A relay whose manager went without a word leaves, and its agent after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +108,10 @@ def _silent_graves() -> Iterator[None]:
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
-        if not isinstance(unraisable.exc_value, Killed) and "GeneratorExit" not in str(unraisable.exc_value):
+        error = unraisable.exc_value
+        if isinstance(error, BaseExceptionGroup):
+            error = error.split((Killed, GeneratorExit))[1]
+        if error is not None and not isinstance(error, Killed) and "GeneratorExit" not in str(error):
             before(unraisable)
 
     sys.unraisablehook = hook
@@ -134,7 +140,7 @@ async def _play(stage: Stage) -> None:
         await nemesis
     stage.heal()
     await _bring_to_end(stage)
-    await asyncio.sleep(AGENTS_LEAVE_S)
+    await asyncio.sleep(AGENTS_LEAVE_S + (RELAYS_LEAVE_S if stage.remote is not None else 0.0))
 
 
 async def _use(stage: Stage, until: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from hsm.compute.local import LocalSource
+from hsm.compute.ssh.source import SSHSource
 from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.errors import HsmError
 from hsm.core.events import EngineStopped
@@ -24,9 +25,10 @@ from hsm.sim.disk import Disk
 from hsm.sim.files import SimFiles
 from hsm.sim.inode import Inode
 from hsm.sim.loop import SimLoop
-from hsm.sim.machine import Machine
+from hsm.sim.machine import EPOCH_S, Machine
 from hsm.sim.nemesis import AGENT, MANAGER, DiskFaults
 from hsm.sim.process import SimProcess
+from hsm.sim.remote import Remote, SimReach
 from hsm.sim.scenario import Scenario
 from hsm.sim.trace import Trace
 from hsm.sim.truth import Truth
@@ -77,6 +79,7 @@ class Stage:
         self.node = self._machine("node")
         self.machines = {machine.name: machine for machine in (self.home, self.away, self.node)}
         self.cluster = Cluster(self.node, scenario.behave, scenario.slots) if scenario.batch else None
+        self.remote = self._make_remote() if scenario.remote else None
         self.loop.network.machine_of = self._name_of_machine
         self.observer = self.home.files_of(SimProcess(name="observer", pid=1, start="0"))
         self.witness = Witness(self)
@@ -93,6 +96,19 @@ class Stage:
         rng = Random(f"machine {name} {self.scenario.seed}")
         return Machine(name, self.loop, disks, rng=rng, truth=self.truth, hazards=self.disk_faults)
 
+    def _make_remote(self) -> Remote:
+        skew_s = self.rng.choice((0.0, 300.0, -300.0))
+        rng = Random(f"machine host {self.scenario.seed}")
+        disks = {"/": Disk(self.trace, EPOCH_S + skew_s)}
+        machine = Machine("host", self.loop, disks, rng=rng, truth=self.truth, hazards=self.disk_faults)
+        machine.wall_offset_s = skew_s
+        self.machines[machine.name] = machine
+        rng = Random(f"line {self.scenario.seed}")
+        return Remote(machine, rng, self.start_agent, self._crashed)
+
+    def _crashed(self, error: BaseException) -> None:
+        self.witness.agent_crashed(error)
+
     def _name_of_machine(self, process: SimProcess | None) -> str:
         return next((machine.name for machine in self.machines.values() if machine.owns(process)), "")
 
@@ -106,15 +122,19 @@ class Stage:
     def world_of(self, machine: Machine, process: SimProcess) -> SimWorld:
         """Return the world of one process."""
 
-        def start_agent(sweep: str, home: str) -> int:
-            agent = SimAgent(machine, sweep, home, self.scenario.behave, self.witness.agent_crashed)
-            self.agents.append(agent)
-            self.graveyard.append(agent.process)
-            agent.boot()
-            return agent.process.pid
+        def start(sweep: str, home: str) -> int:
+            return self.start_agent(machine, sweep, home)
 
         rng = Random(f"world {self.scenario.seed} {len(self.graveyard)}")
-        return SimWorld(self.machines, machine, process, rng=rng, start_agent=start_agent)
+        return SimWorld(self.machines, machine, process, rng=rng, start_agent=start)
+
+    def start_agent(self, machine: Machine, sweep: str, home: str) -> int:
+        """Start an agent on a machine, and return its pid."""
+        agent = SimAgent(machine, sweep, home, self.scenario.behave, self.witness.agent_crashed)
+        self.agents.append(agent)
+        self.graveyard.append(agent.process)
+        agent.boot()
+        return agent.process.pid
 
     async def create(self) -> None:
         """Create the sweep, before anything goes wrong."""
@@ -134,6 +154,9 @@ class Stage:
         if self.cluster is not None:
             rng = Random(f"batch {self.scenario.seed} {len(self.runs)}")
             sources.append(BatchSource(self.cluster, world.files, rng, self.trace))
+        if self.remote is not None:
+            spec = SourceSpec(kind="ssh", target="host", slots=slots)
+            sources.append(SSHSource(world, spec, SimReach(world, world.process, spec.name, self.remote)))
         return SweepJob(
             tree=self.tree,
             spec=self.spec,
@@ -254,13 +277,13 @@ class Stage:
         self.shared.room = None
 
     def cut_power(self, rng: Random) -> None:
-        """Cut the power of everything at once, and see what the disk kept."""
-        for machine in self.machines.values():
+        """Cut the power of everything on this side of the line at once, and see what the disk kept."""
+        for machine in (self.home, self.away, self.node):
             machine.reboot()
+            self.truth.cuts[machine.name] = self.loop.time()
         said = self.shared.cut_power(rng)
         if self.cluster is not None:
             self.cluster.node_failed()
-        self.truth.last_cut_at = self.loop.time()
         self.trace.note("power cut", said)
         self.witness.look_at_disk()
 
@@ -269,6 +292,8 @@ class Stage:
         self.disk_faults.heal()
         if self.cluster is not None:
             self.cluster.heal()
+        if self.remote is not None:
+            self.remote.line.heal()
         self.make_room()
         for process in self.graveyard:
             process.kill_in = None

@@ -32,7 +32,8 @@ class Truth:
     executions: dict[str, list[Execution]] = field(default_factory=dict)
     running: dict[int, list[Execution]] = field(default_factory=dict)
     wrongs: list[str] = field(default_factory=list)
-    last_cut_at: float = -1.0
+    cuts: dict[str, float] = field(default_factory=dict)
+    """When each machine lost its power last."""
     elsewhere: int = 0
     records_failed: bool = False
     on_began: Callable[[Execution], None] | None = None

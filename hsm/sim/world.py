@@ -64,7 +64,7 @@ class SimWorld(World):
         self._threads = SimThreads(machine.loop)
         self._machines = machines
         self._machine = machine
-        self._process = process
+        self.process = process
         self._rng = rng
         self._start_agent = start_agent
 
@@ -84,7 +84,7 @@ class SimWorld(World):
         """Have no threads to end."""
 
     def identity(self) -> Identity:
-        process = self._process
+        process = self.process
         return Identity(
             host=self._machine.name, boot=self._machine.boot, pid=process.pid, start=process.start
         )

@@ -10,6 +10,8 @@ from hsm.core import events as ev
 from hsm.core.epochs import SILENCE_S
 from hsm.core.model import Exit
 from hsm.core.planner import history_of
+from hsm.core.source import Observation, Observations
+from hsm.core.states import AttemptState
 from hsm.sim.machine import EPOCH_S
 from hsm.wire import frames
 from hsm.wire.log import LogWriter
@@ -214,6 +216,22 @@ def kill_by_pid(_: Any) -> Any:
             agent._host.signal_session(started.pid, 9)  # noqa: SLF001
             agent._slots.lose(token, "its agent died")  # noqa: SLF001
         agent._backlog.unfinished.clear()  # noqa: SLF001
+
+    return wrong
+
+
+def lost_with_the_line(observations: Any) -> Any:
+    """Take for lost what ran on a host when the line to it was lost."""
+
+    async def wrong(session: Any, cursor: str = "") -> Any:
+        lost = [
+            Observation(token=token, state=AttemptState.LOST, reason="the line was lost", at=0.0)
+            for token in session._context.adopted or ()  # noqa: SLF001
+        ]
+        if lost:
+            yield Observations(seen=tuple(lost), cursor=cursor)
+        async for batch in observations(session, cursor):
+            yield batch
 
     return wrong
 

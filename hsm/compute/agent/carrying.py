@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import Premises
@@ -38,9 +38,12 @@ def head_of(files: Files, path: str, length: int) -> str:
 class Carrying(Service):
     """The logs between a manager and the agent of one source of one sweep."""
 
-    def __init__(self, host: Host, root: str) -> None:
+    def __init__(
+        self, host: Host, root: str, make_line: Callable[[Host, Post], AgentLine] = AgentLine
+    ) -> None:
         self._host = host
         self._files = host.files
+        self._make_line = make_line
         self._premises = Premises(host.files, root)
         self._home = ""
         self._line: Optional[AgentLine] = None
@@ -65,7 +68,8 @@ class Carrying(Service):
             self._files.make_directories(directory)
         for name in ("work", "checkpoints"):
             self._files.make_directories(os.path.join(place, ".hsm", name))
-        self._line = AgentLine(self._host, Post(place, self._home, os.path.join(logs, f"{source}.log")))
+        post = Post(place, self._home, os.path.join(logs, f"{source}.log"))
+        self._line = self._make_line(self._host, post)
         self._compare(packet.fields["records"])
         yield Packet(
             DONE,
@@ -74,7 +78,7 @@ class Carrying(Service):
                 INBOX: self._lengths(INBOX),
                 RECORDS: self._lengths(RECORDS),
                 "agent": self._line.opened() is not None,
-                "cpus": _cpus(),
+                "cpus": self._host.cpus(),
             },
         )
 
@@ -206,10 +210,3 @@ class Carrying(Service):
             for name in self._files.list(directory)
             if _LOG.fullmatch(name)
         }
-
-
-def _cpus() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1

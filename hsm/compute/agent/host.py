@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import resource  # noqa: F401 - `os.wait4` would import it when no descriptor may be left
+import secrets
 import select
 import signal
 import subprocess
@@ -85,6 +86,17 @@ class Host:
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
         }
+
+    def cpus(self) -> int:
+        """Return how many processors this process may use."""
+        try:
+            return len(os.sched_getaffinity(0))
+        except AttributeError:  # not Linux
+            return os.cpu_count() or 1
+
+    def word(self) -> str:
+        """Return a word that nobody else makes up."""
+        return secrets.token_hex(8)
 
     def boot(self) -> str:
         """Return what distinguishes this boot of the machine from every other."""

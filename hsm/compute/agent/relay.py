@@ -63,9 +63,15 @@ class Relay:
     """
 
     def __init__(
-        self, source: int, sink: int, services: Sequence[Service], silence_s: float = SILENCE_S
+        self,
+        source: int,
+        sink: int,
+        services: Sequence[Service],
+        silence_s: float = SILENCE_S,
+        *,
+        host: Optional[Host] = None,
     ) -> None:
-        self._host = Host()
+        self._host = host or Host()
         self._source = source
         self._sink = sink
         self._services = services
@@ -83,17 +89,29 @@ class Relay:
         for descriptor in (self._source, self._sink):
             os.set_blocking(descriptor, True)
         try:
-            self._write(greeting(word))
+            self.greet(word)
             while self._turn():
                 pass
         except (BrokenPipeError, ConnectionError, BadPacket):
             return  # the manager has gone, or what comes is none of its words: either way nobody listens
 
+    def greet(self, word: str) -> None:
+        """Say the line by which the manager knows where packets begin."""
+        self._write(greeting(word))
+
     def _turn(self) -> bool:
-        if self._source in self._wait():
-            data = os.read(self._source, READ_BYTES)
-            if not data:
-                return False
+        if self._source not in self._wait():
+            return self.turn(b"")
+        data = os.read(self._source, READ_BYTES)
+        return bool(data) and self.turn(data)
+
+    def turn(self, data: bytes) -> bool:
+        """Hear what has come, if anything, and do what is due; False when the manager has gone silent.
+
+        Raises:
+            BadPacket: what comes is none of a manager's words.
+        """
+        if data:
             self._heard_at = self._host.monotonic()
             for packet in self._packets.feed(data):
                 self._hear(packet)
@@ -102,18 +120,21 @@ class Relay:
         self._advance()
         return self._host.monotonic() < self._heard_at + self._silence_s
 
+    def due_s(self) -> float:
+        """Return in how many seconds the next turn is due, though nothing comes."""
+        wants = [service.due_s() for service in self._services]
+        due = [want for want in wants if want is not None]
+        due.append(self._heard_at + self._silence_s - self._host.monotonic())
+        return 0.0 if self._running else max(0.0, min(due))
+
     def _wait(self) -> "List[int]":
         """Wait until there is something to do, and return which descriptors can be read."""
-        due = [self._heard_at + self._silence_s - self._host.monotonic(), *([0.0] if self._running else ())]
         poll = select.poll()
         poll.register(self._source, _READABLE)
         for service in self._services:
             for descriptor in service.descriptors():
                 poll.register(descriptor, _READABLE)
-            wants = service.due_s()
-            if wants is not None:
-                due.append(wants)
-        return [descriptor for descriptor, _ in poll.poll(max(0.0, min(due)) * 1000)]
+        return [descriptor for descriptor, _ in poll.poll(self.due_s() * 1000)]
 
     def _hear(self, packet: Packet) -> None:
         answer = self._answers.get(packet.kind)
@@ -161,7 +182,7 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(DONE)
 
 
-def services(root: str) -> "List[Service]":
+def services(root: str, host: Host) -> "List[Service]":
     """Return everything that a relay does under HSM's directory on this host."""
     # They know the relay, and an agent needs none of them.
     from hsm.compute.agent.bundling import Bundling  # noqa: PLC0415
@@ -172,7 +193,6 @@ def services(root: str) -> "List[Service]":
     from hsm.compute.agent.reporting import Reporting  # noqa: PLC0415
     from hsm.compute.agent.sending import Sending  # noqa: PLC0415
 
-    host = Host()
     return [
         Carrying(host, root),
         Reporting(host, root),
@@ -200,5 +220,5 @@ def main(arguments: Sequence[str]) -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)  # whatever prints by accident never gets between packets
-    Relay(source, sink, services(root), said.silence).run(said.word)
+    Relay(source, sink, services(root, Host()), said.silence).run(said.word)
     return 0

@@ -53,7 +53,7 @@ def facts(host: Host, root: str) -> Dict[str, Any]:
         "host": host.name(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "boot": host.boot(),
-        "cpus": _cpus(),
+        "cpus": host.cpus(),
         "uid": os.getuid(),
         "free_bytes": _known(files.free_bytes, root),
         "free_inodes": _known(_free_inodes, root),
@@ -78,13 +78,6 @@ def _known(ask: Any, path: str) -> Optional[int]:
         return int(ask(path))
     except OSError:
         return None
-
-
-def _cpus() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 def _why_not_written(host: Host, root: str) -> str:

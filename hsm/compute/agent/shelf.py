@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from hsm.compute.agent.host import Host
@@ -44,7 +43,7 @@ class Shelf:
         self._files: Files = premises.files
         self._host = host
         self._directory = premises.bundles
-        self._word = secrets.token_hex(8)  # no other relay's, on any host that sees the same disk
+        self._word = host.word()  # no other relay's, on any host that sees the same disk
         self.objects = Objects(premises, self._word)
 
     def path(self, digest: str) -> str:

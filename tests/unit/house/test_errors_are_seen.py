@@ -16,6 +16,7 @@ ALLOWED: dict[str, tuple[int, str]] = {
     "hsm/sim/host.py": (1, "it stands for a thread of the agent"),
     "hsm/sim/loop.py": (1, "it stands for a thread of the manager"),
     "hsm/sim/process.py": (1, "whatever a dead process still tries is refused"),
+    "hsm/sim/relays.py": (1, "the same as of an agent, of a relay"),
     "hsm/sim/simulation.py": (1, "an error that nobody caught is what the simulation looks for"),
     "hsm/sim/stage.py": (1, "the same, of an engine"),
     "hsm/core/lane.py": (2, "a source is a stranger's code; what it raises pauses it and is told"),
