@@ -98,6 +98,7 @@ class SimHost(Host):
         self._process = process
         self._behave = behave
         self._wake = wake
+        self._words = 0
 
     def now(self) -> float:
         return self._machine.now()
@@ -130,7 +131,8 @@ class SimHost(Host):
         return 4
 
     def word(self) -> str:
-        return f"{self._process.start}"
+        self._words += 1
+        return f"{self._process.start}w{self._words}"
 
     def errand(self, function: Callable[[], Any]) -> Errand:
         return SimErrand(function)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hsm.core.job import Wishes
 from hsm.sim.contents import Hazards
-from hsm.sim.line import Toward
+from hsm.sim.line_faults import LineFaults
 from hsm.sim.process import SimProcess
 from hsm.sim.scenario import Fault, FaultKind
 
@@ -109,14 +109,7 @@ class Nemesis:
             FaultKind.OUTAGE: self._silence,
             FaultKind.BLIND: self._blind,
             FaultKind.FORGET: self._forget,
-            FaultKind.LINE_SLOW: self._slow_line,
-            FaultKind.LINE_CUT: self._cut_line,
-            FaultKind.LINE_SILENT: self._silence_line,
-            FaultKind.LINE_RESET: self._reset_line,
-            FaultKind.LINE_REFUSED: self._refuse,
-            FaultKind.HOST_REBOOT: self._reboot_host,
-            FaultKind.HOST_KEY: self._swap_key,
-            FaultKind.KILL_RELAY: self._kill_relay,
+            **LineFaults(stage).acts,
         }
 
     async def work(self, faults: tuple[Fault, ...]) -> None:
@@ -275,72 +268,6 @@ class Nemesis:
             return False
         cluster.to_forget += 1  # counted when it fires
         return True
-
-    # The host behind a line
-
-    def _slow_line(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        if remote is None:
-            return False
-        remote.line.delay_s = rng.choice((0.05, 0.3, 2.0))
-        self._stage.loop.call_later(rng.uniform(0.5, 20.0), remote.line.hurry)
-        return self._count(FaultKind.LINE_SLOW, remote.line.delay_s)
-
-    def _cut_line(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        if remote is None:
-            return False
-        if remote.line.wires:
-            self._count(FaultKind.LINE_CUT)
-        remote.line.cut(rng.choice((0.0, 0.0, 5.0, 60.0)))
-        return True  # counted where somebody sees it
-
-    def _silence_line(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        if remote is None:
-            return False
-        remote.line.falls_silent = True
-        return True  # counted when it fires
-
-    def _reset_line(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        if remote is None:
-            return False
-        toward = rng.choice(list(Toward))
-        remote.line.resets[toward] = rng.choice((1, rng.randint(2, 400), rng.randint(400, 20_000)))
-        return True  # counted when it fires
-
-    def _refuse(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        if remote is None:
-            return False
-        remote.line.cut(0.0)
-        remote.line.refused_until = self._stage.loop.time() + rng.uniform(0.5, 10.0)
-        return True  # counted when it fires
-
-    def _reboot_host(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        if remote is None:
-            return False
-        return self._count(FaultKind.HOST_REBOOT, remote.reboot(rng))
-
-    def _swap_key(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        if remote is None:
-            return False
-        remote.swap_key(rng.uniform(1.0, 60.0))
-        return True  # counted when it fires
-
-    def _kill_relay(self, rng: Random) -> bool:
-        remote = self._stage.remote
-        relay = remote.living_relay() if remote is not None else None
-        if remote is None or relay is None:
-            return False
-        if rng.random() < 0.5:
-            remote.machine.kill(relay)
-        else:
-            relay.kill_in = rng.randint(1, 30)
-        return self._count(FaultKind.KILL_RELAY)
 
     # People and clocks
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from typing import Dict, Iterator, List, NamedTuple, Set
 
 from hsm.compute.agent.host import Host
@@ -139,7 +138,7 @@ class Retention:
             return
         sweeps = self._premises.sweeps
         if path.startswith(f"{sweeps}/") and not is_gone(path):
-            gone = os.path.join(sweeps, f".{secrets.token_hex(8)}{GONE}")
+            gone = os.path.join(sweeps, f".{self._host.word()}{GONE}")
             self._files.set_mode(path, 0o700)  # else it cannot be moved elsewhere
             self._files.rename(path, gone)
             path = gone
