@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hsm.cli import driving
+from hsm.api import analysing
 from hsm.cli.entry import main as run_hsm
 from hsm.core import events as ev
 from hsm.core.engine import SweepEngine, ignore
@@ -50,5 +50,6 @@ def command(folder: Path) -> Path:
 
 def main() -> int:
     """Run `hsm`."""
-    vars(driving)["SweepEngine"] = Acknowledging
+    assert vars(analysing)["SweepEngine"] is SweepEngine, "commands make their engine elsewhere"
+    vars(analysing)["SweepEngine"] = Acknowledging
     return run_hsm()

@@ -135,6 +135,7 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
         done = {f"task_{event['task']:04d}" for event in held if event["t"] == "attempt_sealed"}
         before_it = ran(project)
         finish(project)
+        assert acknowledged(folder / "acks"), "nothing was written down, so nothing has been looked for"
         check_results(project, whole.outputs, held)
         assert {task: ran(project)[task] for task in done} == {task: before_it[task] for task in done}
         shutil.rmtree(disk.mount / folder.name)

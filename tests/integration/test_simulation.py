@@ -85,7 +85,7 @@ def test_a_seed_is_the_same_twice_to_the_last_act() -> None:
 def test_a_planted_bug_is_found_and_gone_afterwards() -> None:
     """The harness bites, and a mutant leaves nothing behind."""
     name = "act before the intent is durable"
-    scenario = scenario_for(name, 0).with_tasks(TASKS)
+    scenario = scenario_for(name, 1).with_tasks(TASKS)
     with mutated(name):
         breaks = breaks_like(scenario)
         assert breaks is not None
