@@ -323,7 +323,17 @@ class Files:
         self.sync_directory(os.path.dirname(path))
 
     def replace(self, path: str, data: bytes, *, durable: bool = False) -> None:
-        """Put a whole file in place of `path` at once; readers see the old one or the new one."""
+        """Put a whole file in place of `path` at once; readers see the old one or the new one.
+
+        A process that is being superseded may have the same draft, and put it in place before us: then it is
+        written again.
+        """
+        try:
+            self._replace(path, data, durable=durable)
+        except FileNotFoundError:
+            self._replace(path, data, durable=durable)
+
+    def _replace(self, path: str, data: bytes, *, durable: bool) -> None:
         part = f"{path}.part"
         self.write_new(part, data)
         if durable:

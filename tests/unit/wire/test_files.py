@@ -137,3 +137,24 @@ def test_names_are_found_by_ending_and_by_pattern(files: Files, root: str) -> No
         files.write_new(f"{root}/{name}", b"")
     assert files.matching(root, ".log") == [f"{root}/a.log", f"{root}/b.log"]
     assert files.glob(root, "**/*.log") == ["a.log", "b.log", "d/c.log"]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_draft_that_somebody_else_put_in_place_is_written_again(tmp_path: Path, durable: bool) -> None:
+    """Two processes may write one file for a moment, one of them superseded: neither fails for it."""
+
+    class Raced(Files):
+        """Another process has the same draft, and is faster once."""
+
+        taken = 0
+
+        def rename(self, source: str, target: str) -> None:
+            if not self.taken:
+                self.taken += 1
+                super().rename(source, target)
+            super().rename(source, target)
+
+    Raced().replace(str(tmp_path / "status"), b"new", durable=durable)
+    assert (tmp_path / "status").read_bytes() == b"new"
+    with pytest.raises(FileNotFoundError):
+        Raced().replace(str(tmp_path / "gone" / "status"), b"new", durable=durable)
