@@ -107,14 +107,13 @@ class Wire:
         if self.is_lost:
             return
         self.is_lost = True
-        self.line.wires.remove(self)
+        self._leave()
         for end in self.ends:
             end.later(b"")
 
     def close(self) -> None:
         """Be closed from home: the host hears of it, unless nothing is carried."""
-        if self in self.line.wires:
-            self.line.wires.remove(self)
+        self._leave()
         for end in self.ends:
             if end.toward is Toward.HOST:
                 end.end()
@@ -122,7 +121,12 @@ class Wire:
     def fall_silent(self) -> None:
         """Carry nothing any more, as neither side sees."""
         self.is_mute = True
-        self.line.wires.remove(self)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Be none of the line's wires any more; one that was closed from home may still break."""
+        if self in self.line.wires:
+            self.line.wires.remove(self)
 
 
 class Line:
