@@ -16,6 +16,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
@@ -29,6 +30,7 @@ from hsm.core.keeper import Keeper
 from hsm.core.lane import Lane
 from hsm.core.ledger import Ledger
 from hsm.core.mailbox import Mailbox
+from hsm.core.plan import write_plan
 from hsm.core.planner import Planner
 from hsm.core.projection import Projector
 from hsm.core.reactions import Reactions
@@ -84,7 +86,14 @@ class Drive:
         """
         job, post, world = self._job, self.mailbox.put, self._world
         self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
-        self._planner = Planner(world, job.tree, job.hunter, program_digest, job.spec, due=job.due)
+        write = partial(
+            write_plan,
+            world.files,
+            job.tree.plans,
+            program_digest=program_digest,
+            epoch=self._ledger.claim.epoch,
+        )
+        self._planner = Planner(world, job.tree, job.hunter, write, job.spec, due=job.due)
         self._homing = Homing(world, self._projector, self._lanes, self._tenure, post, placed=job.placed)
         self._keeper = Keeper(world, job.tree, post, self._homing.projected)
         self._resolver = Resolver(world, self._lanes)

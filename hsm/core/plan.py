@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hsm.core.errors import LedgerCorrupt
+from hsm.core.errors import Fenced, LedgerCorrupt
 from hsm.core.events import GenerationPlanned
 from hsm.core.layout import Layout
 from hsm.core.model import Proposal, Task
@@ -22,21 +22,26 @@ from hsm.wire.canonical import canonical_json
 from hsm.wire.files import Files, write_all
 
 BUFFER_LINES = 2000
+_DRAFT = ".part"
 _TASKS = Layout(Task)
 _RECEIVED = Task(index=0, config_hash="", task_key="", params_json="")
 
 
 def write_plan(
-    files: Files, plans: Path, proposals: Iterable[Proposal], program_digest: str
+    files: Files, plans: Path, proposals: Iterable[Proposal], program_digest: str, *, epoch: int = 0
 ) -> tuple[str, int]:
     """Write the plan of these proposals and return its name (SHA-256) and its number of tasks.
 
+    Engines that do not know yet that a newer one drives the sweep may plan at the same time, so each has a
+    draft of its own; a newer engine removes those of older ones.
+
     Raises:
         NotCanonical: a proposal holds a value that JSON cannot say.
+        Fenced: an engine of a newer epoch has removed the draft.
         OSError: it cannot be written; no plan of this name exists.
     """
-    part = plans / "part"
-    files.remove(str(part))
+    _remove_drafts(files, plans, epoch)
+    part = plans / f"{epoch:06d}{_DRAFT}"
     sha, count, buffer = hashlib.sha256(), 0, bytearray()
     fd = files.create(str(part))
     try:
@@ -53,9 +58,23 @@ def write_plan(
     finally:
         files.close(fd)
     name = sha.hexdigest()
-    files.rename(str(part), str(plans / f"{name}.jsonl"))
+    try:
+        files.rename(str(part), str(plans / f"{name}.jsonl"))
+    except FileNotFoundError as error:
+        raise Fenced(
+            "another engine took this sweep over while a generation was planned",
+            hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
+        ) from error
     files.sync_directory(str(plans))
     return name, count
+
+
+def _remove_drafts(files: Files, plans: Path, epoch: int) -> None:
+    """Remove what engines up to an epoch have begun to write."""
+    for name in files.list(str(plans)):
+        number, is_draft, _ = name.partition(_DRAFT)
+        if is_draft and number.isdecimal() and int(number) <= epoch:
+            files.remove(str(plans / name))
 
 
 def _line(proposal: Proposal, program_digest: str) -> bytes:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from hsm.core.inputs import Input, Planned, RoomMissed
 from hsm.core.job import at_once
 from hsm.core.mailbox import Mailbox
-from hsm.core.model import History, Hunter, HuntOver, Screened, Task, TaskResult
-from hsm.core.plan import load_plan, write_plan
+from hsm.core.model import History, Hunter, HuntOver, Proposal, Screened, Task, TaskResult
+from hsm.core.plan import load_plan
 from hsm.core.room import when_there_is_room
 from hsm.core.spec import SweepSpec
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
+
+WritePlan = Callable[[Iterable[Proposal]], tuple[str, int]]
+"""Writes the plan of proposals and returns its name and its number of tasks (`plan.write_plan`)."""
 
 
 def history_of(tracker: SweepTracker, generation: int) -> History:
@@ -43,7 +46,7 @@ class Planner:
         world: World,
         tree: SweepTree,
         hunter: Hunter,
-        program_digest: str,
+        write: WritePlan,
         spec: SweepSpec,
         *,
         due: Callable[[], Awaitable[None]] = at_once,
@@ -52,7 +55,7 @@ class Planner:
         self._world = world
         self._tree = tree
         self._hunter = hunter
-        self._program_digest = program_digest
+        self._write = write
         self._spec = spec
         self._due = due
         self._requests: Mailbox[History] = Mailbox()
@@ -87,7 +90,7 @@ class Planner:
         rng = self._world.rng("hsm.hunt.v1", seed, generation)
         try:
             proposals = self._hunter.ask(history, rng)
-            name, count = write_plan(self._world.files, self._tree.plans, proposals, self._program_digest)
+            name, count = self._write(proposals)
         except HuntOver as over:
             return Planned(generation, over=over.reason)
         plan = load_plan(self._world.files, self._tree.plans, name, generation=generation) if count else None

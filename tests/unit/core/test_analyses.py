@@ -26,6 +26,7 @@ from hsm.core.world import World
 from hsm.wire import manifest
 from hsm.wire.files import Files
 from tests.unit.core.resting import leave
+from tests.unit.core.worlds import writer
 
 LOOK = AnalysisSpec(
     name="look",
@@ -160,7 +161,7 @@ def test_nothing_is_asked_before_there_is_something(tree: SweepTree) -> None:
             await gate.wait()
             order.append("due")
 
-        planner = Planner(world, inner, Asked(), "p", spec_of(LOOK), due=due)
+        planner = Planner(world, inner, Asked(), writer(inner), spec_of(LOOK), due=due)
         planner.ask_if_due(tracker)
         async with asyncio.TaskGroup() as group:
             working = group.create_task(planner.work(posted.put))

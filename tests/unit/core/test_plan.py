@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hsm.core.errors import LedgerCorrupt
+from hsm.core.errors import Fenced, LedgerCorrupt
 from hsm.core.model import Proposal
 from hsm.core.plan import BUFFER_LINES, read_plan, write_plan
 from hsm.wire import hashing
@@ -117,3 +118,25 @@ def test_a_plan_that_cannot_be_written_is_not_there(tmp_path: Path) -> None:
         write_plan(Files(), tmp_path, [Proposal(params={"k": float("nan")})], "p")
     assert not list(tmp_path.glob("*.jsonl"))
     consume(plan(tmp_path, {"k": 1}))
+
+
+def during(tmp_path: Path, k: int, *, epoch: int) -> Iterator[Proposal]:
+    """Yield proposals between which an engine of some epoch writes a plan of its own."""
+    yield Proposal(params={"k": 1})
+    write_plan(Files(), tmp_path, [Proposal(params={"k": k})], "p", epoch=epoch)
+    yield Proposal(params={"k": 2})
+
+
+def test_a_superseded_engine_that_plans_does_not_disturb_the_newer_one(tmp_path: Path) -> None:
+    """Each has a draft of its own, so the newer plan has the content that its name says."""
+    name, count = write_plan(Files(), tmp_path, during(tmp_path, 7, epoch=2), "p", epoch=3)
+    read = read_plan(Files(), tmp_path, name, generation=1, first=0)
+    assert [task.params_json for task in read] == [canonical_json({"k": k}) for k in (1, 2)]
+    assert count == 2
+
+
+def test_an_engine_that_was_superseded_while_it_planned_is_fenced(tmp_path: Path) -> None:
+    """The newer one has removed its draft, and nothing of it is left."""
+    with pytest.raises(Fenced, match="took this sweep over"):
+        write_plan(Files(), tmp_path, during(tmp_path, 7, epoch=4), "p", epoch=3)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]

@@ -23,7 +23,7 @@ from hsm.core.tree import SweepTree
 from hsm.core.turn import Turn
 from hsm.core.world import World
 from hsm.wire.files import Files
-from tests.unit.core.worlds import tenure_of
+from tests.unit.core.worlds import tenure_of, writer
 
 HUNT = HuntSpec(
     hunter="random",
@@ -70,7 +70,7 @@ def test_a_hunt_goes_on_only_when_nothing_is_open(tree: SweepTree) -> None:
     for number in (1, 2):
         generation(tracker, tree, number)
         fail(tracker, number)
-    reopened = Planner(World(), tree, Never(), "p", SPEC)
+    reopened = Planner(World(), tree, Never(), writer(tree), SPEC)
     tracker.fold(ev.TasksReopened(tasks=(1,), at=3.0))
     reopened.ask_if_due(tracker)
     assert not reopened.is_asking
@@ -84,7 +84,7 @@ def test_a_hunt_goes_on_only_when_nothing_is_open(tree: SweepTree) -> None:
 def test_a_generation_that_comes_after_a_cancel_is_not_taken(tree: SweepTree, spec: SweepSpec) -> None:
     """The user was told that everything ends, so nothing may begin that was only being thought of."""
     tracker, world = tracker_of(Files(), tree, spec), World()
-    planner = Planner(world, tree, Never(), "p", spec)
+    planner = Planner(world, tree, Never(), writer(tree), spec)
     homing = Homing(world, Projector(world.files, tree), {}, tenure_of(world, tree), lambda _: None)
     reactions = Reactions(world, {}, planner, homing, Resolver(world, {}))
     turn = Turn(tracker)

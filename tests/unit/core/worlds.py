@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -12,7 +13,8 @@ from hsm.core.epochs import Claim, Tenure, last_claim
 from hsm.core.job import SweepJob, Wishes
 from hsm.core.ledger import Ledger
 from hsm.core.model import History, Hunter, Proposal
-from hsm.core.plan import Plan
+from hsm.core.plan import Plan, write_plan
+from hsm.core.planner import WritePlan
 from hsm.core.source import ComputeSource
 from hsm.core.spec import HuntSpec, Objective, ProgramSpec, SweepSpec
 from hsm.core.storage import create_tree
@@ -125,3 +127,8 @@ def job_for(
         project=tree.root.parent,
         wishes=Wishes(**wishes),
     )
+
+
+def writer(tree: SweepTree) -> WritePlan:
+    """Return what writes the plans of a tree in a test of the planner."""
+    return partial(write_plan, World().files, tree.plans, program_digest="p")
