@@ -120,7 +120,7 @@ class Witness:
     def engine_left(self, run: Run) -> None:
         """Look at an engine that let go in good order."""
         # A plan that a thread is still writing when the user leaves is closed by that thread.
-        files = [path for path in run.process_files.open_files if not path.endswith("/plan/part")]
+        files = [path for path in run.process_files.open_files if "/plan/" not in path]
         here = asyncio.current_task()
         left = [task.get_coro() for task in run.process.tasks if not task.done() and task is not here]
         # A request that came in the very last moment stays without an answer until the process ends.
