@@ -76,8 +76,8 @@ class AgentSession(SourceSession):
             if records:
                 seen = tuple(self._charged(observations_of(self._name, records)))
                 self._note(seen)
-                hindrance = hindrance_of(self._name, records)
-                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=hindrance)
+                lack, hint = hindrance_of(self._name, records)
+                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=lack, hint=hint)
             if await self._carrier.wait():
                 continue
             if self._released:

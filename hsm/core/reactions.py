@@ -75,7 +75,8 @@ class Reactions:
         known = turn.tracker.sources.get(item.source)
         was = known.hindrance if known else ""
         if is_now is not None and is_now != was:
-            turn.take(ev.SourceHindered(source=item.source, reason=is_now, at=self._world.now()))
+            hint = item.batch.hint if is_now == item.batch.hindrance else ""
+            turn.take(ev.SourceHindered(source=item.source, reason=is_now, hint=hint, at=self._world.now()))
 
     def _take_in(
         self, seen: Observation, task: Task, number: int, turn: Turn, heard_at: float, *, is_doubted: bool
@@ -191,7 +192,12 @@ class Reactions:
         error, at = item.error, self._world.now()
         turn.take(
             ev.SourceFailed(
-                source=item.source, reason=error.message, hint=error.hint, paused=error.transient, at=at
+                source=item.source,
+                reason=error.message,
+                hint=error.hint,
+                paused=error.transient,
+                lacks=error.lacks,
+                at=at,
             )
         )
         if all(other.is_over for other in self._lanes.values()):
