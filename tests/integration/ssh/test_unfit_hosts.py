@@ -80,6 +80,27 @@ class TestClosed:
         sweep.completed()
         sweep.check()
 
+    def test_a_sweep_whose_only_host_lets_nobody_in_is_kept_whole_and_can_be_gone_on_with(
+        self, sweeping: Make, ssh_lab: Lab, ssh_host: Host
+    ) -> None:
+        """The error says so with the command; what it names runs every task once, here."""
+        known = ssh_lab.known_hosts.read_text()
+        ssh_lab.known_hosts.write_text("")
+        sweep = sweeping(3)
+        manager = sweep.start("run", "s.yaml", "--source", "ssh:alpha:2")
+        said, _ = manager.communicate(timeout=LIMIT_S)
+        assert manager.returncode == 3
+        assert (
+            f"the sweep is kept as it is: when that is mended, `hsm sweep complete {sweep.tree.sweep_id}`"
+            in said
+        )
+        assert sweep.status()["status"] == "partial"
+        assert len(sweep.events("engine_stopped")) == 1
+        ssh_lab.known_hosts.write_text(known)
+        sweep.completed()
+        assert len(sweep.events("source_opened")) == 1
+        sweep.check()
+
 
 class TestLiars:
     """Hosts that say what cannot be."""
