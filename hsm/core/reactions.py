@@ -9,6 +9,7 @@ from functools import singledispatchmethod
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
+from hsm.core.credible import credible
 from hsm.core.errors import SourceError
 from hsm.core.homing import Homing
 from hsm.core.lane import Lane
@@ -88,6 +89,7 @@ class Reactions:
         if attempt.state in PRESUMED and seen.state is not AttemptState.EXITED:
             return  # only an exit record says more than that it was given up
         self._listings.listed(seen.token)
+        seen = credible(seen, attempt, self._world.now())
         turn.take(event_of(seen, task.index, number, attempt.ref))
         after = turn.tracker.task(task.index)
         if seen.state is AttemptState.RUNNING:
