@@ -81,7 +81,7 @@ class Plain:
     def listen(self, events: Sequence[ev.Event], tracker: SweepTracker) -> None:
         """Write what matters of these events."""
         for event in events:
-            if isinstance(event, ev.SourceOpened | ev.SourceFailed):
+            if isinstance(event, ev.SourceOpened | ev.SourceFailed | ev.SourceHindered):
                 self._tell_source(event, tracker)
                 continue
             text = line_of(event, tracker)
@@ -93,7 +93,9 @@ class Plain:
         if self._held_back and now - self._pulsed_at >= PULSE_S:
             self._pulse(tracker, now)
 
-    def _tell_source(self, event: ev.SourceOpened | ev.SourceFailed, tracker: SweepTracker) -> None:
+    def _tell_source(
+        self, event: ev.SourceOpened | ev.SourceFailed | ev.SourceHindered, tracker: SweepTracker
+    ) -> None:
         """Tell how a source is, and what to do; once, while it fails for the same reason again and again."""
         before = self._failures.pop(event.source, "")
         if isinstance(event, ev.SourceFailed):
@@ -101,7 +103,7 @@ class Plain:
             if before == event.reason and event.paused:
                 return
         self._console.say(_stamped(event, line_of(event, tracker)))
-        if isinstance(event, ev.SourceFailed) and event.hint:
+        if not isinstance(event, ev.SourceOpened) and event.hint:
             self._console.say(("hint: ", Tone.ACTIVE), event.hint)
 
     def start(self) -> None:

@@ -149,14 +149,20 @@ def counts(now: Progress, glyphs: Glyphs) -> Line:
 
 
 def lanes(now: Progress) -> list[Line]:
-    """Return a line for each source; without an engine it tells what was known last."""
-    return [lane(entry, is_driven=now.status is SweepStatus.RUNNING) for entry in now.lanes]
+    """Return a line for each source, and what can be done; without an engine it tells what was known last."""
+    found = []
+    for entry in now.lanes:
+        found.append(lane(entry, is_driven=now.status is SweepStatus.RUNNING))
+        if entry.reason and entry.hint:
+            found.append(labelled("", ("hint: ", Tone.ACTIVE), entry.hint))
+    return found
 
 
 def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     """Return a source: how it is, its slots, what runs and waits there, how fast, when it was heard last."""
-    if entry.reason and entry.is_open:
-        return labelled(entry.name, ("waits", Tone.WARN), f"  {entry.reason}")
+    if entry.reason and (entry.is_open or entry.lacks):
+        there = f"  {entry.running:,} running, {entry.queued:,} queued"
+        return labelled(entry.name, ("waits", Tone.WARN), f"  {entry.reason}", (there, Tone.DIM))
     if entry.reason:
         how = ("away", Tone.WARN) if entry.is_paused else ("failed", Tone.BAD)
         return labelled(entry.name, how, f"  {entry.reason}")

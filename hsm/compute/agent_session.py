@@ -55,7 +55,8 @@ class AgentSession(SourceSession):
         self.capabilities = capabilities
         self._name = name
         self._carrier = carrier
-        self._ended: set[str] = set()
+        self._ended: dict[str, int] = {}
+        """How those ended that are over, as a number that tells one end from another."""
         self._open: set[str] = set()
         self._released = False
 
@@ -76,8 +77,8 @@ class AgentSession(SourceSession):
             if records:
                 seen = tuple(self._charged(observations_of(self._name, records)))
                 self._note(seen)
-                hindrance = hindrance_of(self._name, records)
-                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=hindrance)
+                lack, hint = hindrance_of(self._name, records)
+                yield Observations(seen=seen, cursor=cursor_of(place), hindrance=lack, hint=hint)
             if await self._carrier.wait():
                 continue
             if self._released:
@@ -111,10 +112,21 @@ class AgentSession(SourceSession):
         raise NotImplementedError
 
     def _note(self, seen: Iterable[Observation]) -> None:
-        for observation in seen:
-            if observation.state is not AttemptState.RUNNING:
-                self._open.discard(observation.token)
-                self._ended.add(observation.token)
+        """Note what has ended.
+
+        Raises:
+            NotBelieved: an end was told before, and was another one.
+        """
+        for one in seen:
+            if one.state is AttemptState.RUNNING:
+                continue
+            self._open.discard(one.token)
+            end = hash((one.exit, one.manifest, one.cause)) if one.exit else 0
+            before = self._ended.setdefault(one.token, end)
+            if end and before and end != before:
+                field = f"the end of attempt {one.token[:8]}, told before as another one,"
+                raise NotBelieved(self._name, field, one.exit and one.exit.words)
+            self._ended[one.token] = end or before
 
     async def find(self, tokens: Iterable[str]) -> Mapping[str, Sequence[str]]:
         """Return those attempts that stand in the inbox."""

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from hsm.core.cleaning import clean
 from hsm.core.errors import SourceError
+from hsm.core.limits import DISK_FULL, REMEDIES
 from hsm.core.model import Exit
 from hsm.core.source import Observation
 from hsm.core.states import AttemptState, Cause
@@ -34,6 +35,7 @@ MAX_NUMBER = (1 << 63) - 1
 MAX_TIME = 1e11
 """In seconds since 1970: some three thousand years from now."""
 MAX_STATUS = 0xFFFFFFFF
+MAX_ERRNO = 4095
 MAX_NAME = 1000
 MAX_REASON = 4000
 """So many characters of a reason are kept."""
@@ -184,6 +186,16 @@ def _digest(value: Any) -> str | None:
     return str(value)
 
 
+def _errno(value: Any) -> int:
+    return _count(value, MAX_ERRNO)
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value
+
+
 def _cause(value: Any) -> str | None:
     return None if value is None else CANCELLED if value == CANCELLED else Cause(value).value
 
@@ -197,6 +209,8 @@ _CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(("code", "signal"), _status),
     "report": _digest,
     "cause": _cause,
+    "charged": _flag,
+    "errno": _errno,
     "reason": _reason,
 }
 
@@ -228,6 +242,7 @@ def observation_of(message: Message) -> Observation | None:
                 reason=message.reason,
                 cause=Cause(message.cause),
                 agent=f"that of attempt {message.token[:8]}",
+                charged=message.charged,
             )
         case _:
             return None
@@ -255,11 +270,24 @@ def _ended(ended: Ended) -> Observation:
     )
 
 
-def hindrance_of(source: str, records: Iterable[Record]) -> str | None:
-    """Return what the agent lacks by the last of its records that tell, None where none does."""
-    found = None
+def hindrance_of(source: str, records: Iterable[Record]) -> tuple[str | None, str]:
+    """Return what the agent lacks by the last of its records that tell, None where none does; and a hint."""
+    found, hint = None, ""
     for record in records:
         message = read(source, record) if record.get("t") in ("hindered", "opened") else None
-        if message is not None:  # one that has just begun lacks nothing that it knows of
-            found = message.reason if isinstance(message, Hindered) else ""
-    return found
+        if isinstance(message, Hindered):
+            found, hint = message.reason, _remedy(source, message.errno) if message.reason else ""
+        elif message is not None:  # one that has just begun lacks nothing that it knows of
+            found, hint = "", ""
+    return found, hint
+
+
+def _remedy(source: str, code: int) -> str:
+    return full_hint(source) if code in DISK_FULL else REMEDIES.get(code, "")
+
+
+def full_hint(source: str) -> str:
+    """Return what to do about a source whose disk is full."""
+    left = f" (`hsm source clean {source} --dry-run` shows what HSM left there)"
+    is_elsewhere = source.partition(":")[0] != "local"
+    return f"free some space there{left if is_elsewhere else ''}; it goes on by itself"

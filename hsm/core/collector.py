@@ -55,7 +55,26 @@ def judge(files: Files, ended: Ended, at: float, fault: Fault | None = None) -> 
     found = manifest.verify(files, str(ended.directory), attempt.manifest)
     if isinstance(found, manifest.Mismatch):
         return _failed(files, ended, Cause.TRANSFER, f"{found.path}: {found.reason}", at)
-    return _verdict(files, ended, found, at)
+    contradiction = _contradiction(ended, found.said)
+    if contradiction:
+        return _failed(files, ended, Cause.PROTOCOL, contradiction, at)
+    return _verdict(files, ended, found.entries, at)
+
+
+def _contradiction(ended: Ended, said: Mapping[str, Any]) -> str:
+    """Return what the report of an attempt says otherwise than what is known of it, empty when it agrees."""
+    attempt, found = ended.attempt, ended.attempt.exit
+    known: dict[str, Any] = {
+        "token": attempt.token,
+        "attempt": attempt.number,
+        "config_hash": ended.task.config_hash,
+        "exit": found and {"code": found.code, "signal": found.signal},
+        "cause": attempt.cause,
+    }
+    for name, value in said.items():
+        if value != known[name]:
+            return f"{manifest.REPORT} says {name} {value!a:.80}, and its agent {known[name]!a:.80}"
+    return ""
 
 
 def _verdict(

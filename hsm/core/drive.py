@@ -39,6 +39,7 @@ from hsm.core.resolver import Resolver
 from hsm.core.scribe import Scribe
 from hsm.core.seal import sealed
 from hsm.core.source import SweepContext
+from hsm.core.standing import GO_ON
 from hsm.core.states import AttemptState, SweepStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.turn import Turn
@@ -334,6 +335,9 @@ async def _give_back(
     with contextlib.suppress(LedgerError):  # then they do; what is told is why it cannot be driven
         await recorder.record(turn, patient=False)
         listen(turn.news, tracker)
+        if tracker.created is not None and GO_ON not in error.hint:
+            kept = f"the sweep is kept as it is: when that is mended, `hsm {GO_ON}`"
+            error.hint = "; ".join(filter(None, (error.hint, kept.replace("ID", tracker.created.sweep_id))))
     raise error
 
 

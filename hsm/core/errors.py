@@ -91,13 +91,24 @@ class SweepError(HsmError):
 
 
 class SourceError(HsmError):
-    """A compute source cannot be reached, prepared or used."""
+    """A compute source cannot be reached, prepared or used. One that `lacks` something was reached."""
 
     code = "source.failed"
+    lacks = False
 
     def __init__(self, source: str, message: str, *, hint: str = "", transient: bool = False) -> None:
         super().__init__(f"source '{source}': {message}", hint=hint, transient=transient)
         self.source = source
+
+
+class SourceFull(SourceError):
+    """There is no room on the disk of a source. Nothing was lost, and it goes on by itself once there is."""
+
+    code = "source.full"
+    lacks = True
+
+    def __init__(self, source: str, message: str, *, hint: str) -> None:
+        super().__init__(source, message, hint=hint, transient=True)
 
 
 def bare(reason: str) -> str:

@@ -70,7 +70,8 @@ class SourceOpened:
 class SourceFailed:
     """A compute source cannot be reached or used; what runs there goes on.
 
-    Where `paused` it is tried again, and `source_opened` says when it is back.
+    Where `paused` it is tried again, and `source_opened` says when it is back. Where it `lacks` something,
+    room on its disk for instance, it can be reached.
     """
 
     kind: ClassVar[str] = "source_failed"
@@ -78,6 +79,7 @@ class SourceFailed:
     reason: str
     hint: str = ""
     paused: bool = False
+    lacks: bool = False
     at: float
 
 
@@ -85,12 +87,13 @@ class SourceFailed:
 class SourceHindered:
     """A compute source lacks something, so that it begins nothing; it tries again by itself.
 
-    Without a `reason` it lacks nothing any more.
+    Without a `reason` it lacks nothing any more. `hint` says what can be done.
     """
 
     kind: ClassVar[str] = "source_hindered"
     source: str
     reason: str
+    hint: str = ""
     at: float
 
 

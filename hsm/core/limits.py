@@ -1,4 +1,4 @@
-"""What a machine may lack other than space on a disk, and what to do about it."""
+"""What a machine may lack, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 
 FILES = "too many files are open here: raise the limit that `ulimit -n` shows"
 PROCESSES = "no more processes or threads may be started: end some, or raise the limit that `ulimit -u` shows"
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 REMEDIES = {
     errno.EMFILE: FILES,
     errno.ENFILE: "too many files are open on this machine: end what has them open",

@@ -84,6 +84,10 @@ class LaneProgress:
     shown_s: float | None = None
     is_paused: bool = False
     """Whether it cannot be reached now, and is tried again and again."""
+    lacks: bool = False
+    """Whether it could be reached, and begins nothing for now because it lacks something."""
+    hint: str = ""
+    """What can be done about its `reason`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +235,9 @@ def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgres
             name=name,
             is_open=source.open,
             reason=_reason_of(source),
-            is_paused=source.paused,
+            is_paused=source.is_away,
+            lacks=source.lacks or bool(source.hindrance),
+            hint=source.hint,
             slots=source.slots,
             running=source.running,
             queued=max(0, source.in_flight - source.running),
@@ -245,9 +251,10 @@ def lanes_of(tracker: SweepTracker, pace: Pace, now: float) -> tuple[LaneProgres
 
 
 def _reason_of(source: SourceState) -> str:
-    if source.paused:
+    if source.is_away:
         return f"unreachable, is tried again: {bare(source.reason)}"
-    return f"begins nothing for now: {source.hindrance}" if source.hindrance else bare(source.reason)
+    lack = bare(source.reason) if source.paused else source.hindrance
+    return f"begins nothing for now: {lack}" if lack else bare(source.reason)
 
 
 def failures_of(tracker: SweepTracker) -> tuple[Failures, ...]:

@@ -9,6 +9,7 @@ from functools import singledispatchmethod
 
 from hsm.core import events as ev
 from hsm.core import inputs as inp
+from hsm.core.credible import credible
 from hsm.core.errors import SourceError
 from hsm.core.homing import Homing
 from hsm.core.lane import Lane
@@ -75,7 +76,8 @@ class Reactions:
         known = turn.tracker.sources.get(item.source)
         was = known.hindrance if known else ""
         if is_now is not None and is_now != was:
-            turn.take(ev.SourceHindered(source=item.source, reason=is_now, at=self._world.now()))
+            hint = item.batch.hint if is_now == item.batch.hindrance else ""
+            turn.take(ev.SourceHindered(source=item.source, reason=is_now, hint=hint, at=self._world.now()))
 
     def _take_in(
         self, seen: Observation, task: Task, number: int, turn: Turn, heard_at: float, *, is_doubted: bool
@@ -87,6 +89,7 @@ class Reactions:
         if attempt.state in PRESUMED and seen.state is not AttemptState.EXITED:
             return  # only an exit record says more than that it was given up
         self._listings.listed(seen.token)
+        seen = credible(seen, attempt, self._world.now())
         turn.take(event_of(seen, task.index, number, attempt.ref))
         after = turn.tracker.task(task.index)
         if seen.state is AttemptState.RUNNING:
@@ -191,7 +194,12 @@ class Reactions:
         error, at = item.error, self._world.now()
         turn.take(
             ev.SourceFailed(
-                source=item.source, reason=error.message, hint=error.hint, paused=error.transient, at=at
+                source=item.source,
+                reason=error.message,
+                hint=error.hint,
+                paused=error.transient,
+                lacks=error.lacks,
+                at=at,
             )
         )
         if all(other.is_over for other in self._lanes.values()):

@@ -125,12 +125,13 @@ class Observations:
     """What was seen since the last batch; reading may begin again after `cursor`.
 
     `hindrance` is what the source lacks, so that it begins nothing: empty when it lacks nothing any more,
-    None when nothing is new.
+    None when nothing is new. `hint` says what can be done about it.
     """
 
     seen: tuple[Observation, ...]
     cursor: str
     hindrance: str | None = None
+    hint: str = ""
 
 
 class CancelOutcome(StrEnum):

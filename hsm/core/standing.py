@@ -118,13 +118,18 @@ def _waiting(task: Task, tracker: SweepTracker, *, driven: bool) -> Standing:
         return Standing(why=f"the sweep stopped, no new attempt is begun: {tracker.stopped}", command=GO_ON)
     if not driven:
         return Standing(why="no engine drives the sweep, so nothing is begun", command=GO_ON)
+    again = f"attempt {len(task.attempts)} ended ({_ended(task.attempt)}); " if task.attempts else ""
     lanes = [source for source in tracker.sources.values() if source.open]
     if not lanes:
         reasons = "; ".join(f"{name} is {_shut(source)}" for name, source in tracker.sources.items())
         return Standing(why=f"no source is open ({reasons or 'none has opened yet'})", command=GO_ON)
+    lacking = [(name, lane) for name, lane in tracker.sources.items() if lane.open and lane.hindrance]
+    if len(lacking) == len(lanes):
+        reasons = "; ".join(f"{name}: {lane.hindrance}" for name, lane in lacking)
+        advice = "; ".join(dict.fromkeys(lane.hint for _, lane in lacking if lane.hint))
+        return Standing(why=f"{again}no source begins anything for now ({reasons})", advice=advice)
     slots, running = sum(lane.slots for lane in lanes), sum(lane.running for lane in lanes)
     ahead = sum(other.status is TaskStatus.RECEIVED for other in tracker.tasks[: task.index - 1])
-    again = f"attempt {len(task.attempts)} ended ({_ended(task.attempt)}); " if task.attempts else ""
     return Standing(
         why=f"{again}it waits for a slot: {running} of {slots} run something, {ahead:,} tasks are before it"
     )
@@ -139,12 +144,16 @@ def _under_way(task: Task, tracker: SweepTracker) -> Standing:
     if attempt is None:
         return Standing(why=f"it is {task.status}")
     asked = "; somebody asked that it end" if task.cancel_requested else ""
-    return Standing(why=_words(attempt, tracker) + asked)
+    lane = tracker.sources.get(attempt.source)
+    hint = lane.hint if lane and attempt.state not in (AttemptState.RUNNING, AttemptState.EXITED) else ""
+    return Standing(why=_words(attempt, tracker) + asked, advice=hint)
 
 
 def _words(attempt: Attempt, tracker: SweepTracker) -> str:
     where, lane = attempt.source, tracker.sources.get(attempt.source)
     busy = f": {lane.running} of {lane.slots} slots run something" if lane else ""
+    if lane and lane.open and lane.hindrance:
+        busy = f", which begins nothing for now: {lane.hindrance}"
     closed = f"; that source is {_shut(lane)}" if lane and not lane.open else ""
     match attempt.state:
         case AttemptState.RUNNING:
@@ -161,6 +170,8 @@ def _words(attempt: Attempt, tracker: SweepTracker) -> str:
 
 
 def _shut(lane: SourceState) -> str:
+    if lane.lacks:
+        return f"lacking something and is tried again ({bare(lane.reason)})"
     if lane.paused:
         return f"unreachable and is tried again ({bare(lane.reason)})"
     return f"not open ({bare(lane.reason) or 'closed'})"

@@ -50,6 +50,12 @@ def _planned(event: ev.GenerationPlanned) -> str:
     return f"generation {event.generation} planned: {task_id(event.first)} to {task_id(last)}{left_out}"
 
 
+def _failing(event: ev.SourceFailed) -> str:
+    if not event.paused:
+        return "failed"
+    return "begins nothing for now" if event.lacks else "is unreachable, and is tried again"
+
+
 def _some(names: Sequence[str], count: int) -> str:
     more = f" and {count - len(names):,} more" if count > len(names) else ""
     return "; ".join(names) + more
@@ -74,10 +80,7 @@ _ENGINE_LINES: Mapping[type, Callable[[Any], str]] = {
         f"engine of epoch {event.epoch} stopped: {event.status}{_because(event.reason)}"
     ),
     ev.SourceOpened: lambda event: f"source {event.source} opened with {event.slots} slots",
-    ev.SourceFailed: lambda event: (
-        f"source {event.source} {'is unreachable, and is tried again' if event.paused else 'failed'}: "
-        f"{bare(event.reason)}"
-    ),
+    ev.SourceFailed: lambda event: f"source {event.source} {_failing(event)}: {bare(event.reason)}",
     ev.SourceHindered: lambda event: (
         f"source {event.source} begins nothing for now: {event.reason}"
         if event.reason

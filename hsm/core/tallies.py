@@ -16,7 +16,8 @@ _BAD_ENDS = frozenset({AttemptState.FAILED, AttemptState.LOST, AttemptState.REJE
 class SourceState:
     """One source as the ledger knows it. While `paused` it is tried again and again.
 
-    `heard_at` is when it last told something of an attempt; `hindrance` is what it lacks to begin any.
+    Where it `lacks` something then, it could be reached. `heard_at` is when it last told something of an
+    attempt; `hindrance` is what it lacks to begin any, `hint` what to do about that, or about its `reason`.
     """
 
     slots: int = 0
@@ -29,6 +30,8 @@ class SourceState:
     failed: int = 0
     heard_at: float | None = None
     hindrance: str = ""
+    hint: str = ""
+    lacks: bool = False
 
     def count(self, was: AttemptState | None, now: AttemptState) -> None:
         """Note that one of its attempts moved from one state to another."""
@@ -44,11 +47,18 @@ class SourceState:
 
     def opened(self, slots: int) -> None:
         """Note that it takes attempts."""
-        self.slots, self.open, self.paused, self.reason = slots, True, False, ""
+        self.slots, self.open, self.paused, self.lacks = slots, True, False, False
+        self.reason, self.hint = "", self.hint if self.hindrance else ""
 
-    def closed(self, reason: str, *, paused: bool) -> None:
+    def closed(self, reason: str, hint: str, *, paused: bool, lacks: bool) -> None:
         """Note that it takes none any more; where paused, it is tried again."""
-        self.open, self.paused, self.reason = False, paused, reason
+        self.open, self.paused, self.lacks = False, paused, lacks
+        self.reason, self.hint = reason, hint
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it cannot be reached now."""
+        return self.paused and not self.lacks
 
 
 def _is_in_flight(state: AttemptState | None) -> bool:

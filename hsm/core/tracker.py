@@ -174,7 +174,8 @@ class SweepTracker(SweepState):
             case ev.SourceOpened() | ev.SourceFailed():
                 self._fold_source(event)
             case ev.SourceHindered():
-                self._source(event.source).hindrance = event.reason
+                source = self._source(event.source)
+                source.hindrance, source.hint = event.reason, event.hint
             case ev.SweepSealed() | ev.ArtifactsVerified():
                 self._fold_seal(event)
             case ev.ZombieFound():
@@ -185,7 +186,7 @@ class SweepTracker(SweepState):
     def _fold_source(self, event: ev.SourceOpened | ev.SourceFailed) -> None:
         source = self._source(event.source)
         if isinstance(event, ev.SourceFailed):
-            source.closed(event.reason, paused=event.paused)
+            source.closed(event.reason, event.hint, paused=event.paused, lacks=event.lacks)
         else:
             source.opened(event.slots)
             source.heard(event.at)
@@ -213,7 +214,7 @@ class SweepTracker(SweepState):
     def _close_sources(self) -> None:
         for source in self.sources.values():
             source.open = source.paused = False
-            source.hindrance = ""
+            source.hindrance = source.hint = ""
 
     def _plan(self, event: ev.GenerationPlanned) -> None:
         start = len(self.tasks)

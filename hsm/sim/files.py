@@ -97,6 +97,10 @@ class SimFiles(Contents):
         room = self._disk(path).room
         return PLENTY_BYTES if room is None else room
 
+    def free_files(self, path: str) -> int:
+        self._process.check()
+        return PLENTY_BYTES
+
     # Names
 
     def make_directory(self, path: str) -> None:

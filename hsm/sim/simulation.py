@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 
-from hsm.compute.agent import attempt
+from hsm.compute.agent import closing
 from hsm.compute.agent.relay import SILENCE_S
 from hsm.core import keeper, ledger
 from hsm.core.errors import EngineRunning
@@ -54,7 +54,7 @@ def simulate(
     at_end: Callable[[Stage], None] | None = None,
 ) -> Outcome:
     """Run one scenario from its beginning to its end; `at_end` may look at what is there then."""
-    attempt._OF_EPOCH.clear()  # noqa: SLF001 - what a real agent's process begins with
+    closing._OF_EPOCH.clear()  # noqa: SLF001 - what a real agent's process begins with
     trace = Trace(hashes=hashes, keep=keep)
     was_enabled = gc.isenabled()
     gc.disable()  # when garbage is collected must not matter

@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import stat
+import sys
 from enum import Enum
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
@@ -252,6 +253,11 @@ class Files:
     def free_bytes(self, path: str) -> int:
         """Return how much this user may still write to the file system that holds a path."""
         return shutil.disk_usage(path).free
+
+    def free_files(self, path: str) -> int:
+        """Return how many more files this user may make there; where nobody counts them, very many."""
+        counted = os.statvfs(path)
+        return counted.f_favail if counted.f_files else sys.maxsize
 
     def set_mode(self, path: str, mode: int) -> None:
         """Set the permissions of what a path leads to."""

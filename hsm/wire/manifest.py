@@ -23,6 +23,7 @@ NO_FILES = EMPTY_SHA256
 """The digest of an empty report: the attempt left no files anywhere, its source keeps none."""
 OUTSIDE = frozenset({REPORT, "status.yaml"})
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,9}")
+SAID = ("token", "attempt", "config_hash", "exit", "cause")
 MAX_PATH_BYTES = 1024
 MAX_REPORT_BYTES = 256 << 20  # the manifest of more than a million files
 
@@ -149,10 +150,14 @@ class Mismatch(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """The manifest of an attempt, and the names of what it lists beside: links, and what was ignored."""
+    """The manifest of an attempt, and the names of what it lists beside: links, and what was ignored.
+
+    `said` is what else the report says of the attempt: whose it is, and how it ended.
+    """
 
     entries: List[Entry]
     beside: List[str]
+    said: Dict[str, Any]
 
 
 def read(files: Files, directory: str, report_sha256: str, *, protect: bool = False) -> "Listed | Mismatch":
@@ -177,7 +182,8 @@ def parse(report: bytes) -> Listed:
     try:
         content = json.loads(report)
         beside = [*content.get("links", ()), *content.get("ignored", ())]
-        return Listed([_entry(item) for item in content["artifacts"]], beside)
+        said = {name: content[name] for name in SAID if name in content}
+        return Listed([_entry(item) for item in content["artifacts"]], beside, said)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(str(error)) from error
 
@@ -249,12 +255,12 @@ def _check(files: Files, directory: str, entry: Entry, *, protect: bool) -> Opti
     return None if actual.sha256 == entry.sha256 else Mismatch(entry.path, "its content has changed")
 
 
-def verify(files: Files, directory: str, report_sha256: str) -> "List[Entry] | Mismatch":
+def verify(files: Files, directory: str, report_sha256: str) -> "Listed | Mismatch":
     """Return an attempt's manifest after protecting and reading every byte of it, or what does not agree."""
     listed = read(files, directory, report_sha256, protect=True)
     if isinstance(listed, Mismatch):
         return listed
-    return next(mismatches(files, directory, listed.entries, protect=True), None) or listed.entries
+    return next(mismatches(files, directory, listed.entries, protect=True), None) or listed
 
 
 def extras(files: Files, directory: str, listed: Listed) -> List[str]:

@@ -113,10 +113,14 @@ class Ended(NamedTuple):
 
 
 class Hindered(NamedTuple):
-    """The machine lacks something, so that nothing new begins; without a reason it does no more."""
+    """The machine lacks something, so that nothing new begins; without a reason it does no more.
+
+    `errno` is the error that told, where it was one of the system.
+    """
 
     reason: str
     at: float
+    errno: int = 0
 
 
 class Withdrawn(NamedTuple):
@@ -128,15 +132,17 @@ class Withdrawn(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """An attempt began under an agent that died; whatever was left of it has been killed.
+    """An attempt came to nothing with its agent, or for what its machine lacks; what was left of it is gone.
 
-    The cause is `lost`, or `node` where the machine was started anew, which says nothing of the attempt.
+    The cause is `lost`, or `node` where it was the machine, which says nothing of the attempt. Where it is
+    not `charged`, it was certainly through no fault of its own.
     """
 
     token: str
     reason: str
     at: float
     cause: str = "lost"
+    charged: bool = True
 
 
 Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered]

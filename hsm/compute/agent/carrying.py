@@ -18,6 +18,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.premises import Premises
 from hsm.compute.agent.relay import Answer, Refusal, Service
+from hsm.compute.agent.room import full, room_at
 from hsm.compute.agent.starting import AgentLine, Heard, Post
 from hsm.wire.files import Files, write_all
 from hsm.wire.link import DONE, Packet
@@ -118,9 +119,9 @@ class Carrying(Service):
             try:
                 write_all(self._files, descriptor, rest)
                 self._files.datasync(descriptor)
-            except OSError:
+            except OSError as error:
                 self._files.truncate(descriptor, length)
-                raise
+                raise OSError(error.errno, error.strerror, path) from error
         finally:
             self._files.close(descriptor)
         if is_new:
@@ -131,7 +132,12 @@ class Carrying(Service):
         if self._line is None:
             raise Refusal("no sweep was opened")
         before = self._line.opened()
-        opened = self._line.bring_up()
+        try:
+            opened = self._line.bring_up()
+        except Refusal as refusal:
+            if room_at(self._files, self._home).is_full:
+                raise full(self._home) from refusal
+            raise
         self._look_at = 0.0
         yield Packet(DONE, 0, {**opened._asdict(), "found": opened == before})
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from typing import Callable, List
 
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.room import DISK_FULL, Reserve, full, told
 from hsm.wire.log import NO_ROOM, LogWriter, encode_record
 from hsm.wire.messages import Hindered, Message, to_record
 
 RETRY_S = 1.0
+LONGEST_RETRY_S = 60.0
+CALM_S = 60.0
+"""Who lacks something again sooner than that waits twice as long as the last time."""
 WINDOW_S = 0.005
 BUSY_WINDOW_S = 0.05
 BUSY_RECORDS = 4
@@ -22,17 +27,27 @@ class Records:
 
     That the machine lacks something is told once, and once when it does no more. `begin` makes a log. When
     one has failed, what is not known to be durable is told again in the next one; who has read it already
-    knows it. `is_stuck` says that nothing new may begin in this turn.
+    knows it. `is_stuck` says that nothing is tried again in this turn.
+
+    On a full disk the `reserve` is given up, so that what has ended, and that the disk is full, can be told.
+    There is room again when it can be held again.
     """
 
-    def __init__(self, host: Host, begin: Callable[[], LogWriter], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, host: Host, begin: Callable[[], LogWriter], wake: Callable[[], None], reserve: Reserve
+    ) -> None:
         self._host = host
         self._begin = begin
-        self._log = begin()
+        self._reserve = reserve
         self._unwritten: List[bytes] = []
         self.is_stuck = False
         self._is_hindered = False
         self._stuck_until = 0.0
+        self._retry_s = RETRY_S
+        self._relieved_at = self._full_until = -math.inf
+        self._log = begin()
+        if not reserve.hold():
+            self.wait_for_room(full(reserve.path))
         self._write_again_at = 0.0
         self._written = 0
         self._synced = 0
@@ -46,11 +61,18 @@ class Records:
     def flush(self) -> None:
         """Hand new records to the kernel, and see to it that they become durable."""
         self._write()
-        if self._is_hindered and not self.is_stuck:
-            self._is_hindered = False
+        if not self._is_hindered or self.is_stuck:
+            return
+        now = self._host.monotonic()
+        if self._reserve.is_held:
+            self._is_hindered, self._relieved_at = False, now
             _say("it is there again: going on")
             self.add(Hindered("", self._host.now()))
             self._write()
+        elif self._reserve.hold():  # it is seen in the next turn whether something can begin
+            self._full_until = now
+        else:
+            self._wait()
 
     def _write(self) -> None:
         if not self._unwritten or self._host.monotonic() < self._write_again_at:
@@ -62,8 +84,12 @@ class Records:
         except OSError as error:
             if error.errno not in NO_ROOM and not self._log.is_broken:
                 raise  # a second log failed
+            gives_up = error.errno in DISK_FULL and self._reserve.is_held
             self.wait_for_room(error)
-            self._write_again_at = self._stuck_until
+            if gives_up:
+                self._write()
+            else:
+                self._write_again_at = self._stuck_until
             return
         self._written += len(self._unwritten)
         self._unwritten.clear()
@@ -88,11 +114,28 @@ class Records:
     def wait_for_room(self, error: OSError) -> None:
         """Note that the machine lacks something for now."""
         if not self._is_hindered:
-            reason = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror or error)
+            is_calm = self._host.monotonic() - self._relieved_at >= CALM_S
+            self._retry_s = RETRY_S if is_calm else min(2 * self._retry_s, LONGEST_RETRY_S)
+            reason = told(self._host.files, error, self._reserve.path)
             _say(f"the machine lacks something, trying again until it is there: {reason}")
-            self.add(Hindered(reason, self._host.now()))
-        self.is_stuck = self._is_hindered = True
-        self._stuck_until = self._host.monotonic() + RETRY_S
+            self.add(Hindered(reason, self._host.now(), error.errno or 0))
+        self._is_hindered = True
+        if error.errno in DISK_FULL:
+            self._reserve.give_up()
+        self._wait()
+
+    def _wait(self) -> None:
+        self.is_stuck = True
+        self._stuck_until = self._host.monotonic() + self._retry_s
+
+    def was_full_since(self, at: float) -> bool:
+        """Tell whether the disk is known to have been full since a time by the monotonic clock."""
+        return not self._reserve.is_held or self._full_until >= at
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether something new may begin, or it may be tried whether it can."""
+        return not self.is_stuck and self._reserve.is_held
 
     def begin_turn(self) -> None:
         """Let what found no room be tried again, when it is time; `due` tells that time until then."""
@@ -106,7 +149,7 @@ class Records:
     @property
     def due(self) -> List[float]:
         """When to try again, if at all."""
-        return [self._stuck_until] if self._unwritten or self.is_stuck else []
+        return [self._stuck_until] if self._unwritten or self.is_stuck or self._is_hindered else []
 
     @property
     def is_settled(self) -> bool:
@@ -133,6 +176,7 @@ class Records:
         if self._log.is_broken:
             self._renew()
         self._log.sync()
+        self._reserve.give_up()
 
 
 def _say(text: str) -> None:

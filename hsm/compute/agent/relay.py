@@ -13,6 +13,8 @@ import select
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.room import how_full
+from hsm.wire.files import Files
 from hsm.wire.link import BEAT, DONE, REFUSED, STOP, BadPacket, Packet, PacketReader, encode_packet, greeting
 
 READ_BYTES = 256 << 10
@@ -145,7 +147,7 @@ class Relay:
         elif answer is None:
             self._send(Packet(REFUSED, packet.call, {"reason": f"a relay knows no {packet.kind!r}"}))
         else:
-            self._running.append((packet.call, _guarded(answer, packet)))
+            self._running.append((packet.call, _guarded(self._host.files, answer, packet)))
 
     def _advance(self) -> None:
         """Let each call that is being answered say one thing."""
@@ -166,7 +168,7 @@ class Relay:
             view = view[os.write(self._sink, view) :]
 
 
-def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
+def _guarded(files: Files, answer: Answer, packet: Packet) -> Iterator[Packet]:
     """Yield what is answered, always ended by `done` or by `refused`."""
     try:
         for said in answer(packet) or ():
@@ -177,7 +179,8 @@ def _guarded(answer: Answer, packet: Packet) -> Iterator[Packet]:
         yield Packet(REFUSED, 0, {"reason": str(refusal), "final": refusal.is_final})
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        yield Packet(REFUSED, 0, {"reason": f"{where}{error.strerror or error}", "errno": error.errno})
+        reason = f"{where}{error.strerror or error}{how_full(files, error)}"
+        yield Packet(REFUSED, 0, {"reason": reason, "errno": error.errno})
     else:
         yield Packet(DONE)
 

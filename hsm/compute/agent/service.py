@@ -19,6 +19,7 @@ from hsm.compute.agent.backlog import Backlog
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
+from hsm.compute.agent.room import Reserve
 from hsm.compute.agent.slots import Slots
 from hsm.wire.inbox import Inbox
 from hsm.wire.log import LogReader, LogWriter
@@ -42,6 +43,11 @@ class Paths(NamedTuple):
     def records(self) -> str:
         """Directory of the agents' logs, one per incarnation."""
         return os.path.join(self.home, "records")
+
+    @property
+    def reserve(self) -> str:
+        """File that takes up the room which is held back."""
+        return os.path.join(self.home, "reserve")
 
 
 class Leave(NamedTuple):
@@ -86,7 +92,7 @@ class Agent:
         for said in self._inbox.read():
             self._backlog.hear(said.epoch, from_record(said.record))
         self._check_hosts()
-        self._records = Records(host, self._begin_log, bell.wake)
+        self._records = Records(host, self._begin_log, bell.wake, Reserve(host.files, paths.reserve))
         self._slots = Slots(host, paths.sweep, self._records, bell.wake)
         if self._backlog.hello is not None:
             self._slots.offer_gpus(self._backlog.hello.gpus)
@@ -233,7 +239,7 @@ class Agent:
         hello, backlog = self._backlog.hello, self._backlog
         if hello is None or self._stopping:
             return
-        while backlog.waiting and self._slots.taken < hello.slots and not self._records.is_stuck:
+        while backlog.waiting and self._slots.taken < hello.slots and self._records.may_begin:
             run = backlog.take()
             if not self._slots.fits(run) or not self._slots.launch(hello, run):
                 backlog.put_back(run)

@@ -8,9 +8,11 @@ from functools import partial
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Union
 
 from hsm.compute.agent import attempt
-from hsm.compute.agent.attempt import NO_VERDICT, Closing, Running, Verdict
+from hsm.compute.agent.attempt import NO_VERDICT, Running, Verdict
+from hsm.compute.agent.closing import Closing
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
+from hsm.compute.agent.room import full
 from hsm.wire.messages import Ended, Hello, Lost, Run, Started, Withdrawn
 
 SAMPLE_S = 0.25
@@ -166,6 +168,19 @@ class Slots:
         except attempt.NoRoom as error:
             self._closed(Short(closing, error))
             return
+        was_full = self._records.was_full_since(closing.began)
+        starved = closing.starved(size, len(self._running) + 1, was_full=was_full)
+        if starved is None:
+            self._hash(closing, size)
+            return
+        if not was_full:
+            self._records.wait_for_room(full(closing.directory))
+        if starved.is_own:
+            self._hash(closing, closing.make_room(starved.reason))
+        else:
+            self._records.add(closing.vanish(starved.reason))
+
+    def _hash(self, closing: Closing, size: int) -> None:
         if size <= INLINE_BYTES:
             self._closed(_try_to_close(closing))
         else:

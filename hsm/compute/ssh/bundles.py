@@ -6,7 +6,6 @@ A host that has the bundle already answers one call, and nothing is sent.
 from __future__ import annotations
 
 import asyncio
-import errno
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +15,8 @@ from typing import Any
 from hsm.compute.agent.apart import WAITING
 from hsm.compute.link import CallRefused, Link
 from hsm.core.bundle import Bundle, named
-from hsm.core.errors import SourceError
+from hsm.core.errors import SourceError, SourceFull
+from hsm.core.limits import DISK_FULL
 from hsm.core.source import SweepContext
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
@@ -33,7 +33,6 @@ ROUNDS = 6
 
 CALL_S = 300.0
 MAX_PATH_LENGTH = 1024
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,10 +204,10 @@ async def answering(source: str, limit_s: float) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise SourceError(source, f"its host did not answer in {limit_s:g} s", transient=True) from error
     except CallRefused as refused:
-        if refused.errno not in FULL:
+        if refused.errno not in DISK_FULL:
             raise
         hint = f"free some space there; `hsm source clean {source}` removes what no sweep uses"
-        raise SourceError(source, refused.reason, hint=hint, transient=True) from refused
+        raise SourceFull(source, refused.reason, hint=hint) from refused
 
 
 def packets(contents: Mapping[str, bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from hsm.core.cleaning import clean
 from hsm.core.errors import SourceError
+from hsm.core.limits import DISK_FULL
 
 MAX_TOLD = 400
 """So many characters of what a host says are shown in an error."""
@@ -13,6 +16,12 @@ def told(text: str | bytes) -> str:
     """Return what a host said, made fit for a terminal and for one line, its end where it is long."""
     said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return clean(" | ".join(line.strip() for line in said.splitlines() if line.strip()))[-MAX_TOLD:]
+
+
+def says_full(text: str | bytes) -> bool:
+    """Tell whether a host says that there is no room on its disk, in the words of its system."""
+    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return any(os.strerror(code) in said for code in DISK_FULL)
 
 
 class HostUnreachable(SourceError):

@@ -9,10 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Protocol
 
 from hsm.compute.link import Link, LinkLost, Reader, Writer
+from hsm.compute.reading import full_hint
 from hsm.compute.ssh import scripts, shipping
-from hsm.compute.ssh.faults import DirectoryUnfit, HostUnfit, PythonUnfit, told
+from hsm.compute.ssh.faults import DirectoryUnfit, HostUnfit, PythonUnfit, says_full, told
 from hsm.compute.ssh.reach import Completed, Connection
 from hsm.compute.ssh.settings import SshSettings
+from hsm.core.errors import SourceFull
 from hsm.core.world import World
 
 MAX_CHANNELS = 6
@@ -86,6 +88,8 @@ class ShellConnection(Connection):
             surveyed = scripts.read_survey(done.stdout)
         except ValueError as error:
             raise HostUnfit(self._name, f"its shell answers {told(str(error))}", hint=SHELL_HINT) from error
+        if surveyed.fault and says_full(surveyed.fault):
+            raise SourceFull(self._name, told(surveyed.fault), hint=full_hint(self._name))
         if surveyed.fault:
             raise DirectoryUnfit(
                 self._name, told(surveyed.fault), hint="name another directory: option `root`"
@@ -172,7 +176,9 @@ class ShellConnection(Connection):
             done = await self.run(script, stdin=self._program.data, timeout_s=SHIPPING_S)
             if done.code:
                 reason = f"its agent cannot be stored in {told(self.root)}: {told(done.stderr)}"
-                hint = "look at the space and the rights there"
+                if says_full(done.stderr):
+                    raise SourceFull(self._name, reason, hint=full_hint(self._name))
+                hint = "look at the rights there"
                 raise DirectoryUnfit(self._name, reason, hint=hint, transient=True)
             self._has_program = True
             return done.stdout.strip() == b"stored"

@@ -11,8 +11,8 @@ from typing import Any
 
 from hsm.compute.agent_session import START, AgentSession
 from hsm.compute.deaths import Deaths
-from hsm.compute.link import Link
-from hsm.compute.reading import NotBelieved, observations_of, whole
+from hsm.compute.link import CallRefused, Link
+from hsm.compute.reading import NotBelieved, full_hint, observations_of, whole
 from hsm.compute.ssh.bundles import Shipped, bundle_of, ship
 from hsm.compute.ssh.checks import check_host
 from hsm.compute.ssh.cleaning import clean, clean_after
@@ -21,7 +21,8 @@ from hsm.compute.ssh.environments import HostEnvironment, prepare_there
 from hsm.compute.ssh.live import LiveView
 from hsm.compute.ssh.mirror import Copy, Mirror
 from hsm.compute.ssh.reach import Reach
-from hsm.core.errors import SourceError
+from hsm.core.errors import SourceError, SourceFull
+from hsm.core.limits import DISK_FULL
 from hsm.core.source import (
     AttemptOrder,
     Capabilities,
@@ -301,8 +302,15 @@ def _the_one(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error of a source that a group is about, a lasting one before others; else the group."""
     leaves = list(_leaves(errors))
     if all(isinstance(leaf, SourceError) for leaf in leaves):
-        return min(leaves, key=lambda leaf: isinstance(leaf, SourceError) and leaf.transient)
+        return _of_the_disk(min(leaves, key=lambda leaf: isinstance(leaf, SourceError) and leaf.transient))
     return errors
+
+
+def _of_the_disk(error: BaseException) -> BaseException:
+    """Return what was refused for want of room as that; any other error as it is."""
+    if isinstance(error, CallRefused) and error.errno in DISK_FULL:
+        return SourceFull(error.source, f"its disk is full: {error.reason}", hint=full_hint(error.source))
+    return error
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -44,7 +44,7 @@ class Sweeping:
         self.folder = folder
         self.project = folder / "project"
         self.project.mkdir()
-        self._hsm = hsm
+        self.hsm = hsm
         self._tasks = tasks
         self._managers: list[subprocess.Popen[str]] = []
         (self.project / "hsm.yaml").touch()
@@ -66,7 +66,7 @@ class Sweeping:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command of `hsm sweep`."""
         manager = subprocess.Popen(
-            [str(self._hsm), "sweep", *words],
+            [str(self.hsm), "sweep", *words],
             cwd=self.project,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -150,7 +150,7 @@ class Sweeping:
     def status(self) -> dict[str, Any]:
         """Return what `hsm sweep status` tells."""
         done = subprocess.run(
-            [str(self._hsm), "sweep", "status", "last", "--json"],
+            [str(self.hsm), "sweep", "status", "last", "--json"],
             cwd=self.project,
             capture_output=True,
             text=True,
@@ -178,7 +178,7 @@ class Sweeping:
             data = (self.tree.tasks / name / "results" / "data").read_bytes()
             assert data == name.encode() * 1000
         done = subprocess.run(
-            [str(self._hsm), "sweep", "verify", "last"],
+            [str(self.hsm), "sweep", "verify", "last"],
             cwd=self.project,
             capture_output=True,
             text=True,

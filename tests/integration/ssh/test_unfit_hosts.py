@@ -9,6 +9,7 @@ import pytest
 
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader, LogWriter
+from hsm.wire.messages import Ended, to_record
 from tests.integration.ssh.sweeping import LIMIT_S, Make, Sweeping, agents
 from tests.integration.ssh.test_connection import only, perform, programs
 from tests.integration.ssh.test_source_check import late_python
@@ -80,6 +81,27 @@ class TestClosed:
         sweep.completed()
         sweep.check()
 
+    def test_a_sweep_whose_only_host_lets_nobody_in_is_kept_whole_and_can_be_gone_on_with(
+        self, sweeping: Make, ssh_lab: Lab, ssh_host: Host
+    ) -> None:
+        """The error says so with the command; what it names runs every task once, here."""
+        known = ssh_lab.known_hosts.read_text()
+        ssh_lab.known_hosts.write_text("")
+        sweep = sweeping(3)
+        manager = sweep.start("run", "s.yaml", "--source", "ssh:alpha:2")
+        said, _ = manager.communicate(timeout=LIMIT_S)
+        assert manager.returncode == 3
+        assert (
+            f"the sweep is kept as it is: when that is mended, `hsm sweep complete {sweep.tree.sweep_id}`"
+            in said
+        )
+        assert sweep.status()["status"] == "partial"
+        assert len(sweep.events("engine_stopped")) == 1
+        ssh_lab.known_hosts.write_text(known)
+        sweep.completed()
+        assert len(sweep.events("source_opened")) == 1
+        sweep.check()
+
 
 class TestLiars:
     """Hosts that say what cannot be."""
@@ -96,6 +118,24 @@ class TestLiars:
         sweep.proceed()  # then the agent has something to say, and its relay looks
         sweep.noted("source_failed")
         assert "it says what cannot be: a record is" in reason(sweep)
+        manager.communicate(timeout=LIMIT_S)
+        sweep.completed("--abandon-source", "ssh:alpha", "--source", "local:2")
+        assert not sweep.events("attempt_failed")
+        sweep.check(again=sweep.twice())
+
+    def test_an_end_that_is_told_twice_and_differently_costs_its_host_and_no_task(
+        self, sweeping: Make, ssh_host: Host
+    ) -> None:
+        """Neither of the two is believed; what had it runs again elsewhere once it is given up."""
+        sweep = sweeping(4)
+        manager = sweep.held(3, "local:1", "ssh:alpha:2")
+        records = next((ssh_host.home / ".hsm" / "sweeps").glob("*/.hsm/agents/*/records"))
+        token = next(event["token"] for event in sweep.events("attempt_intended") if "ssh" in event["source"])
+        end = Ended(token, 0, None, 1.0, 2.0, 1.0, 0.5, 0.1, 4096, "ab" * 32, 1, 100, None, "")
+        lie(records, to_record(end), to_record(end._replace(code=3, cause="application")))
+        sweep.proceed()
+        sweep.noted("source_failed")
+        assert f"the end of attempt {token[:8]}, told before as another one, is exit code 3" in reason(sweep)
         manager.communicate(timeout=LIMIT_S)
         sweep.completed("--abandon-source", "ssh:alpha", "--source", "local:2")
         assert not sweep.events("attempt_failed")
@@ -201,11 +241,11 @@ def elsewhere(sweep: Sweeping) -> str:
     return said
 
 
-def lie(records: Path, record: dict[str, Any]) -> None:
+def lie(records: Path, *said: dict[str, Any]) -> None:
     """Have the agent's newest log say something, in a whole group, and its relay look at it."""
     path = max(records.iterdir())
     reader = LogReader(Files(), str(path))
     list(reader.records())
     log = LogWriter(Files(), str(path), Files().open_append(str(path)), reader.position)
-    log.write([json.dumps(record).encode()])
+    log.write([json.dumps(record).encode() for record in said])
     log.close()

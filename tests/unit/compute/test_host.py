@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.records import Records
+from hsm.compute.agent.room import Reserve
 from hsm.compute.agent.slots import Slots
 from hsm.wire.files import Files
 from hsm.wire.log import LogReader, LogWriter
@@ -79,7 +80,12 @@ class ForkingHost(Host):
 
 def losing(host: Host, path: Path, wake: Callable[[], None]) -> list[str]:
     """Lose one attempt and return the kinds of the records that this leaves."""
-    records = Records(host, lambda: LogWriter.create(Files(), str(path), {"t": "opened"}), wake)
+    records = Records(
+        host,
+        lambda: LogWriter.create(Files(), str(path), {"t": "opened"}),
+        wake,
+        Reserve(Files(), f"{path}.reserve"),
+    )
     Slots(host, str(path.parent), records, wake).lose("a" * 32, "its agent died")
     records.close()
     return [record["t"] for record in LogReader(Files(), str(path)).records()]
@@ -109,7 +115,7 @@ def test_records_are_written_while_nothing_new_can_begin(tmp_path: Path) -> None
     """That a program cannot be started for lack of room says nothing about the log."""
     path = str(tmp_path / "records.log")
     log = LogWriter.create(Files(), path, {"t": "opened"})
-    records = Records(Host(), lambda: log, lambda: None)
+    records = Records(Host(), lambda: log, lambda: None, Reserve(Files(), str(tmp_path / "reserve")))
     records.wait_for_room(OSError("too many processes"))
     assert records.is_stuck
     records.add(Lost("t", "gone", 1.0))

@@ -32,8 +32,11 @@ HONEST: tuple[Message, ...] = (
     ENDED._replace(code=1, cause="cancelled"),
     Withdrawn(TOKEN, 2.0),
     Lost(TOKEN, "its agent died", 3.0),
-    Hindered("No space left on device: /scratch", 3.0),
+    Lost(TOKEN, "on a full disk", 3.0, "node", charged=False),
+    Hindered("No space left on device: /scratch", 3.0, 28),
 )
+
+DEFAULTS = ((Withdrawn, "reason"), (Lost, "cause"), (Lost, "charged"), (Hindered, "errno"))
 
 odd = (
     st.none()
@@ -109,7 +112,7 @@ def test_a_record_with_a_field_more_or_less_is_refused(message: Message, data: s
     record = to_record(message)
     name = data.draw(st.sampled_from(sorted(record)))
     del record[name]
-    if (type(message), name) not in ((Withdrawn, "reason"), (Lost, "cause")):
+    if (type(message), name) not in DEFAULTS:
         with pytest.raises(NotBelieved):
             seen(record)
     with pytest.raises(NotBelieved):
@@ -152,9 +155,11 @@ def test_a_reason_of_any_length_is_cut_and_can_be_written() -> None:
 def test_what_an_agent_lacks_is_the_last_that_it_told() -> None:
     """Nothing, when another one has begun."""
     lacks, opened = to_record(HONEST[-1]), to_record(HONEST[0])
-    assert hindrance_of(HOST, [lacks]) == "No space left on device: /scratch"
-    assert hindrance_of(HOST, [lacks, opened]) == ""
-    assert hindrance_of(HOST, [to_record(ENDED)]) is None
+    reason, hint = hindrance_of(HOST, [lacks])
+    assert reason == "No space left on device: /scratch"
+    assert "hsm source clean ssh:alpha --dry-run" in hint
+    assert hindrance_of(HOST, [lacks, opened]) == ("", "")
+    assert hindrance_of(HOST, [to_record(ENDED)]) == (None, "")
 
 
 @given(st.binary(max_size=40) | st.sampled_from([b"[]", b"1", b"null", b"[" * 100_000, b"9" * 5000]))

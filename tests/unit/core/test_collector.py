@@ -22,7 +22,7 @@ from hsm.core.collector import (
     signature,
 )
 from hsm.core.events import AttemptFailed, AttemptSealed, to_record
-from hsm.core.model import Attempt, Task
+from hsm.core.model import Attempt, Exit, Task
 from hsm.core.states import AttemptState, Cause
 from hsm.wire import manifest
 from hsm.wire.files import Files
@@ -40,10 +40,11 @@ def left(directory: Path, **files: bytes) -> Path:
     return directory
 
 
-def seal(directory: Path, **changes: Any) -> Ended:
+def seal(directory: Path, said: dict[str, Any] | None = None, **changes: Any) -> Ended:
     """Write the provenance report as the agent does, and return what the collector gets."""
     entries = manifest.build(FILES, str(directory), manifest.find(FILES, str(directory)))
-    report = json.dumps({"artifacts": [entry._asdict() for entry in entries]}).encode()
+    artifacts = [entry._asdict() for entry in entries]
+    report = json.dumps({"artifacts": artifacts, **(said or {})}).encode()
     (directory / manifest.REPORT).write_bytes(report)
     known: dict[str, Any] = {"state": AttemptState.EXITED, "manifest": sha256_hex(report), **changes}
     attempt = Attempt(number=2, token="t" * 32, source="local", **known)
@@ -81,6 +82,42 @@ def test_a_failure_keeps_the_agents_words(tmp_path: Path) -> None:
     failure = failure_of(seal(directory, cause=Cause.APPLICATION, reason="exit code 1"))
     assert (failure.cause, failure.reason) == (Cause.APPLICATION, "exit code 1")
     assert failure.signature == "exit code 1: ValueError: bad k=# at #"
+
+
+HONEST = {
+    "token": "t" * 32,
+    "attempt": 2,
+    "config_hash": "c",
+    "exit": {"code": 0, "signal": None},
+    "cause": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            {"exit": {"code": 1, "signal": None}},
+            "says exit {'code': 1, 'signal': None}, and its agent {'code': 0",
+        ),
+        ({"cause": "memory"}, "says cause 'memory', and its agent None"),
+        ({"token": "u" * 32}, "says token 'uuuu"),
+        ({"attempt": 1}, "says attempt 1, and its agent 2"),
+        ({"config_hash": "d"}, "says config_hash 'd', and its agent 'c'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_report_that_contradicts_its_exit_record_is_no_result(
+    tmp_path: Path, said: dict[str, Any], words: str
+) -> None:
+    """A host that says that all was well, and its own report does not: neither is believed."""
+    place = left(tmp_path / "a", result=b"42")
+    assert isinstance(judge(FILES, seal(place, HONEST, exit=Exit(code=0)), 9.0), AttemptSealed)
+    (place / manifest.REPORT).chmod(0o644)
+    verdict = judge(FILES, seal(place, {**HONEST, **said}, exit=Exit(code=0)), 9.0)
+    assert isinstance(verdict, AttemptFailed)
+    assert verdict.cause is Cause.PROTOCOL
+    assert f"provenance.json {words}" in verdict.reason
 
 
 def test_an_attempt_without_a_report_failed(tmp_path: Path) -> None:

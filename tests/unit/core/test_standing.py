@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hsm.cli import screen
 from hsm.core import events as ev
 from hsm.core.model import Proposal
+from hsm.core.monitor import progress
 from hsm.core.plan import write_plan
 from hsm.core.standing import doubt_of, standing
 from hsm.core.summary import tracker_of
@@ -36,6 +38,10 @@ UNCONFIRMED = ev.AttemptUnconfirmed(task=1, attempt=1, reason="connection reset"
 STARTED = ev.AttemptStarted(task=1, attempt=1, at=2.0)
 MISSED = ev.AttemptMissed(task=1, attempt=1, at=3.0)
 PAUSED = ev.SourceFailed(source="far", reason="no route to host", paused=True, at=4.0)
+LACKS = ev.SourceHindered(source="far", reason="disk full: /there", hint="free some", at=4.0)
+FULL = ev.SourceFailed(
+    source="far", reason="disk full: /there", hint="free some", paused=True, lacks=True, at=4.0
+)
 OPENED = ev.SourceOpened(source="far", slots=1, at=5.0)
 
 
@@ -60,6 +66,29 @@ def test_what_is_not_known_has_its_word(
     task = tracker.task(1)
     assert doubt_of(task, tracker).partition(":")[0] == word
     assert why in standing(task, tracker, driven=True).why
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (LACKS, "waits at far for a slot, which begins nothing for now: disk full: /there"),
+        (FULL, "that source is lacking something and is tried again (disk full: /there)"),
+    ],
+)
+def test_who_waits_for_a_source_that_lacks_something_is_told_what_to_do(
+    tracker: SweepTracker, event: ev.Event, why: str
+) -> None:
+    """In the explanation of a task and in the line of the source, which is not called unreachable."""
+    tracker.fold(event)
+    found = standing(tracker.task(1), tracker, driven=True)
+    assert why in found.why
+    assert found.advice == "free some"
+    (lane,) = progress(tracker, 5.0, driven=True).lanes
+    assert (lane.reason, lane.hint) == ("begins nothing for now: disk full: /there", "free some")
+    assert lane.lacks
+    assert not lane.is_paused
+    told = "".join(text for text, _ in screen.lane(lane))
+    assert "waits  begins nothing for now: disk full: /there  0 running, 1 queued" in told
 
 
 def test_of_what_is_over_everything_is_known(tracker: SweepTracker) -> None:

@@ -169,7 +169,6 @@ FILES_EXCEPTIONS: dict[str, dict[str, str]] = {
     },
     "hsm/compute/agent/reporting.py": {
         "os.stat": "facts about the real machine: no simulator runs a relay",
-        "os.statvfs": "the same",
     },
     "hsm/compute/local.py": {"open": "opens a session", "resolve": "of a command, by its environment"},
     "hsm/compute/ssh/source.py": {"resolve": "of a command, by its environment"},

@@ -63,7 +63,9 @@ def test_a_manifest_lists_every_file_with_size_and_hash(attempt: Path) -> None:
     (attempt / "status.yaml").write_text("status: running\n")
     parts = sealed(attempt)
     expected = [(path, len(data), sha256_hex(data)) for path, data in sorted(CONTENT.items())]
-    assert manifest.verify(Files(), str(attempt), parts) == expected
+    found = manifest.verify(Files(), str(attempt), parts)
+    assert isinstance(found, manifest.Listed)
+    assert found.entries == expected
     assert check(attempt, parts) is None
     (attempt / "status.yaml").write_text("status: sealed\n")
     assert check(attempt, parts) is None
