@@ -20,8 +20,10 @@ from typing import Any
 
 import hsm
 from hsm.core.significance import fisher
+from hsm.report.claims import read_claims
+from hsm.report.compact import compact
 from hsm.report.figure import Axis, Figure, Kind, Mark, Series, Tone
-from hsm.report.plots import ordered_p_values
+from hsm.report.plots import null_histogram, ordered_p_values
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- begin: written by tools/hunt_pages.py -->", "<!-- end -->"
@@ -62,13 +64,12 @@ def scored(rows: Iterable[Row], metric: str) -> list[Row]:
 def ran(sweep: str) -> str:
     """Say how large a run was, and how its tasks ended."""
     rows = rows_of(sweep)
-    name = hsm.open(sweep).name.replace("-", "_")
     wall = sum(row["meta.wall_s"] or 0.0 for row in rows)
     failed = sum(row["meta.status"] == "failed" for row in rows)
     stopped = sum(row["meta.status"] == "sealed" and bool(row["meta.reason"]) for row in rows)
     return (
-        f"`sweeps/{name}.yaml`: {len(rows)} tasks, {failed} failed, {stopped} with a reason why they have no "
-        f"scores; {wall:.0f} s of wall time of all tasks together, two at a time on two shared cores."
+        f"`{hsm.open(sweep).name}`: {len(rows)} tasks, {failed} failed, {stopped} with a reason why they "
+        f"have no scores; {wall:.0f} s of wall time of all tasks together, two at a time on two shared cores."
     )
 
 
@@ -77,6 +78,23 @@ def save(name: str, figure: Figure, words: str, width: int = 620) -> str:
     PICTURES.mkdir(parents=True, exist_ok=True)
     (PICTURES / f"{name}.svg").write_text(f"{figure.svg(width)}\n", encoding="utf-8")
     return f"![{words}](../images/hunts/{name}.svg)"
+
+
+def pictures(name: str, rows: Mapping[str, Row]) -> str:
+    """Copy density and phase of some results, and return a table of them; rows: by what they are."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    shown = []
+    for place, (words, row) in enumerate(rows.items(), 1):
+        cells = []
+        for kind in ("density", "phase"):
+            data = (Path(row["meta.path"]) / "results" / f"{kind}.png").read_bytes()
+            small = compact(data)
+            ending, content = ("png", data) if small is None else (small[1], small[0])
+            file = f"{name}-{place}-{kind}.{ending}"
+            (PICTURES / file).write_bytes(content)
+            cells.append(f"![{kind}, {words}](../images/hunts/{file})")
+        shown.append([words, *cells])
+    return table(("", "density", "phase and defects"), shown)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -256,6 +274,8 @@ def log_prime(hunt: str, confirmed: str) -> Iterator[str]:
             for row in best
         ),
     )
+    yield weakest_null(best[0])
+    yield pictures("log-prime", {f"{best[0]['meta.task']}, the smallest p": best[0]})
     smallest = scored(rows, "log_prime_sse")[0]
     yield (
         f"The smallest misfit of all, {smallest['metric.log_prime_sse']:.2g}, has p = "
@@ -263,6 +283,19 @@ def log_prime(hunt: str, confirmed: str) -> Iterator[str]:
         f"of as many tries of chance would be {1 / (len(p) + 1):.2g} on average."
     )
     yield from fresh(confirmed, tested[0])
+
+
+def weakest_null(row: Row) -> str:
+    """Draw the null that reaches the misfit of a row most often."""
+    task = Path(row["meta.path"])
+    claim = next(
+        claim
+        for claim in read_claims(task.parent.parent, f"tasks/{task.name}")
+        if claim.name == "log_prime_sse"
+    )
+    null = max(claim.nulls, key=lambda null: null.p or 0.0)
+    words = f"The misfit of {row['meta.task']} among the draws of its weakest null"
+    return save("log-prime-null", null_histogram(claim.name, null), words)
 
 
 def reasons(rows: Sequence[Row], metric: str) -> str:
@@ -331,6 +364,11 @@ def nonlocal_(scan: str) -> Iterator[str]:
         )
     b, c = (float(hsm.open(scan).spec.parameters[name]) for name in "bc")
     etas, sigmas = (sorted({row[f"param.{name}"] for row in rows}) for name in ("eta", "sigma"))
+    extremes = [
+        row for row in rows if (row["param.eta"], row["param.sigma"]) in ((0, sigmas[0]), (1, sigmas[-1]))
+    ]
+    named = {f"η = {row['param.eta']:g}, σ = {row['param.sigma']:g}": row for row in extremes}
+    yield pictures("nonlocal", named)
     yield "The shortest wave that linear theory lets grow has the wave number"
     yield table(
         ("share η", *(f"σ = {sigma:g}" for sigma in sigmas)),
@@ -369,7 +407,8 @@ def by_range(rows: Sequence[Row], metric: str, title: str) -> Figure:
         for eta, tone in zip(etas, tones, strict=False)
     ]
     axes = (Axis(title="range σ", unit="length", log=False), Axis(title=title, log=False))
-    return Figure(kind=Kind.XY, title=title, axes=axes, series=tuple(series), n=len(rows), counted="runs")
+    heading = f"{title}, by share and range of the saturation"
+    return Figure(kind=Kind.XY, title=heading, axes=axes, series=tuple(series), n=len(rows), counted="runs")
 
 
 def edge(b: float, c: float, eta: float, sigma: float) -> float:
@@ -422,6 +461,8 @@ def gravity(scan: str) -> Iterator[str]:
         (gated(kind, [row for row in rows if row["param.metric"] == kind]) for kind, _, _ in kinds),
     )
     valid = [row for row in rows if row.get("metric.defect_density") is not None]
+    ends = [row for row in valid if row["param.seed"] == 0 and row["param.kappa"] in (kappas[0], kappas[-1])]
+    yield pictures("gravity", {f"κ = {row['param.kappa']:g}": row for row in ends})
     yield "Defects, of the runs that pass the gate:"
     yield table(
         ("κ", "defects per 10⁴", "mean density"),
