@@ -58,6 +58,12 @@ class Score:
         """What is said of it, as its first task says it."""
         return self.shown[0].claim
 
+    @property
+    def has_too_few_draws(self) -> bool:
+        """Whether no draw of any null reaches the best score: its p is the smallest there can be."""
+        tested = [null.reached for null in self.claim.nulls if null.reached is not None]
+        return bool(tested) and not any(tested)
+
 
 def has_scores(view: ReportView) -> bool:
     """Tell whether there is such a page."""
@@ -185,6 +191,8 @@ def _verdict(score: Score) -> Markup | None:
         found = (
             f"{count(tested.candidates, 'candidate')} with q ≤ {LEVEL}, to be confirmed with fresh seeds. "
         )
+    elif score.has_too_few_draws:
+        found = "No candidate, for want of draws: none reached the best score, and p cannot be smaller. "
     else:
         found = "Nothing is more than chance. "
     return tag("p", tag("b", found), by_chance, class_="call")

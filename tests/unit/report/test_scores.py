@@ -23,10 +23,10 @@ def null(**more: Any) -> dict[str, Any]:
         "about": "shuffled",
         "score": 5.0,
         "low_is_good": False,
-        "p": 0.1,
+        "p": 0.2,
         "draws": 9,
         "without_score": 0,
-        "reached": 0,
+        "reached": 1,
         "low": 1.0,
         "high": 4.0,
         "log": False,
@@ -72,8 +72,16 @@ def test_a_score_stands_beside_its_null_with_p_and_q_and_its_words(tmp_path: Pat
     assert "Nothing is more than chance." in tested
     assert "The smallest p of 3 runs is 0.1" in tested
     assert "task_0002</a>: p = 0.1, q = 0.3" in tested
-    assert "0 draws of 9 as good (as high or more so): p = 0.1." in tested
+    assert "1 draw of 9 as good (as high or more so): p = 0.2." in tested
     assert tested.count("<svg") >= 2
+
+
+def test_too_few_draws_are_not_taken_for_chance(tmp_path: Path) -> None:
+    """Where no draw reaches the best score, p is as small as it can be, which is said."""
+    content = claims(nulls=[null(reached=0, p=0.1)])
+    assert "for want of draws" in section_of(render_scores(swept(tmp_path / "few", content)), "tested")
+    found = swept(tmp_path / "many", content, p=(1e-5, 0.5))
+    assert "1 candidate with q" in section_of(render_scores(found), "tested")
 
 
 def test_what_is_not_tested_stands_apart(tmp_path: Path) -> None:
