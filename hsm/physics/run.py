@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hsm.physics import backend
-from hsm.physics.artifacts import write_json
+from hsm.physics.artifacts import write_bytes, write_json
 from hsm.physics.checkpointing import Found
+from hsm.physics.claims import NAME as CLAIMS
+from hsm.physics.claims import claims_text
 from hsm.physics.environment import Environment
 from hsm.physics.gallery import pictures, write_pictures
 from hsm.physics.history import NAME, HistoryFile
@@ -47,8 +49,10 @@ def run(
         ending = _follow(prepared, found, recorder, safety, interruption)
         space_time = file.space_time() if params.dim == 1 else None
         file.finish(recorder.frame, ending, recorder.balance)
-    measured = metrics(Artifact.read(path))
+    artifact = Artifact.read(path)
+    measured = metrics(artifact)
     write_json(Path("metrics.json"), measured)
+    write_bytes(environment.results / CLAIMS, claims_text(artifact, measured).encode())
     attempt = Attempt(
         effort=_effort(recorder.watch, cache, found), resumed=_resumption(prepared, found), refused=refused
     )

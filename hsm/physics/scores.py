@@ -12,7 +12,7 @@ from types import MappingProxyType
 from hsm.physics.balance import residual
 from hsm.physics.measure import coherence, log_prime, structure
 from hsm.physics.measure.artifact import Artifact
-from hsm.physics.measure.chance import NotComputable, p_value
+from hsm.physics.measure.chance import NotComputable
 from hsm.physics.metrics import AREA_UNIT, defect_density
 from hsm.physics.parameters import Params, SourceKind
 from hsm.physics.status import Status
@@ -131,22 +131,13 @@ def correlation_length(artifact: Artifact) -> Numbers:
 
 def pcs_null(artifact: Artifact) -> Numbers:
     """Return the p-value of pcs, and the defects that fields with this spectrum have anyway."""
-    null = artifact.order_null
-    area = artifact.params.grid.plaquette_area
-    return {
-        "pcs_p_value": _usual_p(artifact.figures[-1].pcs, null[:, 0]),
-        "defect_density_null": AREA_UNIT / area * float(null[:, 2].mean()),
-    }
+    defects = AREA_UNIT / artifact.params.grid.plaquette_area * float(artifact.defects_null.drawn.mean())
+    return {"pcs_p_value": artifact.pcs_null.p, "defect_density_null": defects}
 
 
 def pcs_local_null(artifact: Artifact) -> Numbers:
     """Return the p-value of pcs_local."""
-    score = coherence.local_coherence(artifact.field, artifact.params.grid)
-    return {"pcs_local_p_value": _usual_p(score, artifact.order_null[:, 1])}
-
-
-def _usual_p(score: float, null: coherence.Numbers) -> float:
-    return p_value(score, lambda count: null[:count], null.size, low_is_good=False)
+    return {"pcs_local_p_value": artifact.pcs_local_null.p}
 
 
 def structure_peak(artifact: Artifact) -> Numbers:
@@ -156,7 +147,7 @@ def structure_peak(artifact: Artifact) -> Numbers:
 
 def structure_null(artifact: Artifact) -> Numbers:
     """Return the p-value of its height."""
-    return {"structure_peak_p_value": structure.peak_p_value(artifact.spectrum, artifact.key)}
+    return {"structure_peak_p_value": artifact.structure_null.p}
 
 
 def log_prime_peaks(artifact: Artifact) -> Numbers:
@@ -171,7 +162,7 @@ def log_prime_sse(artifact: Artifact) -> Numbers:
 
 def log_prime_null(artifact: Artifact) -> Numbers:
     """Return the p-values of the three nulls, and that of the claim: the largest."""
-    found = log_prime.p_values(artifact.spectrum, artifact.surrogates, artifact.key)
+    found = {null: compared.p for null, compared in artifact.log_prime_nulls.items()}
     return {
         "log_prime_p_value": max(found.values()),
         "log_prime_p_spectrum": found["A"],

@@ -10,6 +10,7 @@ from hsm.report.error_analysis import render_errors
 from hsm.report.evidence import LogTail, Picture
 from hsm.report.figure import Figure
 from hsm.report.performance import Performance
+from hsm.report.scores import render_scores
 from hsm.report.view import Limits, ReportView
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "render",
     "render_comparison",
     "render_errors",
+    "render_scores",
 ]

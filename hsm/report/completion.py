@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from hsm.report import error_analysis
+from hsm.report import error_analysis, scores
 from hsm.report.analyses import analyses
 from hsm.report.best import best
 from hsm.report.cost import cost
@@ -61,6 +61,7 @@ def render(view: ReportView) -> str:
         places["best"] = "Metrics"
     others = tag(
         "p",
+        tag("a", "Scores beside chance", href=scores.FILE_NAME) if scores.has_scores(view) else None,
         tag("a", "Error analysis", href=error_analysis.FILE_NAME),
         tag("a", "Performance as YAML", href=PERFORMANCE),
         class_="pages",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hsm.report import completion, error_analysis, performance
+from hsm.report import completion, error_analysis, performance, scores
 from hsm.report.view import ReportView
 
 
@@ -12,4 +12,6 @@ def documents(view: ReportView) -> Iterator[tuple[str, str]]:
     """Yield the name and the content of each document; the completion report comes last."""
     yield performance.FILE_NAME, performance.as_yaml(view.performance)
     yield error_analysis.FILE_NAME, error_analysis.render_errors(view)
+    if scores.has_scores(view):
+        yield scores.FILE_NAME, scores.render_scores(view)
     yield completion.FILE_NAME, completion.render(view)

@@ -81,7 +81,7 @@ def _sample(series: Series) -> Markup:
     shape = _SHAPES.get(series.mark)
     if shape is not None:
         return tag("path", d=shape(11, 8, 4.5), class_=f"k-{series.tone}")
-    if series.mark is Mark.BLOCK:
+    if series.mark in (Mark.BLOCK, Mark.AREA):
         return tag("path", d="M2 3H20V13H2Z", class_=f"k-{series.tone}")
     return tag("path", d="M1 8H21", class_=f"l-{series.tone}")
 
@@ -148,6 +148,12 @@ def _points(series: Series, x: Scale, y: Scale, *, is_named: bool) -> Iterator[M
     if not series.points:
         return
     shape = _SHAPES.get(series.mark)
+    if series.mark is Mark.AREA:
+        tops = [(x.at(point[0]), y.at(point[1])) for point in series.points]
+        yield tag(
+            "path", d=f"{steps([(tops[0][0], y.at(0)), *tops])}V{y.at(0):g}Z", class_=f"k-{series.tone}"
+        )
+        return
     if shape is None:
         line = [(x.at(point[0]), y.at(point[1])) for point in series.points]
         path = steps(line) if series.mark is Mark.STEPS else _polyline(line)

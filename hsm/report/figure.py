@@ -28,6 +28,7 @@ class Mark(StrEnum):
     TRIANGLE = "triangle"
     CROSS = "cross"
     STEPS = "steps"
+    AREA = "area"  # (x, y): filled from 0 to y until the next x
     LINE = "line"
     BLOCK = "block"
 

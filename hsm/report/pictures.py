@@ -78,6 +78,11 @@ def _figure(view: ReportView, task: Task, names: Sequence[str]) -> Markup:
     return tag("figure", tag("div", *images, class_="strip"), _caption(view, task, names), class_="several")
 
 
+def described(view: ReportView, task: Task) -> Markup:
+    """Return the caption of a task's pictures: its score and its parameters."""
+    return _caption(view, task, view.varying[:CAPTION_PARAMS])
+
+
 def _caption(view: ReportView, task: Task, names: Sequence[str]) -> Markup:
     score = view.score(task)
     metric = shorten(view.spec.hunt.objective.metric, CAPTION_VALUE) if view.spec.hunt else ""

@@ -7,15 +7,18 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
 from hsm.core.model import Metrics, Task
+from hsm.core.significance import is_p_value
 from hsm.core.spec import Direction, Objective, Params, SweepSpec, Value
 from hsm.core.states import SweepStatus, TaskStatus
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.report.analysed import AnalysisShown
+from hsm.report.claims import Claim, claimants, claims_of
 from hsm.report.coordinates import Coordinate, coordinates
 from hsm.report.evidence import LogTail, Picture, list_pictures, read_host, read_picture, read_tail
 from hsm.report.groups import FailedAlike, group_failures
@@ -43,6 +46,7 @@ class Limits:
     all_picture_bytes: int = 12 << 20
     picture_misses: int = 400
     pictures_per_analysis: int = 6
+    claims: int = 16
 
     def picture(self, root: Path, path: Path) -> Picture | None:
         """Return a picture inside `root`; None if it is too large, or none."""
@@ -90,6 +94,7 @@ class ReportView:
     pictures_left_out: int = 0
     pictures_sought: int = 0
     analyses: tuple[AnalysisShown, ...] = ()
+    claims: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -190,6 +195,7 @@ class ReportView:
             pictures=pictures,
             pictures_left_out=left_out,
             pictures_sought=sought,
+            claims=self._read_claims(),
             analyses=tuple(
                 one.with_pictures(self.sweep_dir, self.ranking(), self.limits) for one in self.analyses
             ),
@@ -259,6 +265,11 @@ class ReportView:
     @cached_property
     def _failed(self) -> list[FailedAlike]:
         return group_failures(self.tasks)
+
+    def _read_claims(self) -> dict[str, tuple[Claim, ...]]:
+        p_values = [self.values_of(name) for name in self.metric_names if is_p_value(name)]
+        shown = islice(claimants(self.tasks, self.ranking(), p_values), self.limits.claims)
+        return claims_of(self.sweep_dir, shown)
 
     def _read_logs(self) -> dict[str, LogTail]:
         groups = self.failures()[: self.limits.failure_groups]

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from hsm.core.states import Cause, TaskStatus
-from hsm.report import ReportView, render, render_comparison, render_errors
+from hsm.report import ReportView, render, render_comparison, render_errors, render_scores
 from tests.unit.report.sweeps import TRACEBACK, attempt, hunt_tasks, leave, task, view
 
 pytestmark = pytest.mark.integration
@@ -180,6 +180,19 @@ def realistic(sweep_dir: Path) -> ReportView:
     return view(sweep_dir, tasks=tasks).gather()
 
 
+def claiming(sweep_dir: Path, value: str) -> ReportView:
+    """Return a sweep whose programs say `value` wherever claims have words."""
+    tasks = [task(at, {"b": value}, {"pcs": 0.5, f"{value}_p_value": 0.01 * at}) for at in (1, 2, 3)]
+    null = {"about": value, "score": 5.0, "low_is_good": False, "p": 0.1, "draws": 9, "without_score": 0}
+    null |= {"reached": 0, "low": 1.0, "high": 4.0, "log": True, "counts": [2, 6, 1]}
+    score = {"value": 5.0, "unit": value, "can": value, "cannot": value, "nulls": [null]}
+    scores = {value: {**score, "p_value": f"{value}_p_value"}, f"{value}.": {**score, "p_value": None}}
+    for each in tasks:
+        folder = leave(sweep_dir, each, pictures={"phase.png": density(each.index)})
+        (folder / "results" / "claims.json").write_text(json.dumps({"schema": 1, "scores": scores}))
+    return view(sweep_dir, tasks=tasks, sweep_id=value).gather()
+
+
 def write(folder: Path, html: str, name: str = "page.html") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
@@ -203,6 +216,7 @@ def test_hostile_values_run_nothing_and_ask_nothing(browser: Browser, canary: Ca
         "ncgl-hunt · finished": render(made),
         "ncgl-hunt · err": render_errors(made),
         "Compar": comparison,
+        "ncgl-hunt · scores": render_scores(claiming(tmp_path / "claiming", values[0])),
     }
     for title, html in pages.items():
         visit = browser.visit(write(tmp_path / "sweep" / "reports", html))
@@ -241,18 +255,19 @@ def test_no_width_makes_the_page_scroll_sideways(
         render(hostile(tmp_path / "other", ["x" * 5_000, *attacks("http://127.0.0.1:1")])),
         "long.html",
     )
+    write(folder, render_scores(claiming(tmp_path / "claiming", "x" * 5_000)), "scores.html")
     widths = (400, 900, 1400)
     frames = "".join(
         f"<iframe src={name} style='width:{width}px;height:900px'></iframe>"
-        for name in ("report.html", "long.html", "errors.html", "comparison.html")
+        for name in ("report.html", "long.html", "errors.html", "comparison.html", "scores.html")
         for width in widths
     )
     visit = browser.visit(
         write(folder, f"<title></title>{frames}{MEASURE}"), "--allow-file-access-from-files", *flags
     )
     seen = json.loads(visit.title)
-    assert [(frame["over"], frame["broken"]) for frame in seen] == [(0, 0)] * 12
-    assert [frame["charts"] for frame in seen] == [1] * 6 + [0] * 6
+    assert [(frame["over"], frame["broken"]) for frame in seen] == [(0, 0)] * 15
+    assert [frame["charts"] for frame in seen] == [1] * 6 + [0] * 9
     dark = int(re.findall(r"\d+", seen[0]["background"])[0]) < 128
     assert dark is bool(flags)
     assert visit.console == []

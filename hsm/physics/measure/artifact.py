@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsm.physics.history import BALANCE, RUNNING, SCHEMA
-from hsm.physics.measure.chance import NotComputable, key_of
-from hsm.physics.measure.coherence import order_of
+from hsm.physics.measure import log_prime, structure
+from hsm.physics.measure.chance import Compared, NotComputable, compare, key_of
+from hsm.physics.measure.coherence import local_coherence, order_of
 from hsm.physics.measure.spectrum import Numbers, Spectrum, spectrum
 from hsm.physics.measure.surrogates import Surrogates
 from hsm.physics.metrics import Diagnostics, Field
@@ -126,6 +127,48 @@ class Artifact:
     def order_null(self) -> Numbers:
         """pcs, pcs_local and the number of defects of surrogates, one row each."""
         return self.surrogates.scores(lambda psi: np.array(order_of(psi, self.params.grid)))
+
+    @property
+    def pcs_null(self) -> Compared:
+        """The phase coherence of the last field beside the field null."""
+        return self._beside(self.figures[-1].pcs, 0)
+
+    @property
+    def pcs_local_null(self) -> Compared:
+        """The coherence over a stated range beside the field null.
+
+        Raises:
+            NotComputable: it does not exist.
+        """
+        return self._beside(local_coherence(self.field, self.params.grid), 1)
+
+    @property
+    def defects_null(self) -> Compared:
+        """The number of defects beside the field null, which has no p-value here: there is no better."""
+        null = self.order_null[:, 2]
+        return Compared(score=self.figures[-1].defect_count, drawn=null, low_is_good=False)
+
+    def _beside(self, score: float, column: int) -> Compared:
+        null = self.order_null[:, column]
+        return compare(score, lambda count: null[:count], null.size, low_is_good=False)
+
+    @cached_property
+    def structure_null(self) -> Compared:
+        """The height of the peak of the spectrum beside its null.
+
+        Raises:
+            NotComputable: there is no peak, or hardly ever one in the null.
+        """
+        return structure.peak_null(self.spectrum, self.key)
+
+    @cached_property
+    def log_prime_nulls(self) -> Mapping[str, Compared]:
+        """The misfit to the primes beside the nulls A, B and C, by these letters.
+
+        Raises:
+            NotComputable: there is no score, or a null has hardly ever one.
+        """
+        return log_prime.nulls(self.spectrum, self.surrogates, self.key)
 
     @cached_property
     def surrogates(self) -> Surrogates:

@@ -6,6 +6,7 @@ artifact always gets the same p-value, and two runs never share their draws.
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,25 +45,46 @@ def key_of(params_json: str) -> int:
     return int.from_bytes(hashlib.sha256(params_json.encode()).digest()[:8], "big")
 
 
-def p_value(score: float, draw: Draw, most: int, *, low_is_good: bool) -> float:
-    """Return the share of draws of a null that score at least as well, the score itself counted among them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A score beside the draws of one null, NaN where a draw has no score: those do not count."""
 
-    `draw(count)` returns the scores of as many draws, NaN where a draw has no score: those do not count.
-    Where fewer than ENOUGH of the first FEW reach the score, `most` are drawn in all. Such a p-value is
-    valid: under the null it is at most α with a chance of at most α (J. Besag and P. Clifford, Biometrika 78,
-    301, 1991).
+    score: float
+    drawn: NDArray[np.floating]
+    low_is_good: bool
+
+    @property
+    def valid(self) -> int:
+        """How many draws have a score."""
+        return int(np.count_nonzero(np.isfinite(self.drawn)))
+
+    @property
+    def reached(self) -> int:
+        """How many draws score at least as well."""
+        sign = 1 if self.low_is_good else -1
+        return _reached(sign * self.drawn, sign * self.score)
+
+    @property
+    def p(self) -> float:
+        """The share of draws that score at least as well, the score itself counted among them."""
+        return (1 + self.reached) / (1 + self.valid)
+
+
+def compare(score: float, draw: Draw, most: int, *, low_is_good: bool) -> Compared:
+    """Draw a null: FEW times, and `most` times in all where fewer than ENOUGH of those reach the score.
+
+    `draw(count)` returns the scores of as many draws. A p-value of such draws is valid: under the null it is
+    at most α with a chance of at most α (J. Besag and P. Clifford, Biometrika 78, 301, 1991).
 
     Raises:
         NotComputable: the null has hardly ever a score.
     """
-    sign = 1 if low_is_good else -1
-    drawn = draw(min(FEW, most))
-    if _reached(sign * drawn, sign * score) < ENOUGH and most > drawn.size:
-        drawn = np.concatenate([drawn, draw(most - drawn.size)])
-    valid = int(np.count_nonzero(np.isfinite(drawn)))
-    if valid < FEW // 10:
-        raise NotComputable(f"only {valid} of {drawn.size} draws of its null have such a score")
-    return (1 + _reached(sign * drawn, sign * score)) / (1 + valid)
+    found = Compared(score=score, drawn=draw(min(FEW, most)), low_is_good=low_is_good)
+    if found.reached < ENOUGH and most > found.drawn.size:
+        found = replace(found, drawn=np.concatenate([found.drawn, draw(most - found.drawn.size)]))
+    if found.valid < FEW // 10:
+        raise NotComputable(f"only {found.valid} of {found.drawn.size} draws of its null have such a score")
+    return found
 
 
 def _reached(drawn: NDArray[np.floating], score: float) -> int:

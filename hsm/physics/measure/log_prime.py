@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hsm.physics.draws import Purpose
-from hsm.physics.measure.chance import NotComputable, Stream, p_value
+from hsm.physics.measure.chance import Compared, NotComputable, Stream, compare
 from hsm.physics.measure.spectrum import Numbers, Spectrum, are_peaks, excess, lowest_peaks
 from hsm.physics.measure.surrogates import Surrogates
 
@@ -55,8 +55,8 @@ def score(found: Spectrum) -> float:
     return float(misfit(places)[0])
 
 
-def p_values(found: Spectrum, surrogates: Surrogates, key: int) -> Mapping[str, float]:
-    """Return the p-values of the nulls A, B and C, by these letters.
+def nulls(found: Spectrum, surrogates: Surrogates, key: int) -> Mapping[str, Compared]:
+    """Return the score beside the nulls A, B and C, by these letters.
 
     Raises:
         NotComputable: there is no score, or a null has hardly ever one.
@@ -75,9 +75,9 @@ def p_values(found: Spectrum, surrogates: Surrogates, key: int) -> Mapping[str, 
         return _scores(found.k, excess(surrogates.density_spectra(count)))
 
     return {
-        "A": p_value(sse, spectrum_null, DRAWS, low_is_good=True),
-        "B": p_value(sse, target_null, DRAWS, low_is_good=True),
-        "C": p_value(sse, field_null, surrogates.most, low_is_good=True),
+        "A": compare(sse, spectrum_null, DRAWS, low_is_good=True),
+        "B": compare(sse, target_null, DRAWS, low_is_good=True),
+        "C": compare(sse, field_null, surrogates.most, low_is_good=True),
     }
 
 

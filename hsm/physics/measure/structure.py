@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hsm.physics.draws import Purpose
-from hsm.physics.measure.chance import NotComputable, Stream, p_value
+from hsm.physics.measure.chance import Compared, NotComputable, Stream, compare
 from hsm.physics.measure.spectrum import Numbers, Spectrum, excess
 
 DRAWS = 1_999
@@ -31,8 +31,8 @@ def peak(found: Spectrum) -> Mapping[str, float]:
     return {"structure_peak_k": float(found.centre[at]), "structure_peak_excess": float(found.above[at])}
 
 
-def peak_p_value(found: Spectrum, key: int) -> float:
-    """Return the p-value of the excess under the spectrum null.
+def peak_null(found: Spectrum, key: int) -> Compared:
+    """Return the excess beside the spectrum null.
 
     Raises:
         NotComputable: there is no peak.
@@ -42,7 +42,7 @@ def peak_p_value(found: Spectrum, key: int) -> float:
     def draw(count: int) -> Numbers:
         return heights(found.null(stream, count))
 
-    return p_value(height, draw, DRAWS, low_is_good=False)
+    return compare(height, draw, DRAWS, low_is_good=False)
 
 
 def heights(log_power: Numbers) -> Numbers:

@@ -6,6 +6,7 @@ Each function takes a view and returns a `Figure`, or several; one that cannot b
 from hsm.report.plots.convergence import convergence, convergences
 from hsm.report.plots.heat_map import heat_map
 from hsm.report.plots.importance import SHOWN, Influence, importance, influences
+from hsm.report.plots.nulls import null_histogram, ordered_p_values
 from hsm.report.plots.overlay import overlay
 from hsm.report.plots.parallel import parallel_coordinates
 from hsm.report.plots.pareto import Standing, pareto_front, standings
@@ -21,6 +22,8 @@ __all__ = [
     "heat_map",
     "importance",
     "influences",
+    "null_histogram",
+    "ordered_p_values",
     "overlay",
     "parallel_coordinates",
     "pareto_front",

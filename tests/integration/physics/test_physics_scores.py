@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from scipy.stats import kstest
 
 from hsm.physics.balance import residual
+from hsm.physics.claims import SAYINGS
 from hsm.physics.measure import log_prime, structure
 from hsm.physics.measure.artifact import Artifact
 from hsm.physics.measure.chance import NotComputable
@@ -59,11 +61,11 @@ def _p_values() -> Mapping[str, list[float]]:
 def _of_rings(artifact: Artifact) -> dict[str, float]:
     values: dict[str, float] = {}
     with suppress(NotComputable):
-        parts = log_prime.p_values(artifact.spectrum, artifact.surrogates, artifact.key)
-        values |= {f"log_prime {name}": value for name, value in parts.items()}
-        values["log_prime"] = max(parts.values())
+        parts = log_prime.nulls(artifact.spectrum, artifact.surrogates, artifact.key)
+        values |= {f"log_prime {name}": null.p for name, null in parts.items()}
+        values["log_prime"] = max(null.p for null in parts.values())
     with suppress(NotComputable):
-        values["structure peak"] = structure.peak_p_value(artifact.spectrum, artifact.key)
+        values["structure peak"] = structure.peak_null(artifact.spectrum, artifact.key).p
     return values
 
 
@@ -124,9 +126,8 @@ def test_planted_rings_are_found_with_the_stated_power(
     for seed in range(20):
         artifact = made.artifact(made.ringed(seed, gain, noisy=noisy), L=64.0, seed=seed)
         try:
-            beaten.append(
-                max(log_prime.p_values(artifact.spectrum, artifact.surrogates, artifact.key).values())
-            )
+            nulls = log_prime.nulls(artifact.spectrum, artifact.surrogates, artifact.key)
+            beaten.append(max(null.p for null in nulls.values()))
         except NotComputable:
             beaten.append(1.0)
     power = float(np.mean(np.array(beaten) <= 0.01))
@@ -197,3 +198,14 @@ def test_a_hunt_tells_what_it_can_claim(tmp_path: Path, hsm_command: Path) -> No
     assert "can" in hsm("analyze", "last")
     (report,) = tmp_path.glob("sweeps/outputs/small-*/reports/completion_report.html")
     assert 'id="significance"' in report.read_text()
+    assert 'href="scores_report.html"' in report.read_text()
+    page = (report.parent / "scores_report.html").read_text()
+    for key in ("tested", "untested", "gallery", "how"):
+        assert f'id="{key}"' in page
+    for saying in SAYINGS.values():
+        assert escape(saying.can) in page
+        assert escape(saying.cannot) in page
+    assert "field null: the same spectrum" in page
+    assert 'aria-label="pcs_p_value: all runs beside chance' in page
+    assert 'aria-label="pcs beside its null: draws against pcs, n = 99 draws"' in page
+    assert "phase.png" in page

@@ -264,7 +264,8 @@ def test_frames_can_be_read_back_while_the_history_grows(tmp_path: Path) -> None
 
 FILES = (
     "metrics.json",
-    *(f"results/{name}" for name in ("rho_history.h5", "density.png", "phase.png", "spectrum.png")),
+    *(f"results/{name}" for name in ("rho_history.h5", "claims.json")),
+    *(f"results/{name}" for name in ("density.png", "phase.png", "spectrum.png")),
 )
 
 

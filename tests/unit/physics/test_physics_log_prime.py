@@ -5,7 +5,7 @@ import pytest
 
 from hsm.physics.draws import Purpose
 from hsm.physics.measure import log_prime, surrogates
-from hsm.physics.measure.chance import NotComputable, Stream, p_value
+from hsm.physics.measure.chance import NotComputable, Stream, compare
 from hsm.physics.measure.log_prime import TARGETS, drawn_targets, misfit
 from hsm.physics.measure.spectrum import excess
 from hsm.physics.scores import metrics
@@ -71,7 +71,7 @@ def test_the_same_artifact_has_the_same_p_values_and_another_seed_others() -> No
     """Draws are keyed by the parameters of the run."""
     field = made.gaussian_field(2, 1 / (1 + made.k_squared(96) / 64))
     once, again, other = (
-        log_prime.p_values(a.spectrum, a.surrogates, a.key)
+        [null.p for null in log_prime.nulls(a.spectrum, a.surrogates, a.key).values()]
         for a in (made.artifact(field, seed=seed) for seed in (1, 1, 2))
     )
     assert once == again
@@ -91,11 +91,11 @@ def test_target_null_keeps_the_ends_and_the_order() -> None:
 def test_p_values_count_the_score_itself_and_are_exact() -> None:
     """(1 + reached)/(1 + draws): never 0; and a null without scores has no p-value."""
     draws = np.linspace(0, 1, 999)
-    assert p_value(-1, lambda n: draws[:n], 999, low_is_good=True) == 1 / 1000
-    assert p_value(2, lambda n: draws[:n], 999, low_is_good=True) == 1.0
-    assert p_value(0.5, lambda n: draws[:n], 999, low_is_good=False) == pytest.approx(0.5, abs=0.51)
+    assert compare(-1, lambda n: draws[:n], 999, low_is_good=True).p == 1 / 1000
+    assert compare(2, lambda n: draws[:n], 999, low_is_good=True).p == 1.0
+    assert compare(0.5, lambda n: draws[:n], 999, low_is_good=False).p == pytest.approx(0.5, abs=0.51)
     with pytest.raises(NotComputable, match="only 0 of"):
-        p_value(0.5, lambda n: np.full(n, np.nan), 999, low_is_good=True)
+        compare(0.5, lambda n: np.full(n, np.nan), 999, low_is_good=True)
 
 
 def test_draws_stop_early_only_where_chance_reaches_the_score() -> None:
@@ -106,16 +106,16 @@ def test_draws_stop_early_only_where_chance_reaches_the_score() -> None:
         asked.append(count)
         return np.arange(count) / count
 
-    assert p_value(0.5, draw, 9_999, low_is_good=True) == pytest.approx(0.5, abs=0.01)
+    assert compare(0.5, draw, 9_999, low_is_good=True).p == pytest.approx(0.5, abs=0.01)
     assert asked == [199]
-    p_value(0.001, draw, 9_999, low_is_good=True)
+    compare(0.001, draw, 9_999, low_is_good=True)
     assert asked == [199, 199, 9_800]
 
 
 def test_uniform_scores_have_valid_p_values() -> None:
     """With the early stop, p ≤ α has a chance of at most α (here within four standard errors)."""
     rng = np.random.default_rng(6)
-    found = np.array([p_value(rng.random(), rng.random, 999, low_is_good=True) for _ in range(4000)])
+    found = np.array([compare(rng.random(), rng.random, 999, low_is_good=True).p for _ in range(4000)])
     for alpha in (0.01, 0.05, 0.1, 0.3):
         assert np.mean(found <= alpha) <= alpha + 4 * np.sqrt(alpha / 4000)
         assert np.mean(found <= alpha) >= 0.8 * alpha

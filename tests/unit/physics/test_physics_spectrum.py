@@ -49,7 +49,7 @@ def test_a_perfect_lattice_peaks_at_its_reciprocal_vector() -> None:
     rho = 2 + np.cos(tau * 5 * made.X / made.N) + np.cos(tau * 5 * made.Y / made.N)
     artifact = made.artifact(np.sqrt(rho))
     assert structure.peak(artifact.spectrum)["structure_peak_k"] == pytest.approx(tau * 5 / made.L, rel=1e-9)
-    assert structure.peak_p_value(artifact.spectrum, artifact.key) < 0.002
+    assert structure.peak_null(artifact.spectrum, artifact.key).p < 0.002
 
 
 def test_a_uniform_density_has_no_spectrum() -> None:

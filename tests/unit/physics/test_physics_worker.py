@@ -108,7 +108,7 @@ def test_attempt_reads_its_environment_and_leaves_its_files(attempt: Run) -> Non
     assert (told["seed"], told["config_hash"], told["machine"]["threads_allowed"]) == (41, "beef", "1")
     with h5py.File(results / "rho_history.h5") as file:
         assert file["rho"].shape == (3, 16, 16)
-    names = ["density.png", "phase.png", "rho_history.h5", "spectrum.png"]
+    names = ["claims.json", "density.png", "phase.png", "rho_history.h5", "spectrum.png"]
     assert sorted(path.name for path in results.iterdir()) == names
     assert len(list((folder / "cache" / "hsm" / "jax").iterdir())) == 1
 
