@@ -152,6 +152,12 @@ def _count(value: Any, high: int = MAX_NUMBER) -> int:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value
+
+
 def _status(value: Any) -> int | None:
     return None if value is None else _count(value, MAX_STATUS)
 
@@ -197,6 +203,7 @@ _CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(("code", "signal"), _status),
     "report": _digest,
     "cause": _cause,
+    "charged": _flag,
     "reason": _reason,
 }
 
@@ -228,6 +235,7 @@ def observation_of(message: Message) -> Observation | None:
                 reason=message.reason,
                 cause=Cause(message.cause),
                 agent=f"that of attempt {message.token[:8]}",
+                charged=message.charged,
             )
         case _:
             return None

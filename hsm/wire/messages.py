@@ -34,7 +34,10 @@ class Hello(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Run one attempt. `directory` is relative to the sweep; limits that are None do not hold."""
+    """Run one attempt. `directory` is relative to the sweep; limits that are None do not hold.
+
+    Those with the same `batch` share a process; without one an attempt has its own.
+    """
 
     token: str
     task: int
@@ -48,6 +51,7 @@ class Run(NamedTuple):
     timeout_s: Optional[float]
     memory_bytes: Optional[int]
     gpus: int
+    batch: str = ""
 
 
 class Recall(NamedTuple):
@@ -130,13 +134,15 @@ class Withdrawn(NamedTuple):
 class Lost(NamedTuple):
     """An attempt began under an agent that died; whatever was left of it has been killed.
 
-    The cause is `lost`, or `node` where the machine was started anew, which says nothing of the attempt.
+    The cause is `lost`, or `node` where the machine was started anew, which says nothing of the attempt. One
+    that is not `charged` was lost through no fault of its task: with the process that it shared.
     """
 
     token: str
     reason: str
     at: float
     cause: str = "lost"
+    charged: bool = True
 
 
 Message = Union[Hello, Run, Recall, Cancel, Close, Opened, Started, Ended, Withdrawn, Lost, Hindered]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import signal
@@ -12,13 +11,22 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from hsm.compute.agent.host import Exited, Host
+from hsm.compute.agent.place import (
+    NO_ROOM,
+    NoRoom,
+    cannot_start,
+    check_room,
+    claim,
+    common_variables,
+    furnish,
+    variables_of,
+)
 from hsm.wire import manifest
 from hsm.wire.files import Files
 from hsm.wire.hashing import sha256_hex
 from hsm.wire.instants import timestamp
 from hsm.wire.messages import Ended, Hello, Run
 from hsm.wire.names import task_id
-from hsm.wire.yaml_text import yaml_lines
 
 CANNOT_START = 127
 OUT_OF_TIME = 124  # what `timeout` exits with, and programs that watch HSM_DEADLINE
@@ -38,7 +46,8 @@ _REPORTED = (
 class Running(NamedTuple):
     """An attempt whose program runs, or could not be started (`fault`).
 
-    `daemons` are the commands that had left its process group and were killed at its end.
+    `daemons` are the commands that had left its process group and were killed at its end; `members` is how
+    many share the process, itself included.
     """
 
     run: Run
@@ -50,13 +59,7 @@ class Running(NamedTuple):
     hello: Hello
     fault: str = ""
     daemons: Tuple[str, ...] = ()
-
-
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
-
-
-class NoRoom(OSError):
-    """The machine lacks something for now (space, descriptors, processes); it can be tried again later."""
+    members: int = 1
 
 
 class Verdict(NamedTuple):
@@ -81,83 +84,22 @@ def launch(
         FileExistsError: the attempt has been claimed before.
         NoRoom: it has not begun, and may later.
     """
-    directory = os.path.join(sweep_dir, run.directory)
-    try:
-        host.files.make_directory(directory)
-    except FileExistsError:
-        if not is_again:
-            raise
-        _make_anew(host.files, directory)
-    except OSError as error:
-        raise NoRoom(error.errno, error.strerror, directory) from error
+    directory = claim(host.files, sweep_dir, run, is_again=is_again)
     at, monotonic = host.now(), host.monotonic()
     pid, fault = -1, ""
     try:
-        host.files.make_directory(os.path.join(directory, "results"))
-        params = yaml_lines(json.loads(run.params)).encode("utf-8")
-        host.files.write_new(os.path.join(directory, "params.yaml"), params)
-        variables = _variables(run, directory, sweep_dir=sweep_dir, gpus=gpus, at=at)
-        pid = host.spawn(run.argv, directory, {**_common(hello), **variables})
+        furnish(host.files, directory, run)
+        variables = variables_of(run, directory, sweep_dir=sweep_dir, gpus=gpus, at=at)
+        pid = host.spawn(run.argv, directory, {**common_variables(hello), **variables})
     except OSError as error:
         if error.errno in NO_ROOM:
             with contextlib.suppress(OSError):
                 host.files.remove_tree(directory)
             raise NoRoom(error.errno, error.strerror, directory) from error
-        fault = _cannot_start(host.files, directory, run.argv, error)
+        fault = cannot_start(host.files, directory, run.argv, error)
     except ValueError as error:  # a NUL in the command, a variable that no environment can hold
         fault = f"cannot start {run.argv[0]}: {error}"
     return Running(run, directory, pid, at, monotonic, gpus, hello, fault)
-
-
-def _make_anew(files: Files, directory: str) -> None:
-    try:
-        files.remove_tree(directory)
-        files.make_directory(directory)
-    except OSError as error:
-        raise NoRoom(error.errno, error.strerror, directory) from error
-
-
-def _variables(run: Run, directory: str, *, sweep_dir: str, gpus: List[str], at: float) -> Dict[bytes, bytes]:
-    task, place = task_id(run.task), os.fsencode(directory)
-    deadline = "" if run.timeout_s is None else f"{at + run.timeout_s:.3f}"
-    return {
-        b"HSM_TASK_ID": task.encode(),
-        b"HSM_ATTEMPT": b"%d" % run.attempt,
-        b"HSM_TOKEN": run.token.encode(),
-        b"HSM_CONFIG_HASH": run.config_hash.encode(),
-        b"HSM_SEED": b"%d" % run.seed,
-        b"HSM_PARAMS": place + b"/params.yaml",
-        b"HSM_RESULTS": place + b"/results",
-        b"HSM_DEADLINE": deadline.encode(),
-        b"HSM_CHECKPOINT": os.fsencode(f"{sweep_dir}/.hsm/checkpoints/{task}"),
-        b"CUDA_VISIBLE_DEVICES": os.fsencode(",".join(gpus)),
-        b"PWD": place,
-    }
-
-
-_COMMON: Dict[int, Tuple[Hello, Dict[bytes, bytes]]] = {}
-
-
-def _common(hello: Hello) -> Dict[bytes, bytes]:
-    """Return the variables of every attempt of an epoch, encoded once."""
-    known = _COMMON.get(hello.epoch)
-    if known is None or known[0] is not hello:
-        said = {**hello.variables, "HSM_PROJECT": hello.project}
-        encoded = {os.fsencode(name): os.fsencode(value) for name, value in said.items()}
-        known = _COMMON[hello.epoch] = (hello, {**os.environb, **encoded})
-    return known[1]
-
-
-def _cannot_start(files: Files, directory: str, argv: List[str], error: OSError) -> str:
-    program = argv[0] if argv else ""
-    is_there = os.sep in program and files.is_file(os.path.join(directory, program))
-    if error.errno == errno.ENOENT and is_there:
-        return f"cannot start {program}: the interpreter that its first line names is not there"
-    if error.errno == errno.ENOENT and error.filename in (program, None):
-        return f"program not found: {program}"
-    if error.errno == errno.EACCES:
-        return f"program is not executable: {program}"
-    return f"cannot start {program}: {error.strerror or error}"
 
 
 def exit_record(host: Host, running: Running, exited: Optional[Exited], verdict: Verdict) -> Ended:
@@ -215,7 +157,7 @@ class Closing:
         try:
             self._found = manifest.find(self._host.files, self._running.directory)
         except OSError as error:
-            _check_room(error)
+            check_room(error)
             self._found = None  # the directory is gone
         return self._found.bytes if self._found else 0
 
@@ -234,7 +176,7 @@ class Closing:
                 self._ended, self._report = _hashed(self._host, running, self._ended, found)
             _write_report(self._host.files, running.directory, self._report, found.reserved)
         except OSError as error:
-            _check_room(error)
+            check_room(error)
             name = os.path.relpath(error.filename, running.directory) if error.filename else "its results"
             return self._failed(f"{name} cannot be recorded: {error.strerror or error}")
         return self._ended._replace(report=sha256_hex(self._report))
@@ -246,9 +188,11 @@ class Closing:
         )
 
 
-def _check_room(error: OSError) -> None:
-    if error.errno in NO_ROOM:
-        raise NoRoom(error.errno, error.strerror, error.filename) from error
+def words_of(status: int) -> str:
+    """Return a wait status in words."""
+    if os.WIFSIGNALED(status):
+        return _reason(None, os.WTERMSIG(status))
+    return f"exit code {os.WEXITSTATUS(status)}"
 
 
 def _reason(code: Optional[int], signum: Optional[int]) -> str:
@@ -308,6 +252,7 @@ def _report(
         },
         "cause": ended.cause,
         "reason": ended.reason,
+        "batch": {"id": run.batch, "members": running.members} if run.batch else None,
         "links": found.links,
         "ignored": found.ignored,
         "daemons": running.daemons,
@@ -363,7 +308,7 @@ def _program_report(files: Files, directory: str) -> "tuple[Any, Optional[str]]"
     except FileNotFoundError:
         return None, None
     except OSError as error:
-        _check_room(error)
+        check_room(error)
         return None, error.strerror
     if len(text) > MAX_PROGRAM_REPORT_BYTES:
         return None, f"larger than {MAX_PROGRAM_REPORT_BYTES} bytes"

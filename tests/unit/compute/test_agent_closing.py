@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from hsm.compute.agent import slots
-from hsm.compute.agent.attempt import Closing, NoRoom, Running
+from hsm.compute.agent.attempt import Closing, Running
+from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Exited, Host
+from hsm.compute.agent.place import NoRoom
+from hsm.compute.agent.pool import Pool
 from hsm.compute.agent.records import RETRY_S, Records
 from hsm.compute.agent.slots import Slots
 from hsm.wire.hashing import sha256_hex
@@ -70,8 +73,8 @@ def test_an_attempt_whose_report_finds_no_room_waits_for_it(
     writer = LogWriter.create(FaultyFiles(), str(log), {"t": "opened"})
     records = Records(host, lambda: writer, lambda: None)
     woken = threading.Semaphore(0)
-    here = Slots(host, str(tmp_path), records, woken.release)
-    assert here.launch(HELLO, run_in("work"))
+    here = Slots(host, str(tmp_path), records, woken.release, Pool(host, str(tmp_path), Bell(None)))
+    assert not here.launch(HELLO, [run_in("work")])
     host.exits = [Exited(4711, 0, 0.0, 0.0, 0)]
     host.faults.room = room
 

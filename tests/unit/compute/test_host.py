@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.pool import Pool
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.slots import Slots
 from hsm.wire.files import Files
@@ -80,7 +82,9 @@ class ForkingHost(Host):
 def losing(host: Host, path: Path, wake: Callable[[], None]) -> list[str]:
     """Lose one attempt and return the kinds of the records that this leaves."""
     records = Records(host, lambda: LogWriter.create(Files(), str(path), {"t": "opened"}), wake)
-    Slots(host, str(path.parent), records, wake).lose("a" * 32, "its agent died")
+    Slots(host, str(path.parent), records, wake, Pool(host, str(path.parent), Bell(None))).lose(
+        "a" * 32, "its agent died"
+    )
     records.close()
     return [record["t"] for record in LogReader(Files(), str(path)).records()]
 
