@@ -66,6 +66,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.TRANSFER: "its results could not be brought home whole",
     Cause.LOST: "it vanished without an exit record",
     Cause.PROTOCOL: "a contract of HSM was broken",
+    Cause.BATCH: "the process that it shared with others ended before it did",
 }
 EXITS: Mapping[ExitCode, str] = {
     ExitCode.FINE: "fine",

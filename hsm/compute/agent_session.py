@@ -183,4 +183,5 @@ def run_of(order: AttemptOrder) -> Run:
         timeout_s=order.timeout_s,
         memory_bytes=order.resources.memory_bytes,
         gpus=order.resources.gpus,
+        batch=order.batch,
     )

@@ -153,7 +153,9 @@ class _LocalSession(AgentSession):
             world.files.make_directories(f"{home}/{part}")
         self._disk = FileCarrier(world, home, context.epoch, poll_s=0.5)
         gpus = visible_gpus(world.files, environment.variables)
-        super().__init__(source.name, self._disk, Capabilities(slots=source.slots, gpus=len(gpus)))
+        super().__init__(
+            source.name, self._disk, Capabilities(slots=source.slots, gpus=len(gpus), batches=True)
+        )
         self._world = world
         self._source = source
         self._context = context

@@ -154,6 +154,12 @@ def _count(value: Any, high: int = MAX_NUMBER) -> int:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value
+
+
 def _status(value: Any) -> int | None:
     return None if value is None else _count(value, MAX_STATUS)
 
@@ -188,12 +194,6 @@ def _digest(value: Any) -> str | None:
 
 def _errno(value: Any) -> int:
     return _count(value, MAX_ERRNO)
-
-
-def _flag(value: Any) -> bool:
-    if type(value) is not bool:
-        raise TypeError
-    return value
 
 
 def _cause(value: Any) -> str | None:

@@ -15,6 +15,7 @@ from hsm.config.words import did_you_mean, listed, shown
 from hsm.core.analyses import PLACEHOLDERS
 from hsm.core.plugins import Plugin, plugins
 from hsm.core.spec import AnalysisSpec, Value
+from hsm.core.states import Cause
 from hsm.core.template import Field, TemplateError, parse_template
 
 GROUP = "hsm.analyses"
@@ -139,7 +140,7 @@ def document_of(analysis: AnalysisSpec) -> dict[str, Value]:
         "variables": dict(runs.variables),
         "artifact": analysis.artifact,
         "slots": analysis.slots,
-        "retry": {cause.value: times for cause, times in analysis.retry.items()},
+        "retry": {cause.value: times for cause, times in analysis.retry.items() if cause is not Cause.BATCH},
     }
     if analysis.timeout_s is not None:
         document["timeout"] = render_duration(analysis.timeout_s)

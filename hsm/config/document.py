@@ -14,7 +14,9 @@ from hsm.config.analyses import document_of
 from hsm.config.units import render_duration, render_size
 from hsm.core.errors import ConfigError, Problem
 from hsm.core.spec import (
+    DEFAULT_RETRY,
     Axis,
+    BatchSpec,
     Choices,
     Dimension,
     EnvironmentSpec,
@@ -50,13 +52,19 @@ def to_document(spec: SweepSpec) -> dict[str, Value]:
     if spec.timeout_s is not None:
         document["timeout"] = render_duration(spec.timeout_s)
     document["grace"] = render_duration(spec.grace_s)
-    document["retry"] = {cause.value: _retry(spec, cause) for cause in spec.retry}
+    document["retry"] = {cause.value: _retry(spec, cause) for cause in spec.retry if _is_said(spec, cause)}
     document["max_failure_rate"] = spec.max_failure_rate
     document["sources"] = [_source(source) for source in spec.sources]
     if spec.analyses:
         document["analyses"] = {analysis.name: document_of(analysis) for analysis in spec.analyses}
     document["metadata"] = dict(spec.metadata)
     return document
+
+
+def _is_said(spec: SweepSpec, cause: Cause) -> bool:
+    """Tell whether a cause stands in the document: that of batches does not where there are none."""
+    is_default = spec.retry[cause] == DEFAULT_RETRY[cause]
+    return cause is not Cause.BATCH or spec.program.batch is not None or not is_default
 
 
 def _retry(spec: SweepSpec, cause: Cause) -> Value:
@@ -78,7 +86,12 @@ def _program(spec: SweepSpec) -> dict[str, Value]:
         "arguments": program.arguments.value,
         "files": list(program.files),
         "variables": dict(program.variables),
+        **_batch(program.batch),
     }
+
+
+def _batch(batch: BatchSpec | None) -> dict[str, Value]:
+    return {} if batch is None else {"batch": {"size": batch.size, "by": list(batch.by)}}
 
 
 def _grid(grid: GridSpec, seeds: int) -> dict[str, Value]:

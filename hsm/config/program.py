@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hsm.config.batches import read_batch
 from hsm.config.kinds import VARIABLE_NAME, Unfit, as_written, flag, form, text, word_of
 from hsm.config.section import Section
 from hsm.config.tree import Node
@@ -13,7 +14,7 @@ from hsm.config.words import did_you_mean, listed, shown
 from hsm.core.spec import LEAVE_OUT, ArgumentStyle, ProgramSpec, Value
 from hsm.core.template import RESERVED, Field, TemplateError, find_value, parse_template
 
-KEYS = ("command", "shell", "arguments", "files", "variables")
+KEYS = ("command", "shell", "arguments", "files", "variables", "batch")
 EXAMPLE = 'command: [python, "{project}/run.py", "--k={k}"]'
 
 
@@ -28,7 +29,7 @@ def read_program(section: Section) -> ProgramSpec:
         section.note(
             node.place, "`arguments: hydra` cannot be joined with `shell: true`", "give the command as a list"
         )
-    return replace(found, arguments=arguments)
+    return replace(found, arguments=arguments, batch=read_batch(section))
 
 
 def read_command(section: Section) -> ProgramSpec:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsm.config import analyses, grid, hunts, program, retries, rules
+from hsm.config import analyses, batches, grid, hunts, program, retries, rules
 from hsm.config.kinds import fraction, integer, matching, seconds, size_bytes
 from hsm.config.section import Section
 from hsm.config.sources import read_source
@@ -47,6 +47,7 @@ KEYS = (
 RESOURCE_KEYS = ("cpus", "memory", "gpus", "walltime")
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "program": program.KEYS,
+    "program.batch": batches.KEYS,
     "sweep": grid.KEYS,
     "hunt": hunts.KEYS,
     "hunt.objective": ("metric", "direction"),
@@ -83,6 +84,7 @@ def read_spec(root: Node, known: Mapping[str, SourceSpec], folder: Path, report:
     for section in (swept, hunting):
         rules.check_names(section, list(examples))
     program.check_placeholders(top.section("program"), runs, examples)
+    batches.check_batch(top.section("program"), runs, examples)
     limits = read_limits(top)
     known_limits = {Cause.MEMORY: limits.resources.memory_bytes, Cause.TIME: limits.timeout_s}
     retries.check_growth(top.section("retry"), known_limits)

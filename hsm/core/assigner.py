@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hsm.core import events as ev
+from hsm.core.batching import loads, ready_of
 from hsm.core.command import CommandTemplate
-from hsm.core.dispatch import dispatch, room
+from hsm.core.dispatch import LaneView, dispatch, free_slots, gather, room
 from hsm.core.job import SweepJob
 from hsm.core.lane import Lane
 from hsm.core.model import Task
 from hsm.core.source import AttemptOrder, ComputeSource
-from hsm.core.spec import Resources, SweepSpec
+from hsm.core.spec import BatchSpec, Resources, SweepSpec
 from hsm.core.states import Cause
+from hsm.core.tracker import SweepTracker
 from hsm.core.turn import Turn
 from hsm.core.world import World
 
@@ -30,33 +32,70 @@ class Assigner:
 
     def assign(self, turn: Turn) -> None:
         """Write down an intent for every task that can be handed to a source now."""
-        now, at, tracker = self._world.monotonic(), self._world.now(), turn.tracker
-        views = [
-            lane.view(tracker.sources[lane.name].in_flight, now)
+        now, tracker = self._world.monotonic(), turn.tracker
+        open_lanes = [
+            lane
             for lane in self._lanes.values()
             if lane.is_open
             and lane.name not in self._job.retiring
             and not tracker.sources[lane.name].hindrance
         ]
-        ready = [index for index in tracker.waiting(room(views)) if self._is_wanted(index)]
-        for assignment in dispatch(ready, views):
-            task = tracker.task(assignment.task)
-            intent = ev.AttemptIntended(
-                task=task.index,
-                attempt=len(task.attempts) + 1,
-                token=self._world.token(),
-                source=assignment.source,
-                at=at,
-            )
-            turn.take(intent)
-            turn.submissions.setdefault(assignment.source, []).append(self._order(task, intent))
+        batch = self._job.spec.program.batch
+        if batch is not None and all(lane.knows_batches for lane in open_lanes):
+            self._assign_batches(turn, batch, open_lanes)
+            return
+        views = [lane.view(tracker.sources[lane.name].in_flight, now) for lane in open_lanes]
+        for assignment in dispatch(self._ready(tracker, room(views)), views):
+            self._intend(turn, assignment.task, assignment.source)
+
+    def _assign_batches(self, turn: Turn, batch: BatchSpec, open_lanes: Sequence[Lane]) -> None:
+        """Deal ready tasks out over the sources by batches, each of which takes one slot."""
+        tracker, load = turn.tracker, loads(turn.tracker.live())
+        views = list(self._batch_views(batch, open_lanes, load))
+        ready = [
+            ready_of(batch, tracker.task(index), self._limits(tracker.task(index)))
+            for index in self._ready(tracker, room(views) * batch.size)
+        ]
+        batches = gather(ready, free_slots(views))
+        for assignment in dispatch(range(len(batches)), views):
+            tasks, name = batches[assignment.task], self._world.token()
+            for index in tasks:
+                self._intend(turn, index, assignment.source, batch=name, members=len(tasks))
+
+    def _batch_views(
+        self, batch: BatchSpec, open_lanes: Sequence[Lane], load: Mapping[str, int]
+    ) -> Iterator[LaneView]:
+        now = self._world.monotonic()
+        for lane in open_lanes:
+            view = lane.view(load.get(lane.name, 0), now)
+            yield replace(view, rate_hz=view.rate_hz / batch.size)
+
+    def _ready(self, tracker: SweepTracker, limit: int) -> list[int]:
+        return [index for index in tracker.waiting(limit) if self._is_wanted(index)]
+
+    def _limits(self, task: Task) -> tuple[float | None, Resources]:
+        return grown_timeout_s(self._job.spec, task), grown_resources(self._job.spec, task)
+
+    def _intend(self, turn: Turn, index: int, source: str, *, batch: str = "", members: int = 1) -> None:
+        task = turn.tracker.task(index)
+        intent = ev.AttemptIntended(
+            task=index,
+            attempt=len(task.attempts) + 1,
+            token=self._world.token(),
+            source=source,
+            batch=batch,
+            members=members,
+            at=self._world.now(),
+        )
+        turn.take(intent)
+        turn.submissions.setdefault(source, []).append(self._order(task, intent))
 
     def _is_wanted(self, index: int) -> bool:
         limit = self._job.wishes.max_tasks
         return limit is None or index <= limit
 
     def _order(self, task: Task, intent: ev.AttemptIntended) -> AttemptOrder:
-        spec = self._job.spec
+        timeout_s, resources = self._limits(task)
         return AttemptOrder(
             task=task.index,
             attempt=intent.attempt,
@@ -67,8 +106,9 @@ class Assigner:
             seed=task.seed,
             config_hash=task.config_hash,
             task_key=task.task_key,
-            timeout_s=grown_timeout_s(spec, task),
-            resources=grown_resources(spec, task),
+            timeout_s=timeout_s,
+            resources=resources,
+            batch=intent.batch,
         )
 
     def _argv(self, task: Task, source: ComputeSource) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 MAX_PREFETCH = 512
@@ -23,6 +23,15 @@ class LaneView:
     prefetches: bool
     rate_hz: float
     ahead_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A task that waits and may share a process with others of the same `key`, at most `limit` together."""
+
+    task: int
+    key: Hashable
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +72,25 @@ def dispatch(ready: Sequence[int], lanes: Sequence[LaneView]) -> list[Assignment
         load[lane.name] += 1
         assignments.append(Assignment(task, lane.name))
     return assignments
+
+
+def free_slots(lanes: Sequence[LaneView]) -> int:
+    """Return how many slots have nothing to do now."""
+    return sum(max(0, lane.slots - lane.in_flight) for lane in lanes)
+
+
+def gather(ready: Sequence[Ready], free: int) -> list[list[int]]:
+    """Deal ready tasks out into batches, in order of the first task of each.
+
+    Tasks of one key and limit are dealt evenly over as many of the `free` slots as their number gives them,
+    so that no slot is idle while another has a batch that could have been shared out.
+    """
+    groups: dict[tuple[Hashable, int], list[int]] = {}
+    for one in ready:
+        groups.setdefault((one.key, one.limit), []).append(one.task)
+    batches: list[list[int]] = []
+    for (_, limit), tasks in groups.items():
+        slots = max(1, free * len(tasks) // len(ready))
+        size = max(1, min(limit, math.ceil(len(tasks) / slots)))
+        batches += [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    return sorted(batches)

@@ -87,14 +87,7 @@ class Drive:
         """
         job, post, world = self._job, self.mailbox.put, self._world
         self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
-        write = partial(
-            write_plan,
-            world.files,
-            job.tree.plans,
-            program_digest=program_digest,
-            epoch=self._ledger.claim.epoch,
-        )
-        self._planner = Planner(world, job.tree, job.hunter, write, job.spec, due=job.due)
+        self._planner = _planner(world, job, self._ledger, program_digest)
         self._homing = Homing(world, self._projector, self._lanes, self._tenure, post, placed=job.placed)
         self._keeper = Keeper(world, job.tree, post, self._homing.projected)
         self._resolver = Resolver(world, self._lanes)
@@ -368,3 +361,10 @@ def _is_reply(item: inp.Input) -> bool:
 def _is_not_of_a_lane(item: inp.Input) -> bool:
     """Order news of the sources themselves before everything else."""
     return not isinstance(item, (inp.LaneOpened, inp.LaneFailed))
+
+
+def _planner(world: World, job: SweepJob, ledger: Ledger, program_digest: str) -> Planner:
+    """Return who plans in the epoch of this ledger."""
+    plans, epoch = job.tree.plans, ledger.claim.epoch
+    write = partial(write_plan, world.files, plans, program_digest=program_digest, epoch=epoch)
+    return Planner(world, job.tree, job.hunter, write, job.spec, due=job.due)

@@ -185,13 +185,18 @@ class TaskReused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptIntended:
-    """An attempt will be handed to a source. Durable before anything is done."""
+    """An attempt will be handed to a source. Durable before anything is done.
+
+    Those of one `batch` (`members` of them) are to share a process; without one it has its own.
+    """
 
     kind: ClassVar[str] = "attempt_intended"
     task: int
     attempt: int
     token: str
     source: str
+    batch: str = ""
+    members: int = 1
     at: float
 
 

@@ -125,6 +125,11 @@ class Lane:
         """Whether the source can be used now."""
         return self.session is not None
 
+    @property
+    def knows_batches(self) -> bool:
+        """Whether attempts of the open source can share a process."""
+        return self._capabilities.batches
+
     # What the engine asks
 
     def put(self, call: Call) -> None:

@@ -133,7 +133,14 @@ def _reused(task: Task, event: ev.TaskReused, budget: Budget) -> Step:
 def _intended(task: Task, event: ev.AttemptIntended, budget: Budget) -> Step:
     if task.status is not TaskStatus.RECEIVED or event.attempt != len(task.attempts) + 1:
         raise _illegal(task, event)
-    attempt = Attempt(number=event.attempt, token=event.token, source=event.source, intended_at=event.at)
+    attempt = Attempt(
+        number=event.attempt,
+        token=event.token,
+        source=event.source,
+        intended_at=event.at,
+        batch=event.batch,
+        members=event.members,
+    )
     return replace(task, status=TaskStatus.SCHEDULED, attempts=(*task.attempts, attempt)), NOTHING
 
 

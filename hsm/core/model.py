@@ -132,7 +132,8 @@ class Attempt:
 
     `collected_at` is when its evidence was home: sealed, or kept as that of a failure. `agent` names who had
     it when it ended, where that is known. `damage` says which of its files were found damaged at rest,
-    `divergence` which of its results are not those of another attempt.
+    `divergence` which of its results are not those of another attempt. `batch` names those `members` that
+    were to share a process with it, and is empty for one that had a process of its own.
     """
 
     number: int
@@ -151,6 +152,8 @@ class Attempt:
     agent: str = ""
     damage: str = ""
     divergence: str = ""
+    batch: str = ""
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

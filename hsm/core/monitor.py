@@ -31,6 +31,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         Cause.TRANSFER: "results did not come home whole: look at disk space and at the link, then retry",
         Cause.LOST: "the attempt vanished: see logs/sources/, then `hsm sweep complete ID --retry-failed`",
         Cause.PROTOCOL: "the agent broke its contract: look into logs/sources/",
+        Cause.BATCH: "the process that it shared kept ending early: raise `retry.batch`, or give no `batch`",
     }
 )
 """What can be done about each cause of failure."""

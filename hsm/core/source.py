@@ -48,6 +48,7 @@ class Capabilities:
     free, as many as last for `ahead_s`: more than it takes to hear of an end and to hand over the next.
     What was handed over may stay invisible to `find` for `settle_s`, 0 where `find` reads what `submit`
     wrote. An attempt that listings lack is given up after at least three of them, over at least `missing_s`.
+    Where it knows `batches`, attempts of one share a process and a slot.
     """
 
     slots: int
@@ -59,11 +60,15 @@ class Capabilities:
     missing_s: float = 600.0
     arrays: bool = False
     gpus: int = 0
+    batches: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOrder:
-    """One attempt to be run. `directory` is relative to the sweep; the token names the attempt for ever."""
+    """One attempt to be run. `directory` is relative to the sweep; the token names the attempt for ever.
+
+    Those with the same `batch` have the same `argv`, and are handed over together, to share a process.
+    """
 
     task: int
     attempt: int
@@ -76,6 +81,7 @@ class AttemptOrder:
     task_key: str
     timeout_s: float | None = None
     resources: Resources = field(default_factory=Resources)
+    batch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,14 @@ class Direction(StrEnum):
     MINIMIZE = "minimize"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSpec:
+    """How tasks share a process: `size` at most, which agree in the parameters of the names `by`."""
+
+    size: int
+    by: tuple[str, ...] = ()
+
+
 LEAVE_OUT = "-"
 """Begins a pattern of `ProgramSpec.files` that takes out what it fits, with all below."""
 
@@ -46,7 +54,8 @@ class ProgramSpec:
 
     `command` is an argv template; with `shell` it is one line for `/bin/sh -c`, into which values are
     inserted quoted. `files` are globs relative to the project: files that are pinned beside those
-    that git tracks and those that the command names, or, with a leading dash, what is not pinned.
+    that git tracks and those that the command names, or, with a leading dash, what is not pinned. With
+    `batch` one process of it is given many tasks.
     """
 
     command: tuple[str, ...]
@@ -54,6 +63,7 @@ class ProgramSpec:
     arguments: ArgumentStyle = ArgumentStyle.TEMPLATE
     files: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    batch: BatchSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +253,7 @@ DEFAULT_RETRY: Mapping[Cause, int] = MappingProxyType(
         Cause.TRANSFER: 5,
         Cause.LOST: 2,
         Cause.PROTOCOL: 0,
+        Cause.BATCH: 20,
     }
 )
 

@@ -88,6 +88,7 @@ class Cause(StrEnum):
     TRANSFER = "transfer"  # its results could not be brought home whole
     LOST = "lost"  # it vanished without an exit record
     PROTOCOL = "protocol"  # HSM's own contract was broken
+    BATCH = "batch"  # the process that it shared with others ended before it did
 
 
 _A = AttemptState

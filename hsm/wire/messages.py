@@ -34,7 +34,10 @@ class Hello(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Run one attempt. `directory` is relative to the sweep; limits that are None do not hold."""
+    """Run one attempt. `directory` is relative to the sweep; limits that are None do not hold.
+
+    Those with the same `batch` share a process; without one an attempt has its own.
+    """
 
     token: str
     task: int
@@ -48,6 +51,7 @@ class Run(NamedTuple):
     timeout_s: Optional[float]
     memory_bytes: Optional[int]
     gpus: int
+    batch: str = ""
 
 
 class Recall(NamedTuple):

@@ -26,7 +26,7 @@ from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import History, Proposal
-from hsm.core.spec import ProgramSpec, SourceSpec, SweepSpec
+from hsm.core.spec import BatchSpec, ProgramSpec, SourceSpec, SweepSpec
 from hsm.core.summary import replay
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -55,6 +55,52 @@ esac
 """
 
 
+WORKER = r"""
+import json, os, signal, sys, time
+from pathlib import Path
+
+project = Path(os.environ["HSM_PROJECT"])
+
+def run(member, mode):
+    directory = Path(member["directory"])
+    if mode == "gate":
+        while not (project / "gate").exists():
+            time.sleep(0.02)
+        (directory / "results" / "out.txt").write_text("done\n")
+    elif mode == "fail":
+        (directory / "stderr.log").write_text("boom at step 17\n")
+        return 1
+    elif mode == "nan":
+        (directory / "metrics.json").write_text('{"f": NaN, "g": 2.5}')
+    elif mode == "suicide":
+        print("about to crash", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif mode == "leave":
+        sys.exit(0)
+    elif mode == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(0.05)
+    elif mode == "garble":
+        os.write(int(os.environ["HSM_BATCH_FD"]), b"what?\n")
+        time.sleep(60)
+    elif mode == "listen":
+        assert json.loads(sys.stdin.readline()) == {"cancel": [member["token"]]}
+        return 1
+    print("one went well", flush=True)
+    return 0
+
+with open(int(os.environ["HSM_BATCH_FD"]), "w") as ends:
+    for line in iter(sys.stdin.readline, ""):
+        for member in json.loads(line).get("members", ()):
+            with (project / "executed").open("a") as log:
+                task, attempt = (member["variables"][name] for name in ("HSM_TASK_ID", "HSM_ATTEMPT"))
+                log.write(f"{task} {attempt} {os.getpid()}\n")
+            code = run(member, member["params"]["mode"])
+            print(json.dumps({"token": member["token"], "exit": code}), file=ends, flush=True)
+"""
+
+
 class ModeHunter:
     """One task for each mode of the program."""
 
@@ -75,11 +121,12 @@ class Laboratory:
     tree: SweepTree
     modes: list[str]
     timeout_s: float | None = None
+    size: int = 0
     heard: list[ev.Event] = field(default_factory=list)
 
     @property
     def spec(self) -> SweepSpec:
-        return spec_of(self.timeout_s)
+        return spec_of(self.timeout_s, self.size)
 
     @property
     def executed(self) -> Counter[str]:
@@ -114,7 +161,7 @@ class Laboratory:
             tree=self.tree,
             spec=self.spec,
             hunter=ModeHunter(self.modes),
-            sources=[LocalSource(world, SourceSpec(kind="local", slots=2), self.project)],
+            sources=[LocalSource(world, SourceSpec(kind="local", slots=1 if self.size else 2), self.project)],
             project=self.project,
             wishes=wishes or Wishes(),
         )
@@ -131,7 +178,7 @@ class Laboratory:
 
     def manager(self, action: str = "go", count: int = 0) -> subprocess.Popen[bytes]:
         """Start a manager as a process of its own."""
-        (self.project / "modes.json").write_text(json.dumps([self.modes, self.timeout_s]))
+        (self.project / "modes.json").write_text(json.dumps([self.modes, self.timeout_s, self.size]))
         argv = [sys.executable, __file__, str(self.tree.root), str(self.project), action, str(count)]
         root = str(Path(__file__).resolve().parents[2])
         with (self.project / "manager.log").open("ab") as log:
@@ -167,10 +214,12 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def spec_of(timeout_s: float | None) -> SweepSpec:
+def spec_of(timeout_s: float | None, size: int = 0) -> SweepSpec:
+    single = ProgramSpec(command=("/bin/sh", "{project}/program.sh", "{mode}"))
+    shared = ProgramSpec(command=(sys.executable, "{project}/worker.py"), batch=BatchSpec(size=max(1, size)))
     return SweepSpec(
         name="lab",
-        program=ProgramSpec(command=("/bin/sh", "{project}/program.sh", "{mode}")),
+        program=shared if size else single,
         timeout_s=timeout_s,
         grace_s=0.2,
         max_failure_rate=1.0,
@@ -179,18 +228,25 @@ def spec_of(timeout_s: float | None) -> SweepSpec:
 
 
 async def new_laboratory(
-    project: Path, modes: list[str], *, outputs: Path | None = None, timeout_s: float | None = None
+    project: Path,
+    modes: list[str],
+    *,
+    outputs: Path | None = None,
+    timeout_s: float | None = None,
+    size: int = 0,
 ) -> Laboratory:
+    """Make a project with a sweep; with a `size` its tasks share processes, in one slot."""
     project.mkdir(exist_ok=True)
     (project / "program.sh").write_text(PROGRAM)
+    (project / "worker.py").write_text(WORKER)
     engine = SweepEngine(World())
     tree = await engine.create_sweep(
         outputs or project / "outputs",
-        spec_of(timeout_s),
+        spec_of(timeout_s, size),
         Origin(project=project, frozen_config="name: lab\n"),
     )
     engine.close()
-    return Laboratory(project, tree, modes, timeout_s)
+    return Laboratory(project, tree, modes, timeout_s, size)
 
 
 def wait_for(condition: Callable[[], object], what: str = "", limit_s: float = LIMIT_S) -> None:
@@ -258,8 +314,8 @@ async def manage(root: Path, project: Path, action: str, count: int) -> None:
         for event in events:
             bomb.tick(f"event:{event.kind}")
 
-    modes, timeout_s = json.loads((project / "modes.json").read_text())
-    here = Laboratory(project, SweepTree(root), modes, timeout_s)
+    modes, timeout_s, size = json.loads((project / "modes.json").read_text())
+    here = Laboratory(project, SweepTree(root), modes, timeout_s, size)
     engine = SweepEngine(world, listen=listen)
     try:
         await engine.complete_sweep(here.job(world))

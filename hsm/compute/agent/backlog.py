@@ -112,10 +112,14 @@ class Backlog:
         tokens, self._to_cancel = self._to_cancel, []
         return tokens
 
-    def take(self) -> Run:
-        """Remove and return the attempt that has waited longest."""
-        return self.waiting.pop(next(iter(self.waiting)))
+    def take(self) -> List[Run]:
+        """Remove and return the attempt that has waited longest, with all that wait of its batch."""
+        first = next(iter(self.waiting.values()))
+        runs = [run for run in self.waiting.values() if run.batch == first.batch] if first.batch else [first]
+        for run in runs:
+            del self.waiting[run.token]
+        return runs
 
-    def put_back(self, run: Run) -> None:
-        """Put an attempt that could not be begun before all others."""
-        self.waiting = {run.token: run, **self.waiting}
+    def put_back(self, runs: List[Run]) -> None:
+        """Put attempts that could not be begun before all others."""
+        self.waiting = {**{run.token: run for run in runs}, **self.waiting}

@@ -31,6 +31,14 @@ class Bell:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: stop())
 
+    def watch(self, fd: int, *, to_write: bool = False) -> None:
+        """Let what can be read from a descriptor, or written to it, wake the loop."""
+        self._selector.register(fd, selectors.EVENT_WRITE if to_write else selectors.EVENT_READ)
+
+    def unwatch(self, fd: int) -> None:
+        """Let a descriptor wake the loop no more."""
+        self._selector.unregister(fd)
+
     @property
     def is_attended(self) -> bool:
         """Whether a manager is connected."""
@@ -50,8 +58,8 @@ class Bell:
                 _drain(self._wake_read)
             elif key.fileobj is self._server:
                 self._accept()
-            else:
-                self._listen(key.fileobj)  # type: ignore[arg-type]
+            elif isinstance(key.fileobj, socket.socket):
+                self._listen(key.fileobj)
 
     def ring(self) -> None:
         """Tell every manager to look at the records."""

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from weakref import WeakKeyDictionary
 
-from hsm.compute.agent.attempt import NO_ROOM, NoRoom, Running
+from hsm.compute.agent.attempt import Running
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.place import NoRoom, check_room
 from hsm.compute.agent.room import DISK_FULL, room_at
 from hsm.compute.agent.starting import last_words
 from hsm.wire import manifest
@@ -79,7 +80,7 @@ class Closing:
         try:
             self._found = manifest.find(self._host.files, self._running.directory)
         except OSError as error:
-            _check_room(error)
+            check_room(error)
             self._found = None  # the directory is gone
         return self._found.bytes if self._found else 0
 
@@ -136,7 +137,7 @@ class Closing:
                 self._ended, self._report = _hashed(self._host, running, self._ended, found)
             _write_report(self._host.files, running.directory, self._report, found.reserved)
         except OSError as error:
-            _check_room(error)
+            check_room(error)
             name = os.path.relpath(error.filename, running.directory) if error.filename else "its results"
             return self._failed(f"{name} cannot be recorded: {error.strerror or error}")
         return self._ended._replace(report=sha256_hex(self._report))
@@ -146,11 +147,6 @@ class Closing:
         return ended._replace(
             cause=ended.cause or "application", reason=ended.reason or reason, files=0, bytes=0
         )
-
-
-def _check_room(error: OSError) -> None:
-    if error.errno in NO_ROOM:
-        raise NoRoom(error.errno, error.strerror, error.filename) from error
 
 
 def _hashed(host: Host, running: Running, ended: Ended, found: manifest.Found) -> Tuple[Ended, bytes]:
@@ -203,6 +199,7 @@ def _report(
         },
         "cause": ended.cause,
         "reason": ended.reason,
+        "batch": {"id": run.batch, "members": running.members} if run.batch else None,
         "links": found.links,
         "ignored": found.ignored,
         "daemons": running.daemons,
@@ -258,7 +255,7 @@ def _program_report(files: Files, directory: str) -> "tuple[Any, Optional[str]]"
     except FileNotFoundError:
         return None, None
     except OSError as error:
-        _check_room(error)
+        check_room(error)
         return None, error.strerror
     if len(text) > MAX_PROGRAM_REPORT_BYTES:
         return None, f"larger than {MAX_PROGRAM_REPORT_BYTES} bytes"

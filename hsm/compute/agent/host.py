@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from hsm.compute.agent.worker import Errand, Worker
 from hsm.wire.files import Files
@@ -26,6 +26,9 @@ _OUTPUTS = (
     (os.POSIX_SPAWN_OPEN, 2, "stderr.log", _NEW, 0o644),
 )
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICK_HZ = os.sysconf("SC_CLK_TCK")
+REPORTS_FD = 3
+"""Where a process that serves batches tells how their members ended."""
 
 
 class Exited(NamedTuple):
@@ -33,6 +36,22 @@ class Exited(NamedTuple):
 
     pid: int
     status: int
+    user_s: float
+    system_s: float
+    rss_bytes: int
+
+
+class Spoken(NamedTuple):
+    """A process that is spoken with: it reads what is written to `orders`; `reports` reads what it tells."""
+
+    pid: int
+    orders: int
+    reports: int
+
+
+class Usage(NamedTuple):
+    """What a process has used up to now: processor time of itself and its children in s, memory in bytes."""
+
     user_s: float
     system_s: float
     rss_bytes: int
@@ -121,13 +140,44 @@ class Host:
         Raises:
             OSError: it cannot be started.
         """
+        return self._spawn(argv, directory, environment, _OUTPUTS)
+
+    def spawn_spoken(self, argv: List[str], directory: str, environment: Dict[bytes, bytes]) -> Spoken:
+        """Start a program as `spawn` does, and be able to speak with it; neither end here ever blocks.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        theirs, orders = os.pipe2(os.O_CLOEXEC)
+        reports, tells = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(orders, False)
+        os.set_blocking(reports, False)
+        actions = (
+            (os.POSIX_SPAWN_DUP2, theirs, 0),
+            *_OUTPUTS[1:],
+            (os.POSIX_SPAWN_DUP2, tells, REPORTS_FD),
+        )
+        try:
+            pid = self._spawn(argv, directory, environment, actions)
+        except BaseException:
+            os.close(orders)
+            os.close(reports)
+            raise
+        finally:
+            os.close(theirs)
+            os.close(tells)
+        return Spoken(pid, orders, reports)
+
+    def _spawn(
+        self, argv: List[str], directory: str, environment: Dict[bytes, bytes], actions: Tuple[Any, ...]
+    ) -> int:
         os.chdir(directory)
         start = os.posix_spawn if os.sep in argv[0] else os.posix_spawnp
         pid = start(
             argv[0],
             argv,
             environment,
-            file_actions=_OUTPUTS,
+            file_actions=actions,
             setsid=True,
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
@@ -174,6 +224,34 @@ class Host:
                 used[int(stat[3])] += int(stat[21]) * _PAGE_BYTES
         return used
 
+    def usage(self, pid: int) -> Usage:
+        """Return what a process has used, nothing when there is no such process."""
+        stat = stat_fields(pid)
+        if not stat:
+            return Usage(0.0, 0.0, 0)
+        user, system, of_children, system_of_children = map(int, stat[11:15])
+        return Usage(
+            (user + of_children) / _TICK_HZ,
+            (system + system_of_children) / _TICK_HZ,
+            int(stat[21]) * _PAGE_BYTES,
+        )
+
+    def say(self, fd: int, data: bytes) -> int:
+        """Write to a process that is spoken with; return how much of it has gone, all of it to nobody."""
+        try:
+            return os.write(fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)  # it has gone, which its end tells
+
+    def hear(self, fd: int) -> Optional[bytes]:
+        """Return what a process has said since, None when it can say nothing more."""
+        try:
+            return os.read(fd, SMALL_BYTES) or None
+        except BlockingIOError:
+            return b""
+
     def strays(self) -> List[int]:
         """Return the children that nobody started here: orphans of programs."""
         try:
@@ -210,8 +288,8 @@ class Host:
         return None
 
     def bearers(self, token: str) -> List[int]:
-        """Return every process that carries an attempt's token."""
-        return [pid for pid in _pids() if pid != os.getpid() and self.token_of(pid) == token]
+        """Return every process that carries an attempt's token, or one that begins so."""
+        return [pid for pid in _pids() if pid != os.getpid() and (self.token_of(pid) or "").startswith(token)]
 
     def wait_for(self, pid: int) -> None:
         """Wait until a killed child is gone, and forget it."""

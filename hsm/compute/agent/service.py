@@ -14,10 +14,11 @@ import signal
 from typing import Dict, NamedTuple, Optional
 
 from hsm._version import __version__
-from hsm.compute.agent.attempt import NO_ROOM
 from hsm.compute.agent.backlog import Backlog
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.place import NO_ROOM
+from hsm.compute.agent.pool import Pool
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.room import Reserve
 from hsm.compute.agent.slots import Slots
@@ -93,7 +94,7 @@ class Agent:
             self._backlog.hear(said.epoch, from_record(said.record))
         self._check_hosts()
         self._records = Records(host, self._begin_log, bell.wake, Reserve(host.files, paths.reserve))
-        self._slots = Slots(host, paths.sweep, self._records, bell.wake)
+        self._slots = Slots(host, paths.sweep, self._records, bell.wake, Pool(host, paths.home, bell))
         if self._backlog.hello is not None:
             self._slots.offer_gpus(self._backlog.hello.gpus)
 
@@ -161,7 +162,7 @@ class Agent:
         self._slots.reap()
         self._slots.preempt()
         self._slots.enforce_limits()
-        return self._slots.taken > 0
+        return self._slots.taken > 0 or not self._slots.dismiss()
 
     # What came before
 
@@ -195,6 +196,7 @@ class Agent:
 
     def _bury_predecessors(self) -> None:
         """Kill what a dead agent left running, checking that it is what it was, and record it as lost."""
+        self._slots.bury()
         for token, started in self._backlog.unfinished.items():
             is_it = self._host.start_of(started.pid) == started.start
             if is_it and self._host.token_of(started.pid) == token:
@@ -240,9 +242,10 @@ class Agent:
         if hello is None or self._stopping:
             return
         while backlog.waiting and self._slots.taken < hello.slots and self._records.may_begin:
-            run = backlog.take()
-            if not self._slots.fits(run) or not self._slots.launch(hello, run):
-                backlog.put_back(run)
+            runs = backlog.take()
+            left = self._slots.launch(hello, runs) if self._slots.fits(hello, runs[0]) else runs
+            if left:
+                backlog.put_back(left)
                 return
 
     def _stop(self) -> None:
@@ -266,11 +269,11 @@ class Agent:
             self._idle_since = None
             return False
         if self._backlog.closed or self._stopping:
-            return True
+            return self._slots.dismiss()
         if self._bell.is_attended:
             self._idle_since = None
             return False
         now = self._host.monotonic()
         if self._idle_since is None:
             self._idle_since = now
-        return now >= self._idle_since + self._leave.linger_s
+        return now >= self._idle_since + self._leave.linger_s and self._slots.dismiss()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
 from functools import partial
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Callable, Dict, Iterable, List, NamedTuple, Set, Tuple, Union
 
 from hsm.compute.agent import attempt
-from hsm.compute.agent.attempt import NO_VERDICT, Running, Verdict
+from hsm.compute.agent.attempt import NO_VERDICT, Running
+from hsm.compute.agent.batches import Batches
 from hsm.compute.agent.closing import Closing
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.limits import Limits
+from hsm.compute.agent.place import NoRoom
+from hsm.compute.agent.pool import Pool
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.room import full
+from hsm.compute.agent.shared import CANCELLED
 from hsm.wire.messages import Ended, Hello, Lost, Run, Started, Withdrawn
 
-SAMPLE_S = 0.25
 INLINE_BYTES = 1 << 20
 HOLD_S = 0.02
 """An attempt that ends within this time is only recorded as ended."""
@@ -23,44 +26,42 @@ MAX_STRAY_ROUNDS = 100
 CLAIMED = "its agent died while it was being started"
 
 
-class Ending(NamedTuple):
-    """How an attempt that is being ended will be recorded, and when force is due (None: it was used)."""
-
-    verdict: Verdict
-    kill_at: Optional[float]
-
-
 class Short(NamedTuple):
     """What could not be closed for now, and why."""
 
     closing: Closing
-    error: attempt.NoRoom
+    error: NoRoom
 
 
 class Slots:
     """Attempts that run, by pid. Big outputs are hashed in a thread, after the slot is free.
 
-    One that has ended and finds no room for its report waits for it, and is recorded then.
+    One that has ended and finds no room for its report waits for it, and is recorded then. A batch stands
+    here as one attempt, whose limits are those of its process; `pool` knows its members.
     """
 
-    def __init__(self, host: Host, sweep_dir: str, records: Records, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, host: Host, sweep_dir: str, records: Records, wake: Callable[[], None], pool: Pool
+    ) -> None:
         self._host = host
         self._sweep_dir = sweep_dir
         self._records = records
-        self._running: Dict[int, Running] = {}
-        self._ending: Dict[int, Ending] = {}
+        self._limits = Limits(host)
+        self._running = self._limits.running
+        self._ending = self._limits.ending
         self._unsaid: Dict[int, float] = {}
         self._ended: List[Closing] = []
         self._waiting: List[Closing] = []
         self._finishing: Set[str] = set()
         self._put_back: Set[str] = set()
         self._free_gpus: List[str] = []
-        self._next_sample = 0.0
+        self._pool = pool
+        self._batches = Batches(host, self._limits, records, pool)
         self._hasher = host.worker("hash", wake)
 
     @property
     def taken(self) -> int:
-        """How many attempts run."""
+        """How many attempts run, a batch counted as one."""
         return len(self._running)
 
     @property
@@ -71,14 +72,44 @@ class Slots:
     def offer_gpus(self, gpus: Iterable[str]) -> None:
         """Take these GPUs for attempts, less those that running ones have."""
         taken = {gpu for running in self._running.values() for gpu in running.gpus}
+        taken |= {gpu for process in self._pool.processes.values() for gpu in process.gpus}
         self._free_gpus = [gpu for gpu in gpus if gpu not in taken]
 
-    def fits(self, run: Run) -> bool:
+    def fits(self, hello: Hello, run: Run) -> bool:
         """Tell whether an attempt can have its GPUs now; on an idle machine it must do without."""
-        return run.gpus <= len(self._free_gpus) or not self._running
+        if run.gpus <= len(self._free_gpus) or (run.batch and self._pool.idle_for(hello, run)):
+            return True
+        is_none_left = self._pool.dismiss()  # what is idle holds on to its GPUs
+        return is_none_left and not self._running
 
-    def launch(self, hello: Hello, run: Run) -> bool:
-        """Start an attempt; False when the machine lacks something for now and it has not begun."""
+    def launch(self, hello: Hello, runs: List[Run]) -> List[Run]:
+        """Start an attempt, or those of a batch; return those that, lacking something, have not begun."""
+        if runs[0].batch:
+            return self._launch_batch(hello, runs)
+        return [] if self._launch(hello, runs[0]) else runs
+
+    def _launch_batch(self, hello: Hello, runs: List[Run]) -> List[Run]:
+        gpus = self._free_gpus[: runs[0].gpus]
+        begun = self._pool.begin(self._sweep_dir, hello, runs, gpus, self._put_back)
+        for token in begun.lost:
+            self.lose(token, CLAIMED)
+        self._put_back.difference_update(run.token for run in runs)
+        if begun.error is not None:
+            self._put_back.update(run.token for run in begun.left)
+            self._records.wait_for_room(begun.error)
+        if begun.fault:
+            for running in begun.members:
+                faulty = running._replace(fault=begun.fault)
+                ended = attempt.exit_record(self._host, faulty, None, NO_VERDICT)
+                self._ended.append(Closing(self._host, faulty, ended))
+        process = begun.process
+        if process is not None:
+            self._free_gpus = [gpu for gpu in self._free_gpus if gpu not in process.gpus]
+            self._running[process.pid] = process.as_one()
+            self._unsaid[process.pid] = self._host.monotonic() + HOLD_S
+        return begun.left
+
+    def _launch(self, hello: Hello, run: Run) -> bool:
         gpus, free = self._free_gpus[: run.gpus], self._free_gpus[run.gpus :]
         try:
             is_again = run.token in self._put_back
@@ -86,7 +117,7 @@ class Slots:
         except FileExistsError:
             self.lose(run.token, CLAIMED)
             return True
-        except attempt.NoRoom as error:
+        except NoRoom as error:
             self._put_back.add(run.token)
             self._records.wait_for_room(error)
             return False
@@ -120,22 +151,36 @@ class Slots:
                 break
         self._records.add(Lost(token, reason, self._host.now(), cause))
 
+    def bury(self) -> None:
+        """Kill the processes that served batches of an agent that died."""
+        self._pool.bury()
+
+    def dismiss(self) -> bool:
+        """Let idle processes go; tell whether none is left."""
+        return self._pool.dismiss()
+
     def reap(self) -> None:
         """Free the slots of attempts that have ended; `finish` records them, once the slots are filled."""
+        self._batches.hear()
         for exited in list(self._host.reap()):
             running = self._running.pop(exited.pid, None)
-            if running is not None:
+            process = self._pool.gone(exited.pid)
+            if process is not None:
+                self._free_gpus += process.gpus
+                self._kill_strays(process.token, exited.pid)
+                self._batches.settle(process, exited)
+            elif running is not None:
                 self._unsaid.pop(exited.pid, None)
                 ending = self._ending.pop(exited.pid, None)
                 verdict = ending.verdict if ending else NO_VERDICT
                 self._free_gpus += running.gpus
-                running = running._replace(daemons=self._kill_strays(running))
+                running = running._replace(daemons=self._kill_strays(running.run.token, exited.pid))
                 ended = attempt.exit_record(self._host, running, exited, verdict)
                 self._ended.append(Closing(self._host, running, ended))
 
     def finish(self) -> None:
         """Record everything that has ended, and what has begun and not ended at once."""
-        ended, self._ended = self._ended, []
+        ended, self._ended = [*self._ended, *self._batches.take_ended()], []
         if not self._records.is_stuck:
             ended, self._waiting = self._waiting + ended, []
         for closing in ended:
@@ -143,20 +188,25 @@ class Slots:
         now = self._host.monotonic()
         for pid in [pid for pid, at in self._unsaid.items() if now >= at]:
             del self._unsaid[pid]
-            running, start = self._running[pid], self._host.start_of(pid) or ""
-            self._records.add(Started(running.run.token, pid, start, running.started_at))
+            if pid in self._running:
+                self._say_started(pid, self._running[pid])
         for done in self._hasher.done():
             self._closed(done)
 
-    def _kill_strays(self, running: Running) -> Tuple[str, ...]:
-        """Kill what is left of an attempt until nothing is, and return the daemons among it."""
+    def _say_started(self, pid: int, running: Running) -> None:
+        process, start = self._pool.processes.get(pid), self._host.start_of(pid) or ""
+        for token in [running.run.token] if process is None else process.open:
+            self._records.add(Started(token, pid, start, running.started_at))
+
+    def _kill_strays(self, token: str, group: int) -> Tuple[str, ...]:
+        """Kill what is left of a process until nothing is, and return the daemons among it."""
         daemons: List[str] = []
         for _ in range(MAX_STRAY_ROUNDS):
-            strays = [pid for pid in self._host.strays() if self._host.token_of(pid) == running.run.token]
+            strays = [pid for pid in self._host.strays() if self._host.token_of(pid) == token]
             if not strays:
                 break
             for pid in strays:
-                if self._host.group_of(pid) != running.pid:
+                if self._host.group_of(pid) != group:
                     daemons.append(self._host.command_of(pid))
                 self._host.kill(pid)
                 self._host.wait_for(pid)
@@ -165,11 +215,12 @@ class Slots:
     def _close(self, closing: Closing) -> None:
         try:
             size = closing.look()
-        except attempt.NoRoom as error:
+        except NoRoom as error:
             self._closed(Short(closing, error))
             return
         was_full = self._records.was_full_since(closing.began)
-        starved = closing.starved(size, len(self._running) + 1, was_full=was_full)
+        rivals = 1 + sum(running.members for running in self._running.values())
+        starved = closing.starved(size, rivals, was_full=was_full)
         if starved is None:
             self._hash(closing, size)
             return
@@ -202,57 +253,29 @@ class Slots:
         """End attempts that run."""
         wanted = set(tokens)
         for pid, running in self._running.items():
-            if running.run.token in wanted:
-                self._terminate(pid, running, Verdict("cancelled", "cancelled"))
+            process = self._pool.processes.get(pid)
+            if process is not None:
+                self._batches.cancel(process, wanted)
+            elif running.run.token in wanted:
+                self._limits.terminate(pid, CANCELLED)
 
     def preempt(self) -> None:
         """End everything, because the machine wants us gone."""
-        for pid, running in self._running.items():
-            self._terminate(pid, running, Verdict("preempted", "the agent was told to stop"))
+        self._limits.preempt()
 
     def enforce_limits(self) -> None:
         """End what is over its limits, by force what has had its grace."""
-        now = self._host.monotonic()
-        for pid, running in self._running.items():
-            limit = running.run.timeout_s
-            if limit is not None and now >= running.started_monotonic + limit:
-                self._terminate(pid, running, Verdict("time", f"over its time limit of {limit:g} s"))
-        if now >= self._next_sample:
-            self._next_sample = now + SAMPLE_S
-            self._sample_memory()
-        for pid, ending in list(self._ending.items()):
-            if ending.kill_at is not None and now >= ending.kill_at:
-                self._ending[pid] = ending._replace(kill_at=None)
-                self._host.signal_session(pid, signal.SIGKILL)
-
-    def _sample_memory(self) -> None:
-        limits = {pid: r.run.memory_bytes for pid, r in self._running.items() if r.run.memory_bytes}
-        used = self._host.memory(set(limits)) if limits else {}
-        for pid, limit in limits.items():
-            if used[pid] > limit and pid not in self._ending:
-                reason = f"used {used[pid]} bytes of memory, over its limit of {limit}"
-                self._ending[pid] = Ending(Verdict("memory", reason), None)
-                self._host.signal_session(pid, signal.SIGKILL)
-
-    def _terminate(self, pid: int, running: Running, verdict: Verdict) -> None:
-        if pid not in self._ending:
-            self._ending[pid] = Ending(verdict, self._host.monotonic() + running.hello.grace_s)
-            self._host.signal_session(pid, signal.SIGTERM)
+        self._limits.enforce()
+        self._pool.enforce()
 
     @property
     def due(self) -> List[float]:
         """When limits must be looked at again, by the monotonic clock."""
-        due = [r.started_monotonic + r.run.timeout_s for r in self._running.values() if r.run.timeout_s]
-        due = [at for at in due if at > self._host.monotonic()]
-        due += self._unsaid.values()
-        due += [ending.kill_at for ending in self._ending.values() if ending.kill_at is not None]
-        if any(running.run.memory_bytes for running in self._running.values()):
-            due.append(self._next_sample)
-        return due
+        return [*self._limits.due, *self._unsaid.values(), *self._pool.due]
 
 
 def _try_to_close(closing: Closing) -> Union[Ended, Short]:
     try:
         return closing.close()
-    except attempt.NoRoom as error:
+    except NoRoom as error:
         return Short(closing, error)

@@ -133,7 +133,7 @@ class SSHSource(ComputeSource):
     def _capabilities(self, host: Host) -> Capabilities:
         gpus = self._environment.gpus if self._environment else ()
         slots = self._spec.slots or max(1, host.cpus // self._cpus_per_task)
-        return Capabilities(slots=slots, gpus=len(gpus), ahead_s=AHEAD_S)
+        return Capabilities(slots=slots, gpus=len(gpus), ahead_s=AHEAD_S, batches=True)
 
     def _hello(self, context: SweepContext, mirror: Mirror, slots: int) -> Hello:
         environment, shipped = self._environment, self._shipped

@@ -91,7 +91,7 @@ class FileAgentSource(ComputeSource):
     @property
     def capabilities(self) -> Capabilities:
         """What it can do."""
-        return Capabilities(slots=self._slots)
+        return Capabilities(slots=self._slots, batches=True)
 
     async def start_agent(self, context: SweepContext) -> None:
         """Start an agent where none runs, and wait until it has begun its records.

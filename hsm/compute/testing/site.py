@@ -148,6 +148,7 @@ class Site:
         params: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
         resources: Resources | None = None,
+        batch: str = "",
     ) -> AttemptOrder:
         """Return an order for one more attempt."""
         index, token = len(self.orders) + 1, self.world.token()
@@ -165,6 +166,7 @@ class Site:
             task_key=hashing.task_key(digest, index, "contract"),
             timeout_s=timeout_s,
             resources=resources or Resources(),
+            batch=batch,
         )
         self.orders.append(order)
         return order

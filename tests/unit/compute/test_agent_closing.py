@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from hsm.compute.agent import slots
-from hsm.compute.agent.attempt import NoRoom, Running
+from hsm.compute.agent.attempt import Running
+from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.closing import Closing
 from hsm.compute.agent.host import Exited, Host
+from hsm.compute.agent.place import NoRoom
+from hsm.compute.agent.pool import Pool
 from hsm.compute.agent.records import RETRY_S, Records
 from hsm.compute.agent.room import Reserve
 from hsm.compute.agent.slots import Slots
@@ -73,8 +76,8 @@ def test_an_attempt_whose_report_finds_no_room_waits_for_it(
     held = Reserve(host.files, str(tmp_path / "reserve"))
     records = Records(host, lambda: writer, lambda: None, held)
     woken = threading.Semaphore(0)
-    here = Slots(host, str(tmp_path), records, woken.release)
-    assert here.launch(HELLO, run_in("work"))
+    here = Slots(host, str(tmp_path), records, woken.release, Pool(host, str(tmp_path), Bell(None)))
+    assert not here.launch(HELLO, [run_in("work")])
     host.exits = [Exited(4711, 0, 0.0, 0.0, 0)]
     host.faults.room = room
 

@@ -53,9 +53,9 @@ class Life:
 
     def begin(self) -> None:
         if self.backlog.waiting:
-            token = self.backlog.take().token
-            self.records.append(Started(token, 1, "1", 0.0))
-            self.running.append(token)
+            for run in self.backlog.take():
+                self.records.append(Started(run.token, 1, "1", 0.0))
+                self.running.append(run.token)
 
     def end(self) -> None:
         if self.running:
@@ -190,4 +190,4 @@ def test_what_could_not_begin_stays_first() -> None:
     for number in range(3):
         backlog.hear(1, Run(f"{number:032x}", number, 1, "d", ["true"], "{}", 0, "c", "k", None, None, 0))
     backlog.put_back(backlog.take())
-    assert [backlog.take().task for _ in range(3)] == [0, 1, 2]
+    assert [run.task for _ in range(3) for run in backlog.take()] == [0, 1, 2]

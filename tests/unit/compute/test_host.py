@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.pool import Pool
 from hsm.compute.agent.records import Records
 from hsm.compute.agent.room import Reserve
 from hsm.compute.agent.slots import Slots
@@ -86,7 +88,9 @@ def losing(host: Host, path: Path, wake: Callable[[], None]) -> list[str]:
         wake,
         Reserve(Files(), f"{path}.reserve"),
     )
-    Slots(host, str(path.parent), records, wake).lose("a" * 32, "its agent died")
+    Slots(host, str(path.parent), records, wake, Pool(host, str(path.parent), Bell(None))).lose(
+        "a" * 32, "its agent died"
+    )
     records.close()
     return [record["t"] for record in LogReader(Files(), str(path)).records()]
 

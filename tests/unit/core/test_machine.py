@@ -182,6 +182,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "others": st.just(("r2",)),
     "agent": st.sampled_from(["", "a", "b", "c"]),
     "charged": st.just(True),
+    "batch": st.just("b"),
+    "members": st.just(2),
     "signature": st.sampled_from(["", "ValueError: #"]),
     "cause": causes,
     "exit": st.just(Exit(code=1)),

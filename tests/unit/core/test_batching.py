@@ -1,0 +1,96 @@
+"""Batching: who may share a process, dealt evenly, and in halves after a process ended early."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsm.core.batching import loads, ready_of, share
+from hsm.core.dispatch import Ready, gather
+from hsm.core.model import Attempt, Task
+from hsm.core.spec import BatchSpec
+from hsm.core.states import AttemptState, Cause
+
+waiting = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 16)), max_size=80).map(
+    lambda found: [Ready(number, key, limit) for number, (key, limit) in enumerate(found, 1)]
+)
+
+
+def task(*attempts: Attempt, params: str = '{"n":1,"x":2}', spent: int = 0) -> Task:
+    return Task(index=1, config_hash="c", task_key="k", params_json=params, attempts=attempts, spent=spent)
+
+
+def ended(members: int, cause: Cause | None, number: int = 1) -> Attempt:
+    state = AttemptState.FAILED if cause else AttemptState.LOST
+    return Attempt(
+        number=number, token="t", source="local", state=state, cause=cause, batch="b", members=members
+    )
+
+
+@given(waiting, st.integers(0, 8))
+def test_every_task_is_in_one_batch_of_its_like(ready: list[Ready], free: int) -> None:
+    """Each task once, with others of its key alone, and never with more than any of them may."""
+    batches = gather(ready, free)
+    known = {one.task: one for one in ready}
+    assert sorted(index for batch in batches for index in batch) == sorted(known)
+    for batch in batches:
+        assert batch == sorted(batch)
+        assert len({known[index].key for index in batch}) == 1
+        assert len(batch) <= min(known[index].limit for index in batch)
+    assert batches == sorted(batches)
+
+
+@given(st.integers(1, 100), st.integers(1, 8), st.integers(1, 32))
+def test_tasks_are_dealt_evenly_over_free_slots(count: int, free: int, limit: int) -> None:
+    """No slot is left without a batch while another has one that could have been shared out."""
+    sizes = [len(batch) for batch in gather([Ready(n, "", limit) for n in range(count)], free)]
+    assert max(sizes) == min(limit, ceil(count / free))
+    assert len(sizes) >= min(free, count) or max(sizes) * len(sizes) - count < max(sizes)
+
+
+@given(st.integers(1, 4096), st.integers(0, 20))
+def test_a_crash_is_found_in_as_many_steps_as_there_are_halves(size: int, crashes: int) -> None:
+    """After every process that ended early a task shares one with half as many, until it is alone."""
+    attempts: list[Attempt] = []
+    for number in range(1, crashes + 1):
+        attempts.append(ended(share(task(*attempts), size), Cause.BATCH, number))
+    expected = size
+    for _ in range(crashes):
+        expected = ceil(expected / 2)
+    assert share(task(*attempts), size) == expected
+    assert crashes < 12 or expected == 1
+
+
+def test_only_a_process_that_ended_early_makes_batches_smaller() -> None:
+    """Losses of other kinds say nothing of the task, and one that was reopened begins anew."""
+    assert share(task(ended(8, Cause.LOST), ended(8, None)), 8) == 8
+    assert share(task(ended(8, Cause.BATCH), ended(8, Cause.LOST)), 8) == 4
+    assert share(task(ended(8, Cause.BATCH), spent=1), 8) == 8
+
+
+def test_tasks_share_a_process_that_agree_in_what_was_named_and_in_their_limits() -> None:
+    """Values that are told apart elsewhere are told apart here: 1 is not 1.0."""
+    batch = BatchSpec(size=4, by=("n",))
+    key = ready_of(batch, task(), 10.0).key
+    assert key == ready_of(batch, task(params='{"n":1,"x":3}'), 10.0).key
+    assert key != ready_of(batch, task(params='{"n":1.0,"x":2}'), 10.0).key
+    assert key != ready_of(batch, task(), 20.0).key
+
+
+def test_a_batch_takes_one_slot_as_long_as_one_of_it_may_run() -> None:
+    """Members count once; what has ended counts no more."""
+    runs = ended(2, None)
+    running = [
+        task(
+            Attempt(number=1, token=token, source="local", state=state, batch=batch, members=2),
+        )
+        for token, state, batch in (
+            ("t1", AttemptState.RUNNING, "b1"),
+            ("t2", AttemptState.INTENT, "b1"),
+            ("t3", AttemptState.EXITED, "b2"),
+            ("t4", AttemptState.RUNNING, ""),
+        )
+    ]
+    assert loads([*running, task(runs)]) == {"local": 2}
