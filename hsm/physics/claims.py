@@ -5,6 +5,7 @@ knowing any physics. Nothing is drawn for it: the draws are those of the p-value
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from hsm.physics.measure.chance import Compared, NotComputable
 
 NAME = "claims.json"
 SCHEMA = 1
-BINS = 40
+BINS, FEWEST_BINS = 40, 8  # twice the root of the number of draws, within these
 WIDE = 30  # draws that are all positive and span this factor are counted in equal steps of their logarithm
 DIGITS = 6
 
@@ -157,13 +158,14 @@ def _null(about: str, compared: Compared, *, has_p: bool) -> dict[str, object]:
 
 
 def histogram(drawn: NDArray[np.floating]) -> dict[str, object]:
-    """Return the draws that have a score in BINS bins of equal width, or of equal width in the logarithm."""
+    """Return the draws that have a score in bins of equal width, or of equal width in the logarithm."""
     valid = drawn[np.isfinite(drawn)].astype(float)
     low, high = float(valid.min()), float(valid.max())
     is_log = low > 0 and high / low >= WIDE
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    edges = np.geomspace(low, high, BINS + 1) if is_log else np.linspace(low, high, BINS + 1)
+    bins = min(BINS, max(FEWEST_BINS, 2 * math.isqrt(valid.size)))
+    edges = np.geomspace(low, high, bins + 1) if is_log else np.linspace(low, high, bins + 1)
     edges[0], edges[-1] = low, high
     counts, _ = np.histogram(valid, edges)
     return {

@@ -64,14 +64,16 @@ def _written(space: Workspace, trees: list[SweepTree]) -> Path:
 
 
 def _paths(tree: SweepTree) -> dict[str, Path]:
-    """Return where each report of a sweep is."""
-    from hsm.report import FILE_NAME, error_analysis, performance
+    """Return where each report of a sweep is; that of scores is there where programs claim something."""
+    from hsm.report import FILE_NAME, error_analysis, performance, scores
 
-    return {
+    found = {
         "completion": tree.reports / FILE_NAME,
         "errors": tree.reports / error_analysis.FILE_NAME,
         "performance": tree.reports / performance.FILE_NAME,
     }
+    about_scores = tree.reports / scores.FILE_NAME
+    return {**found, "scores": about_scores} if about_scores.exists() else found
 
 
 def _opened(path: Path) -> bool:

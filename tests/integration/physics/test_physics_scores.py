@@ -209,3 +209,6 @@ def test_a_hunt_tells_what_it_can_claim(tmp_path: Path, hsm_command: Path) -> No
     assert 'aria-label="pcs_p_value: all runs beside chance' in page
     assert 'aria-label="pcs beside its null: draws against pcs, n = 99 draws"' in page
     assert "phase.png" in page
+    paths = json.loads(hsm("report", "last", "--json"))["data"]["reports"]
+    assert [each["scores"] for each in paths.values()] == [str(report.parent / "scores_report.html")]
+    assert (report.parent / "scores_report.html").read_text() == page
