@@ -154,6 +154,7 @@ class Bundle:
             OSError: it cannot be written.
         """
         if files.exists(str(self.tree.bundle_files)):
+            files.remove(f"{self.tree.bundle_files}.part")  # of a dead engine; a living one writes it again
             return True
         if sum(item.size for item in self.files.values()) > MAX_KEPT_BYTES:
             return False

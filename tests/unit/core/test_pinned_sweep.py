@@ -78,6 +78,17 @@ def test_a_copy_is_kept_of_what_was_there(project: Path) -> None:
     assert tree.bundle_files.read_bytes() == before
 
 
+def test_of_a_copy_that_a_dead_engine_began_nothing_stays(project: Path) -> None:
+    """Two engines had written the same one, and the second was killed when the first was done."""
+    tree = begun(project)
+    bundle = bundle_of(tree, project)
+    assert bundle.keep(Files())
+    draft = tree.bundle_files.with_name(f"{tree.bundle_files.name}.part")
+    draft.write_bytes(b"half")
+    assert bundle.keep(Files())
+    assert not draft.exists()
+
+
 def test_no_copy_is_kept_of_much(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal files count once."""
     bundle = bundle_of(begun(project), project)
