@@ -4,7 +4,8 @@
 
 Connecting, logging in, starting the relay and ending it are in every figure called whole. Beside each stands
 the whole command of `rsync -a` over the same sshd, which compares times and sizes only and leaves a directory
-that may be written to. Then the same over a line whose round trip takes `--delay` seconds.
+that may be written to; the first time also tar through ssh. The first time is written into fresh directories,
+and nothing is removed before the end. Then the same over a line whose round trip takes `--delay` seconds.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from tests.lab.sshd import Lab, prepare
 from tests.lab.wire import Wire
 
 NEEDED_S = 0.5
+FIRST_ROUNDS = 3
 WORDS = [f"{word}{number}" for word in ("field", "mass", "step", "norm") for number in range(200)]
 
 
@@ -65,7 +67,7 @@ class Scene:
             path = self.project / f"part{number % 50}" / f"{number}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("\n".join(" ".join(rng.choices(WORDS, k=8)) for _ in range(rng.randint(2, 80))))
-        self._sweeps = 0
+        self._sweeps = self._asides = 0
 
     def bundle(self) -> Bundle:
         """Begin a sweep of the project as it is."""
@@ -100,18 +102,29 @@ class Scene:
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - began
 
+    def tar_s(self, name: str) -> float:
+        """Return how long tar through ssh takes for the same, made durable as HSM's copy is."""
+        ssh = f"ssh -F {self.lab.ssh_config} {name}"
+        there = "mkdir -p tarred && tar -C tarred -xf - && sync -f tarred"
+        began = time.perf_counter()
+        line = f"tar -C {self.project} -cf - . | {ssh} 'cd {self.host.home} && {there}'"
+        subprocess.run(["/bin/sh", "-c", line], check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
     def change(self) -> None:
         """Change one file."""
         path = self.project / "part0" / "0.py"
         path.write_text(f"{path.read_text()}\n# {time.perf_counter()}")
 
     def forget(self) -> None:
-        """Let the host have nothing."""
-        for name in ("rsynced", ".hsm/objects", ".hsm/bundles", ".hsm/sweeps"):
-            subprocess.run(
-                ["chmod", "-R", "u+w", str(self.host.home / name)], check=False, stderr=subprocess.DEVNULL
-            )
-            shutil.rmtree(self.host.home / name, ignore_errors=True)
+        """Let the host have nothing where it looks. It is put aside: a removal slows what is written next."""
+        self._asides += 1
+        aside = self.host.home / f"aside{self._asides}"
+        aside.mkdir()
+        for name in ("rsynced", "tarred", ".hsm/objects", ".hsm/bundles", ".hsm/sweeps"):
+            if (self.host.home / name).exists():
+                (self.host.home / name).rename(aside / Path(name).name)
+        os.sync()
 
     def end(self) -> None:
         """Let go of everything."""
@@ -134,11 +147,19 @@ def told(what: str, times: list[Timed], rsync_s: list[float]) -> float:
 
 def measure(scene: Scene, name: str, rounds: int, *, has_rsync: bool) -> float:
     """Measure on one line; return the median of a sync with nothing new."""
-    scene.forget()
-    asyncio.run(scene.ship(name))
-    scene.forget()  # the agent's program stays: it is shipped once per version, not per project
-    first = [asyncio.run(scene.ship(name))]
-    told(f"{name}: first time", first, [scene.rsync_s(name)] if has_rsync else [])
+    asyncio.run(
+        scene.ship(name)
+    )  # the agent's program stays: it is shipped once per version, not per project
+    first, beside, piped = [], [], []
+    for _ in range(FIRST_ROUNDS):
+        scene.forget()
+        first.append(asyncio.run(scene.ship(name)))
+        scene.forget()
+        beside += [scene.rsync_s(name)] if has_rsync else []
+        scene.forget()
+        piped.append(scene.tar_s(name))
+    told(f"{name}: first time", first, beside)
+    print(f"{name}: tar through ssh, synced {statistics.median(piped):17.3f} s")
     again, beside = [], []
     for _ in range(rounds):
         again.append(asyncio.run(scene.ship(name)))
