@@ -91,8 +91,11 @@ class Objects:
             if len(whole) <= FEW_FILES:
                 files.sync_file(draft)
             files.set_mode(draft, 0o444)
-            files.make_directories(os.path.dirname(self.path(sha256)))
-            files.rename(draft, self.path(sha256))
+            try:
+                files.rename(draft, self.path(sha256))
+            except FileNotFoundError:  # the first of its folder
+                files.make_directories(os.path.dirname(self.path(sha256)))
+                files.rename(draft, self.path(sha256))
 
     def _hash(self, path: str) -> str:
         return hash_file(self._files, os.path.dirname(path), os.path.basename(path)).sha256

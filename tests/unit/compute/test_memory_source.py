@@ -79,7 +79,7 @@ def verdict(directory: Path, seen: Observation) -> AttemptSealed | AttemptFailed
         cause=seen.cause,
         reason=seen.reason,
     )
-    task = Task(index=1, config_hash="c" * 64, task_key="k" * 64, params_json="{}", attempts=(attempt,))
+    task = Task(index=1, config_hash="c" * 64, task_key="k", params_json="{}", attempts=(attempt,))
     return judge(Files(), Ended(task, attempt, directory), 0.0)
 
 
