@@ -8,6 +8,7 @@ labels, from clear to solid.
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +147,7 @@ class Canvas:
         notes.add_itxt("Description", caption)
         buffer = io.BytesIO()
         opaque = bytes([255] * (MAP + MARKS))
-        image.save(buffer, "PNG", transparency=opaque + ramp + ramp, pnginfo=notes, optimize=True)
+        image.save(buffer, "PNG", transparency=opaque + ramp + ramp, pnginfo=notes, compress_level=6)
         return buffer.getvalue()
 
     def _text(self, place: tuple[float, float], text: str, anchor: str) -> None:
@@ -195,5 +196,6 @@ def _entries(shares: NDArray[np.floating]) -> NDArray[np.uint8]:
     return entries
 
 
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)

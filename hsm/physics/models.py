@@ -5,6 +5,7 @@ A plug-in declares `[project.entry-points."hsm.models"]` with a name and the cla
 """
 
 import difflib
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from hsm.physics.equation import Equation
@@ -22,6 +23,7 @@ def model_names() -> list[str]:
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
+@cache
 def load_model(name: str) -> type[Equation]:
     """Return the class of an equation.
 

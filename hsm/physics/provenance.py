@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata, resources
 from typing import Any, assert_never
 
@@ -70,6 +71,7 @@ def schema() -> dict[str, Any]:
     return content
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions that the digits of a result may depend on."""
     packages = {name: metadata.version(name) for name in ("jax", "jaxlib", "numpy", "h5py")}

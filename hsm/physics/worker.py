@@ -1,4 +1,4 @@
-"""The program `python -m hsm.physics`: parameters in, results out, one run.
+"""The program `python -m hsm.physics`: parameters in, results out, one run, or one after another in batches.
 
 Exit codes: 0 the run gave an answer (`blown_up`, `dead` and `underresolved_space` are answers too: see
 `status` in metrics.json), 1 the results could not be written, 2 bad parameters, 124 stopped before the
@@ -6,10 +6,13 @@ deadline, 128 + n stopped by signal n. Nothing heavy is imported before the para
 """
 
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from hsm.physics.batch import ENDS, serve
 from hsm.physics.environment import Environment, given_parameters, read_environment
 from hsm.physics.interruption import Interruption
 from hsm.physics.models import model_names
@@ -23,7 +26,7 @@ EXIT_TIMEOUT = 124
 EXIT_SIGNAL = 128
 VARIABLES = (
     "HSM_PARAMS HSM_RESULTS HSM_SEED HSM_CONFIG_HASH HSM_TASK_ID HSM_ATTEMPT HSM_DEADLINE HSM_CHECKPOINT",
-    "HSM_CHECKPOINT_EVERY_S HSM_CPUS HSM_JAX_CACHE",
+    "HSM_CHECKPOINT_EVERY_S HSM_CPUS HSM_JAX_CACHE HSM_BATCH_FD",
 )
 
 
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], interruption: Int
             return _movie(Path(history), Path(movie))
         case ["--metrics", history]:
             return _metrics(Path(history))
+        case _ if ENDS in environ:
+            return serve(environ, interruption, partial(_simulate, arguments))
         case _:
             return _simulate(arguments, environ, interruption)
 
@@ -111,7 +116,7 @@ def exit_code(status: Status, interruption: Interruption) -> int:
     """Return the exit code of a run that ended with `status`."""
     match status:
         case Status.CANCELLED:
-            return EXIT_SIGNAL + (interruption.signal or 0)
+            return EXIT_SIGNAL + (interruption.signal or signal.SIGTERM)
         case Status.TIMEOUT:
             return EXIT_TIMEOUT
         case _:

@@ -84,6 +84,9 @@ def run(member, mode):
     elif mode == "garble":
         os.write(int(os.environ["HSM_BATCH_FD"]), b"what?\n")
         time.sleep(60)
+    elif mode == "mute":
+        os.close(int(os.environ["HSM_BATCH_FD"]))
+        time.sleep(60)
     elif mode == "listen":
         assert json.loads(sys.stdin.readline()) == {"cancel": [member["token"]]}
         return 1

@@ -87,7 +87,7 @@ async def test_a_worker_stays_for_the_next_batch(make: Make) -> None:
     await happens(lambda: not is_alive(here.pids[0]), "the worker leaves")
 
 
-@pytest.mark.parametrize("mode", ["suicide", "leave", "garble"])
+@pytest.mark.parametrize("mode", ["suicide", "leave", "garble", "mute"])
 async def test_who_takes_the_process_down_is_found_by_splitting(make: Make, mode: str) -> None:
     """The others of its batch are tried again with fewer until it is alone: then the failure is its own."""
     modes = ["quick", "quick", mode, "quick", "quick", "quick", "quick", "quick"]

@@ -17,6 +17,9 @@ from hsm.wire.messages import Lost
 COMPANION = "another attempt of its batch was cancelled and did not end, so its process was killed"
 
 
+MUTE = Verdict("application", "it closed the descriptor on which it tells of ends, and went on")
+
+
 class Batches:
     """Batches beside the attempts that have a process of their own, under the same limits."""
 
@@ -48,6 +51,13 @@ class Batches:
             process.kill_at = now
             if process.open:
                 self._ending[process.pid] = Ending(Verdict("application", f"it told {error}"), now)
+            return
+        if process.is_mute and process.open and process.pid not in self._ending:
+            kill_at = self._host.monotonic() + self._grace_s(process)  # it may just be ending
+            self._ending[process.pid] = Ending(MUTE, kill_at, signalled=False)
+
+    def _grace_s(self, process: SharedProcess) -> float:
+        return next(iter(process.open.values())).hello.grace_s
 
     def _member_ended(self, process: SharedProcess, report: Report) -> None:
         ending = self._ending.get(process.pid)
@@ -79,7 +89,7 @@ class Batches:
         self._hear(process)
         ending = self._ending.pop(process.pid, None)
         used = process.spent(Usage(exited.user_s, exited.system_s, exited.rss_bytes))
-        said = ending.verdict if ending else NO_VERDICT
+        said = ending.verdict if ending and ending.signalled else NO_VERDICT
         for token, verdict in process.fates(exited.status, said).items():
             if verdict is None:
                 self._records.add(Lost(token, COMPANION, self._host.now(), charged=False))
@@ -97,5 +107,5 @@ class Batches:
             self._limits.terminate(process.pid, CANCELLED)
         elif tokens:
             process.cancel(tokens)
-            kill_at = self._host.monotonic() + self._limits.running[process.pid].hello.grace_s
+            kill_at = self._host.monotonic() + self._grace_s(process)
             self._ending.setdefault(process.pid, Ending(CANCELLED, kill_at, signalled=False))

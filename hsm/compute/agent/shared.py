@@ -104,6 +104,11 @@ class SharedProcess:
         time_s = None if limit is None else limit * running.members
         return running._replace(run=running.run._replace(token=self.token, timeout_s=time_s), gpus=self.gpus)
 
+    @property
+    def is_mute(self) -> bool:
+        """Whether it can tell nothing any more."""
+        return self._reports is None
+
     # What it is told
 
     def serve(self, members: List[Member]) -> None:
