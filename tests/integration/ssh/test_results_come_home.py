@@ -210,7 +210,9 @@ def test_a_full_disk_at_home_is_waited_out(project: Project, ssh_host: Host) -> 
         assert (project.root / "ran").read_text() == "x\n" * 2
 
 
-def test_a_program_that_fills_the_disk_of_its_host_fails_and_its_end_comes_home(project: Project, ssh_host: Host) -> None:
+def test_a_program_that_fills_the_disk_of_its_host_fails_and_tells_why(
+    project: Project, ssh_host: Host
+) -> None:
     """The program that filled it has failed; its results make room for its end, which is home in any case."""
     with small_disk(ssh_host.home / ".hsm", "12m") as disk:
         script = "echo begun; while [ ! -e GATE ]; do sleep 0.05; done"
