@@ -49,7 +49,7 @@ def test_the_shown_suite_runs_over_a_source(project_root: Path, tmp_path: Path) 
 
 def test_every_variable_is_described(project_root: Path) -> None:
     """The program contract has a line for each variable that a program is given, and no other."""
-    places = ("hsm/compute/agent/attempt.py", "hsm/core/engine.py")
+    places = ("hsm/compute/agent/place.py", "hsm/core/engine.py")
     code = "".join((project_root / place).read_text(encoding="utf-8") for place in places)
     page = (project_root / "docs/reference/program-contract.md").read_text(encoding="utf-8")
     variable = r"(?:HSM_[A-Z_]+|CUDA_VISIBLE_DEVICES)"
