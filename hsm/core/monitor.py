@@ -31,7 +31,8 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         Cause.TRANSFER: "results did not come home whole: look at disk space and at the link, then retry",
         Cause.LOST: "the attempt vanished: see logs/sources/, then `hsm sweep complete ID --retry-failed`",
         Cause.PROTOCOL: "the agent broke its contract: look into logs/sources/",
-        Cause.BATCH: "the process that it shared kept ending early: raise `retry.batch`, or give no `batch`",
+        Cause.BATCH: "they go again with fewer in a process until the task that ends it is alone and fails: "
+        "look at that one, or raise `retry.batch` where it ran out",
     }
 )
 """What can be done about each cause of failure."""
