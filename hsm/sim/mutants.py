@@ -168,16 +168,22 @@ MUTANTS: Mapping[str, Mutant] = {
         caught_by=("I5", "I7"),
         faults=(F.LINE_RESET, F.LINE_CUT, F.LINE_SILENT),
     ),
-    "the end of a process is the success of its members": Mutant(
+    "dead process = all its members done": Mutant(
         patches={"hsm.compute.agent.batches:Batches.settle": wrongs.all_did_well},
         caught_by=("I4",),
         faults=(F.KILL_TASK,),
         sharing=3,
     ),
-    "believe a report of an attempt that is over": Mutant(
+    "believe reports of what is over": Mutant(
         patches={"hsm.compute.agent.shared:SharedProcess.reports": wrongs.of_whoever_is_open},
         caught_by=("I2", "I4"),
         sharing=3,
+    ),
+    "try a batch again as it was": Mutant(
+        patches={"hsm.core.batching:share": lambda _: lambda _task, size: size},
+        caught_by=("I8",),
+        faults=(F.KILL_TASK,),
+        sharing=5,
     ),
     "leave processes of batches to themselves": Mutant(
         patches={"hsm.compute.agent.pool:Pool.bury": wrongs.always(None)},

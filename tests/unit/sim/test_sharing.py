@@ -132,8 +132,9 @@ def test_the_same_seed_of_batches_runs_the_same_way() -> None:
 @pytest.mark.parametrize(
     ("name", "invariant"),
     [
-        ("the end of a process is the success of its members", "I4"),
+        ("dead process = all its members done", "I4"),
         ("leave processes of batches to themselves", "I7"),
+        ("try a batch again as it was", "I8"),
     ],
 )
 def test_a_bug_of_batches_is_found(name: str, invariant: str) -> None:
