@@ -10,6 +10,7 @@ from dataclasses import replace
 from hsm.sim.campaign import Tally, campaign
 from hsm.sim.gate import run_gate
 from hsm.sim.mutants import MUTANTS, mutated, scenario_for
+from hsm.sim.program import GIVEN
 from hsm.sim.scenario import FaultKind, Scenario, Trouble
 from hsm.sim.shrink import breaks_like, shrink
 from hsm.sim.simulation import simulate
@@ -70,9 +71,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _report(tally: Tally, elapsed: float) -> None:
-    _say("fault                       fired")
-    for kind in (*FaultKind, *Trouble):
-        _say(f"{kind:<26} {tally.counts[kind]:>6}")
+    _say("fault                              fired")
+    for kind in (*FaultKind, *Trouble, GIVEN):
+        _say(f"{kind:<33} {tally.counts[kind]:>6}")
     faults = sum(tally.counts[kind] for kind in FaultKind)
     _say(
         f"{tally.seeds} sweeps in {elapsed:.1f} s ({tally.seeds / elapsed:.1f} a second), "

@@ -10,10 +10,11 @@ from typing import Any
 
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.service import LINGER_S, Agent, Leave, Paths
-from hsm.sim.host import Behave, SimHost
+from hsm.sim.host import SimHost
 from hsm.sim.machine import Machine
 from hsm.sim.network import Link
 from hsm.sim.process import PROCESS, Killed, SimProcess
+from hsm.sim.program import Behave
 
 TURN_S = 0.0002
 
@@ -30,10 +31,28 @@ class SimBell(Bell):
         self.rang = True
         self.stop: Callable[[], None] | None = None
         self._links: list[Link] = []
+        self._watched: set[int] = set()
         self._wake_agent = wake
 
     def hear_signals(self, stop: Callable[[], None]) -> None:
         self.stop = stop
+
+    def watch(self, fd: int, *, to_write: bool = False) -> None:
+        assert fd not in self._watched, "a selector takes no descriptor twice"  # noqa: S101
+        self._watched.add(fd)
+        self._wake_agent()  # it may be ready already
+
+    def unwatch(self, fd: int) -> None:
+        self._watched.remove(fd)
+
+    def is_ready(self, fd: int) -> None:
+        """Wake the agent for a descriptor, if that is watched."""
+        if fd in self._watched:
+            self._wake_agent()
+
+    def look_for_leaks(self) -> None:
+        """See that an agent which leaves has let go of every process that it spoke with."""
+        assert not self._watched, "a descriptor is still watched"  # noqa: S101
 
     @property
     def is_attended(self) -> bool:
@@ -96,6 +115,7 @@ class SimAgent:
         self._behave = behave
         self._crashes = crashes
         self._agent: Agent | None = None
+        self._bell = SimBell(self._wake)
         self._address = ""
         self._next: asyncio.TimerHandle | None = None
         self._context = contextvars.Context()
@@ -106,12 +126,12 @@ class SimAgent:
         self._context.copy().run(self._guarded, self._boot)
 
     def _boot(self) -> None:
-        host = SimHost(self._machine, self.process, self._behave, self._wake)
+        bell = self._bell
+        host = SimHost(self._machine, self.process, self._behave, self._wake, bell.is_ready)
         for directory in (self._paths.inbox, self._paths.records):
             host.files.make_directories(directory)
         host.files.lock(f"{self._paths.home}/lock")
         self._address = address_for(f"agent {self._paths.home}")
-        bell = SimBell(self._wake)
         self._agent = Agent(self._paths, host, Leave(None, LINGER_S), bell=bell, address=self._address)
         self._machine.loop.network.serve(self._address, bell.connect)
         self._agent.begin()
@@ -147,6 +167,7 @@ class SimAgent:
             return
         if not agent.turn():
             agent.close()
+            self._bell.look_for_leaks()
             self._machine.kill(self.process)
             return
         timeout = agent.timeout()

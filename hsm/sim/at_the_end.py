@@ -61,6 +61,16 @@ def budgets_hold(facts: Facts) -> Iterator[str]:
                 yield f"I8: {task.task_id} is charged attempt {attempt.number}, which never began"
 
 
+def companions_are_left_alone(facts: Facts) -> Iterator[str]:
+    """I8: what was in a process that ended early goes again with half as many, until it is alone."""
+    batch = facts.stage.spec.program.batch
+    halves = (batch.size - 1).bit_length() if batch else 0
+    for task in facts.tracker.tasks:
+        count = sum(attempt.cause is Cause.BATCH for attempt in task.attempts[task.spent :])
+        if count > halves:
+            yield f"I8: {task.task_id} was taken down with its batch {count} times, more than {halves}"
+
+
 def _was_begun(facts: Facts, attempt: Attempt) -> bool:
     if facts.stage.truth.last(attempt.token) is not None:
         return True
@@ -212,6 +222,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     sealed_once,
     records_are_true,
     budgets_hold,
+    companions_are_left_alone,
     plans_follow_from_outcomes,
     everything_ended,
     cancel_wins,

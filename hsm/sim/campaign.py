@@ -12,6 +12,7 @@ from hsm.core import events as ev
 from hsm.sim.facts import read_facts
 from hsm.sim.loop import Order
 from hsm.sim.mutants import mutated
+from hsm.sim.program import GIVEN
 from hsm.sim.scenario import Fault, FaultKind, Scenario, Trouble, draw
 from hsm.sim.simulation import Outcome, simulate
 from hsm.wire.log import Record
@@ -62,7 +63,7 @@ class Tally:
         """The faults that never fired, although there were enough seeds."""
         if self.seeds < ENOUGH_SEEDS:
             return []
-        return [kind for kind in (*FaultKind, *Trouble) if not self.counts[kind]]
+        return [kind for kind in (*FaultKind, *Trouble, GIVEN) if not self.counts[kind]]
 
 
 def explore(first: int, count: int, mutant: str = "") -> Tally:

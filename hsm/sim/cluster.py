@@ -14,10 +14,9 @@ from enum import StrEnum
 from hashlib import sha256
 
 from hsm.core.source import AttemptOrder
-from hsm.sim.host import Behave
 from hsm.sim.machine import Machine
 from hsm.sim.process import PROCESS
-from hsm.sim.program import Play, Program
+from hsm.sim.program import Behave, Play, Program
 from hsm.sim.scenario import FaultKind
 from hsm.sim.truth import Execution
 from hsm.wire.manifest import REPORT

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from hsm.compute.agent.host import Exited, Host
+from hsm.compute.agent.host import Exited, Host, Spoken, Usage
 from hsm.compute.agent.worker import Errand, Worker
 from hsm.sim.machine import Machine
 from hsm.sim.process import IN_THREAD, SimProcess
-from hsm.sim.program import Behaviour, Play, Program
+from hsm.sim.program import Behave, Play, Program
+from hsm.sim.sharing import Server
 from hsm.sim.truth import Execution
 from hsm.wire.names import task_index
-
-Behave = Callable[[str, int], Behaviour]
-"""What the program of a configuration does in its n-th attempt."""
 
 WORK_S = 0.006
 
@@ -90,7 +89,12 @@ class SimHost(Host):
     """One agent's view of its machine."""
 
     def __init__(
-        self, machine: Machine, process: SimProcess, behave: Behave, wake: Callable[[], None]
+        self,
+        machine: Machine,
+        process: SimProcess,
+        behave: Behave,
+        wake: Callable[[], None],
+        is_ready: Callable[[int], None] = lambda _: None,
     ) -> None:
         super().__init__()
         self.files = machine.files_of(process)
@@ -99,6 +103,9 @@ class SimHost(Host):
         self._behave = behave
         self._wake = wake
         self._words = 0
+        self._is_ready = is_ready
+        self._servers: dict[int, Server] = {}
+        self._next_fd = 3
 
     def now(self) -> float:
         return self._machine.now()
@@ -183,6 +190,45 @@ class SimHost(Host):
         self._children.add(program.pid)
         return program.pid
 
+    def spawn_spoken(self, argv: list[str], directory: str, environment: dict[bytes, bytes]) -> Spoken:
+        for name in ("stdout.log", "stderr.log"):
+            self.files.write_new(f"{directory}/{name}", b"")
+        program = self._machine.add_program(
+            "program", token=environment[b"HSM_TOKEN"].decode(), parent=self._process
+        )
+        program.on_exit.append(self._wake)
+        orders, reports = self._next_fd, self._next_fd + 1
+        self._next_fd += 2
+        server = Server(
+            self._machine,
+            program,
+            self._process,
+            directory,
+            self._behave,
+            on_told=partial(self._is_ready, reports),
+            on_room=partial(self._is_ready, orders),
+        )
+        self._servers[orders] = self._servers[reports] = server
+        self._children.add(program.pid)
+        self._machine.trace.note("spawn", f"{program.token} {program.pid}")
+        return Spoken(program.pid, orders, reports)
+
+    def say(self, fd: int, data: bytes) -> int:
+        self._process.check()
+        return self._servers[fd].take(data)
+
+    def hear(self, fd: int) -> bytes | None:
+        self._process.check()
+        return self._servers[fd].told()
+
+    def hang_up(self, fd: int) -> None:
+        self._process.check()
+        self._servers.pop(fd).hang_up(is_orders=fd % 2 == 1)
+
+    def usage(self, pid: int) -> Usage:
+        process = self._machine.find(pid)
+        return Usage(0.01, 0.0, process.memory_bytes if isinstance(process, Program) else 0)
+
     def reap(self) -> Iterator[Exited]:
         for program in self._machine.zombies(self._process):
             if program.pid in self._children:
@@ -228,7 +274,7 @@ class SimHost(Host):
         return process.token if isinstance(process, Program) else None
 
     def bearers(self, token: str) -> list[int]:
-        return [program.pid for program in self._machine.programs() if program.token == token]
+        return [program.pid for program in self._machine.programs() if program.token.startswith(token)]
 
     def wait_for(self, pid: int) -> None:
         self._machine.forget(pid)

@@ -139,9 +139,9 @@ class Machine:
         if not program.alive:
             return
         program.status = status
-        if program.execution is not None:
-            program.execution.status = status
-            program.execution.ended_at = self.loop.time()
+        for execution in program.executions:
+            execution.status = status
+            execution.ended_at = self.loop.time()
         self.trace.note("exit", f"{program.name} {program.pid} {status}")
         program.die()
         for child in program.children:

@@ -28,6 +28,7 @@ class Mutant:
     faults: tuple[F, ...] = ()
     hunter: str = ""
     tasks: int | None = None
+    sharing: int = 0
 
 
 _SYNC = "hsm.wire.log:LogWriter.sync"
@@ -167,6 +168,29 @@ MUTANTS: Mapping[str, Mutant] = {
         caught_by=("I5", "I7"),
         faults=(F.LINE_RESET, F.LINE_CUT, F.LINE_SILENT),
     ),
+    "dead process = all its members done": Mutant(
+        patches={"hsm.compute.agent.batches:Batches.settle": wrongs.all_did_well},
+        caught_by=("I4",),
+        faults=(F.KILL_TASK,),
+        sharing=3,
+    ),
+    "believe reports of what is over": Mutant(
+        patches={"hsm.compute.agent.shared:SharedProcess.reports": wrongs.of_whoever_is_open},
+        caught_by=("I2", "I4"),
+        sharing=3,
+    ),
+    "try a batch again as it was": Mutant(
+        patches={"hsm.core.batching:share": lambda _: lambda _task, size: size},
+        caught_by=("I8",),
+        faults=(F.KILL_TASK,),
+        sharing=5,
+    ),
+    "leave processes of batches to themselves": Mutant(
+        patches={"hsm.compute.agent.pool:Pool.bury": wrongs.always(None)},
+        caught_by=("I7",),
+        faults=(F.KILL_AGENT,),
+        sharing=3,
+    ),
 }
 
 
@@ -175,7 +199,7 @@ def scenario_for(name: str, seed: int) -> Scenario:
     if not name:
         return draw(seed)
     mutant = MUTANTS[name]
-    return draw(seed, only=mutant.faults, hunter=mutant.hunter, tasks=mutant.tasks)
+    return draw(seed, only=mutant.faults, hunter=mutant.hunter, tasks=mutant.tasks, sharing=mutant.sharing)
 
 
 @contextmanager

@@ -154,7 +154,7 @@ class Nemesis:
         machine, remote = self._stage.home, self._stage.remote
         if remote is not None and rng.random() < 0.5:
             machine = remote.machine
-        programs = [program for program in machine.programs() if program.execution is not None]
+        programs = [program for program in machine.programs() if program.is_of_a_sweep]
         if not programs:
             return False
         machine.end(rng.choice(programs), 9)
@@ -188,7 +188,7 @@ class Nemesis:
     def _reuse_pid(self, rng: Random) -> bool:
         """Kill an agent and one of its programs, or a manager; a foreign process gets its number."""
         machine, manager = self._stage.home, self._manager()
-        programs = [program for program in machine.programs() if program.execution is not None]
+        programs = [program for program in machine.programs() if program.is_of_a_sweep]
         if manager is not None and machine.owns(manager) and rng.random() < 0.4:
             self._stage.kill(manager)
             machine.add_program("foreign", pid=manager.pid)

@@ -44,7 +44,7 @@ class Remote:
         Its connections break or fall silent. A process of somebody else may get the number of one that was
         ours, and begin at the same tick after the start: only the boot tells them apart.
         """
-        ours = [program for program in self.machine.programs() if program.execution is not None]
+        ours = [program for program in self.machine.programs() if program.is_of_a_sweep]
         if rng.random() < 0.5:
             self.line.fall_silent()
         else:

@@ -16,6 +16,7 @@ from random import Random
 from hsm.core.model import History, Hunter, HuntOver, Proposal
 from hsm.core.spec import (
     Axis,
+    BatchSpec,
     FloatRange,
     GridSpec,
     HuntSpec,
@@ -97,6 +98,7 @@ LINE = (
 
 REMOTE_SHARE = 0.2
 REMOTE_FAULTS = 12
+SHARING_SHARE = 0.5
 REMOTE_S = 10.0
 
 RARE = frozenset({FaultKind.CANCEL_ALL})
@@ -140,7 +142,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A seed, spelt out."""
+    """A seed, spelt out. With `sharing`, so many tasks share a process at most."""
 
     seed: int
     tasks: int
@@ -157,6 +159,7 @@ class Scenario:
     ahead_bytes: int
     batch: bool
     remote: bool = False
+    sharing: int = 0
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Scenario:
         """Return the same with other faults."""
@@ -180,7 +183,7 @@ class Scenario:
         """Return the sweep."""
         common = {
             "name": "sim",
-            "program": ProgramSpec(command=("/bin/program", "{x}")),
+            "program": self._program(),
             "resources": Resources(memory_bytes=MEMORY_BYTES if self._has(Trouble.TOO_BIG) else None),
             "timeout_s": TIMEOUT_S,
             "grace_s": 2.0,
@@ -200,6 +203,11 @@ class Scenario:
             seed=self.seed,
         )
         return SweepSpec(hunt=hunt, **common)  # type: ignore[arg-type]
+
+    def _program(self) -> ProgramSpec:
+        if self.sharing:
+            return ProgramSpec(command=("/bin/program",), batch=BatchSpec(size=self.sharing))
+        return ProgramSpec(command=("/bin/program", "{x}"))
 
     def make_hunter(self) -> Hunter:
         """Return a new hunter, as every new engine makes one."""
@@ -230,6 +238,7 @@ class Scenario:
             code=rng.choice((1, 2, 124)) if fails else 0,
             memory_bytes=2 * MEMORY_BYTES if Trouble.TOO_BIG in met else 1 << 20,
             output_bytes=rng.choice((0, 40, 700, 3000)),
+            takes_others_down=fails and bool(self.sharing) and steady.random() < 0.5,
             ignores_term=Trouble.IGNORES_TERM in met,
             leaves_daemon=Trouble.DAEMON in met,
             troubles=tuple(sorted(met)),
@@ -243,6 +252,7 @@ def draw(
     faults: int = FAULTS,
     only: tuple[FaultKind, ...] = (),
     hunter: str = "",
+    sharing: int = 0,
 ) -> Scenario:
     """Return the scenario of a seed; with `only` no other kinds of fault, and of these all."""
     rng = Random(f"hsm.sim.v1 {seed}")
@@ -263,7 +273,7 @@ def draw(
     if remote and not only:
         duration_s = max(duration_s, 0.3)
         faulted += _of_the_line(line, max(span * 1.3, REMOTE_S))
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         remote=remote,
         tasks=tasks,
@@ -280,6 +290,14 @@ def draw(
         snapshot_records=rng.choice((40, 200, 1 << 20)),
         ahead_bytes=rng.choice((0, 2_000, 16_000, 1 << 16)),
     )
+    if not (sharing or only or scenario.batch):
+        sharing = _sharing(Random(f"hsm.sim.sharing.v1 {seed}"))
+    return replace(scenario, sharing=sharing)
+
+
+def _sharing(rng: Random) -> int:
+    """Return how many tasks share a process, 0 in most seeds."""
+    return rng.choice((2, 3, 3, 5)) if rng.random() < SHARING_SHARE else 0
 
 
 def _of_the_line(rng: Random, until: float) -> list[Fault]:

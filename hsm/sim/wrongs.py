@@ -6,6 +6,8 @@ import gzip
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from hsm.compute.agent import shared
+from hsm.compute.agent.attempt import NO_VERDICT
 from hsm.core import events as ev
 from hsm.core.epochs import SILENCE_S
 from hsm.core.model import Exit
@@ -301,5 +303,32 @@ def answer_first(commit: Any) -> Any:
             if not done.done():
                 done.set_result(None)
         await commit(drive, turn)
+
+    return wrong
+
+
+def all_did_well(settle: Any) -> Any:
+    """All did well, whatever the process ended with."""
+
+    def wrong(batches: Any, process: Any, exited: Any) -> None:
+        batches._hear(process)  # noqa: SLF001
+        for token in list(process.open):
+            batches._close_member(process, token, 0, process.spent(), NO_VERDICT)  # noqa: SLF001
+        settle(batches, process, exited)
+
+    return wrong
+
+
+def of_whoever_is_open(_: Any) -> Any:
+    """Take a report for that of a member that is open, whoever it names."""
+
+    def wrong(process: Any) -> Any:
+        process._hear()  # noqa: SLF001
+        while b"\n" in process._heard:  # noqa: SLF001
+            line, _, process._heard = process._heard.partition(b"\n")  # noqa: SLF001
+            report = shared._report(line)  # noqa: SLF001
+            token = report.token if report.token in process.open else next(iter(process.open), "")
+            if token:
+                yield report._replace(token=token)
 
     return wrong

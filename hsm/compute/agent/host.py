@@ -252,6 +252,10 @@ class Host:
         except BlockingIOError:
             return b""
 
+    def hang_up(self, fd: int) -> None:
+        """Close an end of what a process is spoken with by."""
+        os.close(fd)
+
     def strays(self) -> List[int]:
         """Return the children that nobody started here: orphans of programs."""
         try:

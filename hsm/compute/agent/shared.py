@@ -162,7 +162,7 @@ class SharedProcess:
         if self._orders is not None:
             if self._waits_to_say:
                 self._bell.unwatch(self._orders)
-            os.close(self._orders)
+            self._host.hang_up(self._orders)
             self._orders = None
 
     def close(self) -> None:
@@ -173,7 +173,7 @@ class SharedProcess:
     def _close_reports(self) -> None:
         if self._reports is not None:
             self._bell.unwatch(self._reports)
-            os.close(self._reports)
+            self._host.hang_up(self._reports)
             self._reports = None
 
     # What it tells
