@@ -56,7 +56,8 @@ class Recorder:
         """Hold room back for a day on which there is none; a disk that is full already is one."""
         if not await self._world.blocking(self._hold):
             self.is_short = True
-            self._hindered("there is no room to hold back for what must be recorded")
+            size = f"{RESERVE_BYTES >> 20} MiB"
+            self._hindered(f"no room for the {size} held back for what must be recorded: {self._reserve}")
 
     def _hold(self) -> bool:
         files = self._world.files
