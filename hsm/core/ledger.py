@@ -12,6 +12,7 @@ anew (`hsm.core.salvage`); those before it are kept and not read. An event is ac
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,7 +83,7 @@ class Ledger:
     @property
     def mark(self) -> Mark:
         """Where the ledger stands."""
-        return Mark(Path(self._log.path).name, self._log.position)
+        return Mark(os.path.basename(self._log.path), self._log.position)
 
     async def commit(self, events: Sequence[Event], *, artifacts: bool = False) -> None:
         """Make the events durable, in order, as one group. With `artifacts`, all files of the tree before.

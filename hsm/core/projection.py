@@ -9,6 +9,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,11 @@ def mapping_lines(tasks: Iterable[Task]) -> Iterator[str]:
             "generation": task.generation,
             "seed": task.seed,
             "config_hash": task.config_hash,
-            "params": json.loads(task.params_json),
         }
-        yield f"{task.task_id}: {yaml_value(line)}\n"
+        yield f"{task.task_id}: {yaml_value(line)[:-1]}, params: {_params_text(task.params_json)}}}\n"
+
+
+@lru_cache(maxsize=4096)
+def _params_text(params_json: str) -> str:
+    """Return parameters as a value of YAML; the mapping says those of every task again and again."""
+    return yaml_value(json.loads(params_json))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hsm._version import __version__
@@ -73,10 +74,15 @@ def name_of(path: Path) -> str:
 
 def segments(files: Files, tree: SweepTree) -> list[Path]:
     """Return the ledger's segments in order, archived ones too."""
-    archived = [Path(path) for path in files.matching(str(tree.archive), f".hsl{PACKED}")]
-    found = {name_of(path): path for path in archived}
-    found |= {path.name: path for path in map(Path, files.matching(str(tree.ledger), ".hsl"))}
-    return [found[name] for name in sorted(found)]
+    found = _located(files, tree)
+    return [Path(found[name]) for name in sorted(found)]
+
+
+def _located(files: Files, tree: SweepTree) -> dict[str, str]:
+    """Return where each segment lies, by its name; plain strings, for there may be very many."""
+    archived = files.matching(str(tree.archive), f".hsl{PACKED}")
+    found = {os.path.basename(path).removesuffix(PACKED): path for path in archived}
+    return found | {os.path.basename(path): path for path in files.matching(str(tree.ledger), ".hsl")}
 
 
 def newest_name(files: Files, tree: SweepTree) -> str:
@@ -102,18 +108,21 @@ def live_segments(files: Files, tree: SweepTree, known: Headers | None = None) -
         LedgerCorrupt: a header is damaged.
     """
     headers: Headers = {} if known is None else known
-    live: list[Path] = []
+    found = _located(files, tree)
+    live: list[str] = []
     prev: str | None = None
-    for path in reversed(segments(files, tree)):
-        name = name_of(path)
+    for name in sorted(found, reverse=True):
         if prev is not None and name > prev:
             continue
-        header = headers.get(name) or header_of(files, path)
+        header = headers.get(name) or header_of(files, Path(found[name]))
         if header is not None:
             headers[name] = header
-            live.append(path)
+            live.append(found[name])
             prev = header["prev"]["segment"]
-    return live[::-1]
+    return [_path(path) for path in reversed(live)]
+
+
+_path = lru_cache(maxsize=4096)(Path)
 
 
 def find_segment(files: Files, tree: SweepTree, name: str) -> Path:

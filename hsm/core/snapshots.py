@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,13 @@ def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:
     """Take what a snapshot needs, quickly; `save` and `keep` may then write it in another thread."""
     content = {
         **{name: getattr(tracker, name) for name in _SCALARS},
-        "generations": [asdict(generation) for generation in tracker.generations],
-        "sources": {name: asdict(source) for name, source in tracker.sources.items()},
-        "failures": [asdict(group) for group in tracker.failures.values()],
+        "generations": [_copied(generation) for generation in tracker.generations],
+        "sources": {name: _copied(source) for name, source in tracker.sources.items()},
+        "failures": [_copied(group) for group in tracker.failures.values()],
         "counts": dict(tracker.counts),
         "outcomes": dict(tracker.outcomes),
         "cursors": dict(tracker.cursors),
-        "improvements": [asdict(best) for best in tracker.improvements],
+        "improvements": [_copied(best) for best in tracker.improvements],
         "endings": list(tracker.endings),
         "snapshots": list(tracker.snapshots),
         "strays": tracker.strays(),
@@ -96,6 +97,12 @@ def freeze(tracker: SweepTracker, mark: Mark) -> Frozen:
         **{name: _record_of(getattr(tracker, name)) for name in _EVENTS},
     }
     return Frozen(content, tracker.tasks.chunks(), tracker.tasks.open_tasks(), mark)
+
+
+def _copied(tally: Generation | SourceState | FailureGroup | Best) -> dict[str, Any]:
+    """Return what a tally says now, as a mapping."""
+    said = {name: getattr(tally, name) for name in tally.__slots__}
+    return {name: list(value) if type(value) is list else value for name, value in said.items()}
 
 
 def _record_of(event: ev.Event | None) -> Record | None:
@@ -174,7 +181,10 @@ def read_head(files: Files, path: str) -> Head:
     Raises:
         SnapshotInvalid: it is missing, damaged or cannot be understood.
     """
-    data = files.read(path, 0)
+    return _head(path, files.read(path, 0))
+
+
+def _head(path: str, data: bytes) -> Head:
     text = data[:-_SEAL_BYTES] + b"}"
     if data != _sealed(text):
         raise SnapshotInvalid(f"{path}: damaged")
@@ -184,6 +194,12 @@ def read_head(files: Files, path: str) -> Head:
     stamp = content["stamp"]
     position = Position(stamp["offset"], stamp["seq"], bytes.fromhex(stamp["chain"]))
     return Head(content, Mark(stamp["segment"], position))
+
+
+@lru_cache(maxsize=16)
+def _chunks_named(path: str, data: bytes) -> Sequence[str]:
+    """Return the rows that a snapshot names; the durable ones are looked at again after every summary."""
+    return _head(path, data).chunks
 
 
 def kept(files: Files, tree: SweepTree) -> list[str]:
@@ -197,7 +213,7 @@ def clean(files: Files, tree: SweepTree) -> None:
     named: set[str] = set()
     for path in [str(tree.summary), *kept(files, tree)]:
         try:
-            named.update(read_head(files, path).chunks)
+            named.update(_chunks_named(path, files.read(path, 0)))
         except SnapshotInvalid:
             continue
     for name in files.list(rows):

@@ -19,6 +19,9 @@ from hsm.core.states import TaskStatus
 CHUNK_TASKS = 4096
 """So many rows are kept, written and read together."""
 
+RECENT_TASKS = 256
+"""So many tasks that are not open are kept as objects since they were looked at."""
+
 Row = bytes | None
 """A packed task; None stands for one that is not final, or that nothing has happened to."""
 
@@ -50,6 +53,7 @@ class TaskTable(Sequence[Task]):
     _open: dict[int, Task] = field(default_factory=dict)
     _chunks: dict[int, Chunk] = field(default_factory=dict)
     _last: Task | None = None
+    _recent: dict[int, tuple[Row, Task]] = field(default_factory=dict)  # the row that each was made of
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -88,9 +92,17 @@ class TaskTable(Sequence[Task]):
         last = self._last
         if last is not None and last.index == place + 1:
             return last  # who asks twice gets the same object
-        task, row = self._planned(place), self._rows[place]
-        self._last = task if row is None else unpack(row, task)
-        return self._last
+        row, recent = self._rows[place], self._recent
+        known = recent.get(place)
+        if known is not None and known[0] is row:
+            return known[1]
+        task = self._planned(place)
+        if row is not None:
+            task = unpack(row, task)
+        if len(recent) >= RECENT_TASKS:
+            recent.clear()
+        recent[place] = row, task
+        return task
 
     def _planned(self, place: int) -> Task:
         part = self._parts[bisect_right(self._firsts, place + 1) - 1]
@@ -138,7 +150,13 @@ class TaskTable(Sequence[Task]):
 
     def frozen(self) -> TaskTable:
         """Return the table as it is now, for another thread."""
-        return TaskTable(self._parts.copy(), self._firsts.copy(), self._rows.copy(), self._open.copy())
+        return TaskTable(
+            self._parts.copy(),
+            self._firsts.copy(),
+            self._rows.copy(),
+            self._open.copy(),
+            _recent=self._recent,
+        )
 
     # For snapshots
 

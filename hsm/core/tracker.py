@@ -7,7 +7,7 @@ ledger; both hold the same tracker. `hsm.core.snapshots` carries the fold over t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias, assert_never
+from typing import TypeAlias, assert_never, cast
 
 from hsm.core import events as ev
 from hsm.core.intake import Intake, PlanReader
@@ -71,7 +71,10 @@ class SweepTracker(SweepState):
         Raises:
             MachineError: the event cannot have happened.
         """
-        orders = self._fold_task(event) if isinstance(event, ev.TaskEvent) else self._fold_sweep(event)
+        if ev.is_of_task(event):
+            orders = self._fold_task(event)
+        else:
+            orders = self._fold_sweep(cast("ev.SweepEvent", event))
         self.last = event
         at = getattr(event, "at", None)
         if at is not None and not isinstance(event, _FOUND_LATER):

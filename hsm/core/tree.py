@@ -29,37 +29,37 @@ class SweepTree:
         """The sweep's id, which is the name of its directory."""
         return self.root.name
 
-    @property
+    @cached_property
     def config(self) -> Path:
         """The frozen configuration."""
         return self.root / "sweep_config.yaml"
 
-    @property
+    @cached_property
     def metadata(self) -> Path:
         """What is known of the sweep's origin."""
         return self.root / "sweep_metadata.yaml"
 
-    @property
+    @cached_property
     def mapping(self) -> Path:
         """One line per task."""
         return self.root / "task_mapping.yaml"
 
-    @property
+    @cached_property
     def tasks(self) -> Path:
         """One directory per task."""
         return self.root / "tasks"
 
-    @property
+    @cached_property
     def logs(self) -> Path:
         """Logs of sweep, engine, sources and errors."""
         return self.root / "logs"
 
-    @property
+    @cached_property
     def scripts(self) -> Path:
         """Exactly what was submitted."""
         return self.root / "scripts"
 
-    @property
+    @cached_property
     def reports(self) -> Path:
         """HTML reports."""
         return self.root / "reports"
@@ -69,67 +69,67 @@ class SweepTree:
         """The truth: ledger, epochs, plans, attempts."""
         return self.root / ".hsm"
 
-    @property
+    @cached_property
     def ledger(self) -> Path:
         """The ledger's segments."""
         return self.hsm / "ledger"
 
-    @property
+    @cached_property
     def epochs(self) -> Path:
         """The claims of the engines."""
         return self.hsm / "epochs"
 
-    @property
+    @cached_property
     def plans(self) -> Path:
         """Content-addressed generations."""
         return self.hsm / "plan"
 
-    @property
+    @cached_property
     def work(self) -> Path:
         """Directories of attempts that are not over."""
         return self.hsm / "work"
 
-    @property
+    @cached_property
     def attempts(self) -> Path:
         """Directories of attempts that did not become a result."""
         return self.hsm / "attempts"
 
-    @property
+    @cached_property
     def agents(self) -> Path:
         """Logs between manager and agents, by source."""
         return self.hsm / "agents"
 
-    @property
+    @cached_property
     def bundle(self) -> Path:
         """What the project was when the sweep began, file by file."""
         return self.hsm / "bundle.json"
 
-    @property
+    @cached_property
     def bundle_files(self) -> Path:
         """A copy of those files, by SHA-256."""
         return self.hsm / "bundle.zip"
 
-    @property
+    @cached_property
     def summary(self) -> Path:
         """The tracker's state at a stamped place of the ledger."""
         return self.hsm / "summary.json"
 
-    @property
+    @cached_property
     def seal(self) -> Path:
         """What the sweep's results were when it was over: the root of their tree, and the ledger's head."""
         return self.root / "SEAL.json"
 
-    @property
+    @cached_property
     def snapshots(self) -> Path:
         """The states that a sweep is taken up again from."""
         return self.hsm / "snap"
 
-    @property
+    @cached_property
     def archive(self) -> Path:
         """Segments of the ledger that are only needed to look back."""
         return self.hsm / "archive"
 
-    @property
+    @cached_property
     def analyses(self) -> Path:
         """The sweeps of analyses, by the names of these."""
         return self.hsm / "analyses"
@@ -145,12 +145,12 @@ class SweepTree:
         is_inner = self.root.parent.name == "analyses" and hsm.name == ".hsm"
         return SweepTree(hsm.parent) if is_inner else None
 
-    @property
+    @cached_property
     def reserve(self) -> Path:
         """Room that is given up when the disk is full, so that a wish can still be recorded."""
         return self.hsm / "reserve"
 
-    @property
+    @cached_property
     def format(self) -> Path:
         """What version of the format this is. Written first, never again."""
         return self.hsm / "FORMAT"

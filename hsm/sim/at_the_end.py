@@ -92,10 +92,14 @@ def _replanned(facts: Facts) -> Iterator[str]:
     stage = facts.stage
     tracker = summary.tracker_of(stage.observer, stage.tree, stage.spec)
     hunter = stage.scenario.make_hunter()
+    left = sum(isinstance(event, ev.GenerationPlanned) for event in facts.events)
     for event in facts.events:
         if isinstance(event, ev.GenerationPlanned):
             yield from _plan_differs(facts, hunter, tracker, event)
+            left -= 1
         tracker.fold(event)
+        if not left:
+            return  # what follows leads to no plan
 
 
 def _plan_differs(

@@ -57,6 +57,7 @@ class Contents(Files):
     ) -> None:
         super().__init__()
         self._disks = disks
+        self._root = disks["/"]
         self._process = process
         self._trace = trace
         self._rng = rng
@@ -70,8 +71,8 @@ class Contents(Files):
         return [opened.path for opened in self._open.values() if not opened.is_passing]
 
     def _disk(self, path: str) -> Disk:
-        mount = path[: path.find("/", 1)] if path.find("/", 1) > 0 else path
-        return self._disks.get(mount) or self._disks["/"]
+        end = path.find("/", 1)
+        return self._disks.get(path[:end] if end > 0 else path) or self._root
 
     def _act(self, kind: str, path: str) -> bool:
         """Begin an act on the disk; True when the process dies in the middle of it.
@@ -80,7 +81,8 @@ class Contents(Files):
             Killed: the process is no more, or dies before it.
         """
         process = self._process
-        process.check()
+        if not process.alive:
+            raise Killed
         process.acts += 1
         self._trace.note(kind, path)
         if process.kill_in is not None and process.kill_kind in ("", kind):
@@ -91,7 +93,8 @@ class Contents(Files):
                     self._die()
                 return True
         self._hazards.before(process, kind, path)
-        process.check()
+        if not process.alive:
+            raise Killed
         return False
 
     def _die(self) -> None:
@@ -244,7 +247,8 @@ class Contents(Files):
             content = self._disk(path).inode(path).content
         except FileNotFoundError:
             return b""
-        return bytes(content[offset:] if limit < 0 else content[offset : offset + limit])
+        end = len(content) if limit < 0 else offset + limit
+        return bytes(memoryview(content)[offset:end])
 
     def contents(self, path: str) -> bytes:
         self._act(READING, path)

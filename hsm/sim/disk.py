@@ -73,20 +73,26 @@ class Disk:
         Raises:
             OSError: there is none.
         """
-        found = self._folders.get(path)
-        if found is None:
+        return self._folders.get(path) or self._find_folder(path)
+
+    def _find_folder(self, path: str) -> Directory:
+        head, _, name = path.rpartition("/")
+        above = self._folders.get(head)
+        node: Node | None = None if above is None or name in ("", ".", "..") else above.entries.get(name)
+        if not isinstance(node, Directory):
             node = self._walk(path, MAX_LINKS)
             if not isinstance(node, Directory):
                 raise error(errno.ENOTDIR, path)
-            found = self._folders[path] = node
-        return found
+        self._folders[path] = node
+        return node
 
     def node(self, path: str, *, follow: bool = True) -> Node | None:
         """Return what is at a path, None for nothing."""
         head, _, name = path.rpartition("/")
         try:
-            node = self.folder(head).entries.get(name) if name else self.folder(path)
-            if follow and isinstance(node, Symlink):
+            folder = self._folders.get(head) or self._find_folder(head)
+            node = folder.entries.get(name) if name else self.folder(path)
+            if follow and type(node) is Symlink:
                 return self._walk(path, MAX_LINKS)
         except FileNotFoundError:
             return None
@@ -99,13 +105,13 @@ class Disk:
             OSError: there is none.
         """
         node = self.node(path, follow=follow)
+        if type(node) is Inode:
+            return node
         if node is None:
             raise error(errno.ENOENT, path)
         if isinstance(node, Directory):
             raise error(errno.EISDIR, path)
-        if isinstance(node, Symlink):
-            raise error(errno.ELOOP, path)
-        return node
+        raise error(errno.ELOOP, path)
 
     def _walk(self, path: str, links: int) -> Node:
         at: Directory = self.root
@@ -138,8 +144,8 @@ class Disk:
                 folder.entries[name] = node
                 if isinstance(node, Directory):
                     node.parent, node.name = folder, name
-            if not isinstance(before, Inode | None) or not isinstance(node, Inode | None):
-                self._folders.clear()
+            if before is not None and type(before) is not Inode:
+                self._folders.clear()  # what was found through it may be elsewhere now
         self._changes.append(changes)
 
     def place(self, path: str) -> tuple[Directory, str]:
@@ -224,10 +230,11 @@ class Disk:
         chosen: list[tuple[Change, ...]] = []
         left: list[tuple[Change, ...]] = []
         for changes in reversed(self._changes):
-            keys = {(id(where), name) for where, name, _ in changes}
-            if any(where is folder for where, _, _ in changes) or keys & needed:
-                needed |= keys
-                chosen.append(changes)
+            for where, name, _ in changes:
+                if where is folder or (id(where), name) in needed:
+                    needed.update((id(where), name) for where, name, _ in changes)
+                    chosen.append(changes)
+                    break
             else:
                 left.append(changes)
         self._settle(reversed(chosen))

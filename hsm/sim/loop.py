@@ -57,11 +57,63 @@ class SimTask(asyncio.Task[T]):
         return self._number
 
 
+class _Handle(asyncio.Handle):
+    """A handle that is made at once: the loop is never in debug mode."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: SimLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer that is made at once."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: SimLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = False
+
+
+class _Due(float):
+    """When a timer is due, as an entry of the heap: floats are compared without a call of Python."""
+
+    __slots__ = ("timer",)
+    timer: asyncio.TimerHandle
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """The loop."""
 
     _ready: deque[asyncio.Handle]
-    _scheduled: list[asyncio.TimerHandle]
+    _scheduled: list[_Due]
 
     def __init__(
         self,
@@ -78,12 +130,13 @@ class SimLoop(asyncio.BaseEventLoop):
         self.network = Network(self, rng)
         self.defects: list[str] = []
         self._rng = rng
+        self._draw_bits = rng.getrandbits
         self._order = order
         self._now = 0.0
         self._nesting = 0
         self._numbers = count(1)
         self.max_steps = MAX_STEPS
-        self.set_task_factory(lambda _loop, coroutine, **more: self.task_of_process(coroutine, **more))
+        self.set_task_factory(lambda _loop, coroutine, **more: self._task_of_process(coroutine, **more))
         self.set_exception_handler(_note_defect)
 
     # What asyncio asks of a loop
@@ -144,7 +197,7 @@ class SimLoop(asyncio.BaseEventLoop):
     async def create_unix_connection(self, protocol_factory: Any, path: Any = None, **_kwargs: Any) -> Any:
         return await self.network.connect(str(path), protocol_factory)
 
-    def task_of_process(self, coroutine: Coroutine[Any, Any, T], **more: Any) -> asyncio.Task[T]:
+    def _task_of_process(self, coroutine: Coroutine[Any, Any, T], **more: Any) -> asyncio.Task[T]:
         """Make a task, and note whose it is."""
         context = more.get("context")
         process = PROCESS.get() if context is None else context.get(PROCESS)
@@ -153,39 +206,72 @@ class SimLoop(asyncio.BaseEventLoop):
             process.tasks.append(task)
         return task
 
-    # Steps
+    # Steps. There are thousands in a sweep, so these do without what asyncio checks and notes for others.
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        if self._closed:  # type: ignore[attr-defined]
+            self._check_closed()  # type: ignore[attr-defined]
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self._schedule(_Timer(self._now + delay, callback, args, self, context))
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self._schedule(_Timer(when, callback, args, self, context))
+
+    def _schedule(self, timer: asyncio.TimerHandle) -> asyncio.TimerHandle:
+        if self._closed:  # type: ignore[attr-defined]
+            self._check_closed()  # type: ignore[attr-defined]
+        due = _Due(timer._when)  # type: ignore[attr-defined]  # noqa: SLF001
+        due.timer = timer
+        heapq.heappush(self._scheduled, due)
+        return timer
 
     def _run_once(self) -> None:
-        self._make_ready()
-        if not self._ready:
-            return
+        ready, scheduled = self._ready, self._scheduled
+        if not ready:
+            self._jump()
+        now = self._now
+        while scheduled and scheduled[0] <= now:
+            ready.append(heapq.heappop(scheduled).timer)
         handle = self._take()
+        if handle._cancelled:  # noqa: SLF001
+            return
         process: SimProcess | None = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001
-        if handle.cancelled() or (process is not None and not process.alive):
-            return
-        if process is not None and process.stopped:
-            process.stash.append(handle)
-            return
+        if process is not None:
+            if not process.alive:
+                return
+            if process.stopped:
+                process.stash.append(handle)
+                return
         self.steps += 1
         if self.steps > self.max_steps:
             raise Livelock(f"{self.steps} steps, at {self._now:.3f} s")
         handle._run()  # noqa: SLF001
 
-    def _make_ready(self) -> None:
-        if not self._ready:
-            self._jump()
-        while self._scheduled and self._scheduled[0].when() <= self._now:
-            timer = heapq.heappop(self._scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001 - as asyncio does
-            self._ready.append(timer)
-
     def _jump(self) -> None:
-        while self._scheduled and self._scheduled[0].cancelled():
-            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
-        if not self._scheduled:
+        scheduled = self._scheduled
+        while scheduled and scheduled[0].timer.cancelled():
+            heapq.heappop(scheduled)
+        if not scheduled:
             raise Deadlock(f"nothing is ready and no timer is set, at {self._now:.3f} s")
-        self._now = max(self._now, self._scheduled[0].when())
-        self.trace.now = self._now
+        self.trace.now = self._now = max(self._now, float(scheduled[0]))
 
     def _take(self) -> asyncio.Handle:
         ready = self._ready
@@ -194,11 +280,19 @@ class SimLoop(asyncio.BaseEventLoop):
             return ready.popleft()
         if self._order is Order.NEWEST and self._rng.random() < 0.9:  # always would starve the oldest
             return ready.pop()
-        place = self._rng.randrange(waiting)
+        place = self._below(waiting)
         ready.rotate(-place)
         handle = ready.popleft()
         ready.rotate(place)
         return handle
+
+    def _below(self, limit: int) -> int:
+        """Draw as `Random.randrange` does."""
+        bits = limit.bit_length()
+        drawn = self._draw_bits(bits)
+        while drawn >= limit:
+            drawn = self._draw_bits(bits)
+        return drawn
 
     # Standing still inside of a call
 
@@ -207,9 +301,7 @@ class SimLoop(asyncio.BaseEventLoop):
         if self._nesting >= MAX_NESTING:
             return
         over: list[bool] = []
-        timer = asyncio.TimerHandle(self._now + seconds, over.append, (True,), self, _ROOT)
-        timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001
-        heapq.heappush(self._scheduled, timer)
+        self._schedule(_Timer(self._now + seconds, over.append, (True,), self, _ROOT))
         self._nesting += 1
         try:
             with _out_of_task(self):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hsm.sim.stage import Run, Stage
 
 MAX_VIOLATIONS = 20
+_TELLS_OF_RECORDING = (ev.RecordingHindered, ev.RecordingResumed)
+"""Told before they can be recorded, because that is what they tell."""
 LOOK_SHARE = 0.4
 """What costs a whole replay is looked at that often."""
 
@@ -31,6 +33,7 @@ class Witness:
 
     def __init__(self, stage: Stage) -> None:
         self.acknowledged: list[ev.Event] = []
+        self.words: list[str] = []
         self.cancels: list[Sequence[int]] = []
         self.violations: list[str] = []
         self.prefixes: dict[str, bytes] = {}
@@ -42,6 +45,7 @@ class Witness:
         self._intents: dict[tuple[int, int], str] = {}
         self._exited: set[str] = set()
         self._ranks: dict[int, tuple[int, int]] = {}
+        self._facts: Facts | None = None
 
     def accuse(self, violations: Sequence[str]) -> None:
         """Note broken invariants."""
@@ -56,6 +60,7 @@ class Witness:
         def listen(events: Sequence[ev.Event], tracker: SweepTracker) -> None:
             process.check()
             self.acknowledged.extend(events)
+            self.words.extend(repr(event) for event in events if not isinstance(event, _TELLS_OF_RECORDING))
             self.known_tasks = max(self.known_tasks, len(tracker.tasks))
             # One that stood still may tell late of what its successor has long gone on from.
             is_newest, self._epoch = tracker.epoch >= self._epoch, max(tracker.epoch, self._epoch)
@@ -69,10 +74,10 @@ class Witness:
                     self._intents[event.task, event.attempt] = event.token
                 elif isinstance(event, ev.AttemptExited):
                     self._exited.add(self._intents[event.task, event.attempt])
-                if isinstance(event, ev.TaskEvent):
+                if ev.is_of_task(event):
                     is_final = tracker.task(event.task).status.is_final
                     (self._final.add if is_final else self._final.discard)(event.task)
-                if isinstance(event, ev.TaskEvent) and is_newest:
+                if ev.is_of_task(event) and is_newest:
                     self.accuse(invariants.ranks_never_fall(tracker.task(event.task), self._ranks))
 
         return listen
@@ -146,11 +151,12 @@ class Witness:
 
     def facts(self, *, until: int | None = None) -> Facts | None:
         """Read everything from the disk; a ledger that cannot be read breaks an invariant."""
+        before, self._facts = self._facts, None
         try:
-            return read_facts(self._stage, until=until)
+            self._facts = read_facts(self._stage, until=until, before=before)
         except HsmError as error:
             self.accuse([f"I13: the ledger cannot be read: {error.message}"])
-            return None
+        return self._facts
 
     def judge(self) -> None:
         """Check everything at the end of a simulation."""

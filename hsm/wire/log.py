@@ -20,6 +20,7 @@ GROUPS_AHEAD = 4  # zeros are laid out for so many groups at least, else they co
 _ENCODE = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False
 ).encode
+_DECODE = json.JSONDecoder().decode  # as `json.loads` does, which looks for other encodings first
 
 
 def encode_record(record: Record) -> bytes:
@@ -38,7 +39,7 @@ def decode_record(payload: bytes) -> Record:
         UnreadableRecord: it is no JSON object, or one without bounds.
     """
     try:
-        record: Record = json.loads(payload)
+        record: Record = _DECODE(payload.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise UnreadableRecord(f"no record: {payload[:80]!r}") from error
     if not isinstance(record, dict):

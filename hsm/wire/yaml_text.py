@@ -15,6 +15,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = frozenset(
     "y n yes no on off true false null none".split()  # what YAML 1.1 reads as something else
 )
+_PLAIN_TEXT = re.compile(r"[ !#-\[\]-~]*")  # what is quoted as it is
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
@@ -22,16 +23,14 @@ _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 def yaml_value(value: Any) -> str:
     """Return a value in flow style, on one line."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return _float(value)
     if isinstance(value, str):
         return _text(value)
+    if value is None:
+        return "null"
+    if isinstance(value, int):
+        return str(value) if value is not True and value is not False else "true" if value else "false"
+    if isinstance(value, float):
+        return _float(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(k)}: {yaml_value(v)}" for k, v in value.items()) + "}"
     return "[" + ", ".join(yaml_value(item) for item in value) + "]"
@@ -63,6 +62,8 @@ def _float(value: float) -> str:
 
 
 def _text(text: str) -> str:
+    if _PLAIN_TEXT.fullmatch(text):
+        return f'"{text}"'
     quoted = _quote(text)
     if quoted.isascii() and "\x7f" not in quoted:
         return quoted

@@ -231,3 +231,21 @@ def test_reserved_room_is_given_back_with_its_file() -> None:
     lab.files.unlink("/d/reserve")
     lab.file("/d/a", b"x", synced=False)
     assert lab.disk.room == 999
+
+
+def test_what_was_in_a_folder_that_moved_is_found_where_it_is_now() -> None:
+    """Folders that were found once are looked for anew when one of them moves, goes, or is a link no more."""
+    lab = Lab()
+    lab.files.make_directories("/d/a/b")
+    lab.file("/d/a/b/f", b"1", synced=False)
+    lab.files.symlink("a", "/d/l")
+    assert lab.files.read("/d/l/b/f", 0) == lab.files.read("/d/a/b/f", 0) == b"1"
+    lab.files.rename("/d/a", "/d/c")
+    assert lab.files.read("/d/c/b/f", 0) == b"1"
+    assert lab.files.read("/d/a/b/f", 0) == lab.files.read("/d/l/b/f", 0) == b""
+    lab.files.make_directories("/d/a/b")
+    assert not lab.files.is_file("/d/a/b/f")
+    lab.files.unlink("/d/l")
+    assert not lab.files.is_directory("/d/l/b")
+    lab.files.remove_tree("/d/c")
+    assert not lab.files.is_file("/d/c/b/f")

@@ -233,3 +233,20 @@ def test_streams_carry_bytes_and_a_death_hangs_up() -> None:
         return line, rest
 
     assert run(8, main())[1] == (b"heard hello\n", b"")
+
+
+def test_a_closed_loop_takes_nothing_more() -> None:
+    """Neither what is due at once nor what is due later."""
+    loop, _ = run(1, pass_time(1.0))
+    for ask in (loop.call_soon, lambda function: loop.call_later(1.0, function)):
+        with pytest.raises(RuntimeError, match="closed"):
+            ask(print)
+
+
+def test_the_loop_draws_whose_turn_it_is_as_the_library_would() -> None:
+    """So seeds of earlier versions stay what they were."""
+    loop, rng = SimLoop(Random(5)), Random(5)
+    assert [loop._below(limit) for limit in range(1, 400)] == [
+        rng.randrange(limit) for limit in range(1, 400)
+    ]
+    loop.close()

@@ -6,10 +6,12 @@ from random import Random
 
 import pytest
 
+from hsm.sim.facts import read_facts
 from hsm.sim.mutants import MUTANTS, mutated
 from hsm.sim.scenario import Fault, FaultKind, Scenario, draw
 from hsm.sim.shrink import shrink
 from hsm.sim.simulation import simulate
+from hsm.sim.stage import Stage
 
 TASKS = 4
 
@@ -19,6 +21,30 @@ def test_a_quiet_sweep_comes_to_its_end() -> None:
     outcome = simulate(draw(1, tasks=TASKS).with_faults(()))
     assert not outcome.violations
     assert outcome.engines <= 2
+
+
+def test_facts_that_go_on_from_earlier_ones_are_those_of_a_whole_replay() -> None:
+    """The state at an epoch's end, gone on from to the end of the ledger, is what all events add up to."""
+    compared: list[int] = []
+
+    def look(stage: Stage) -> None:
+        whole = read_facts(stage)
+        for epoch in range(1, whole.tracker.epoch + 1):
+            part = read_facts(stage, until=epoch)
+            tasks, known = list(part.tracker.tasks), len(part.events)
+            rest = read_facts(stage, before=part)
+            assert rest.events == whole.events
+            assert list(rest.tracker.tasks) == list(whole.tracker.tasks)
+            assert (rest.tracker.counts, rest.tokens) == (whole.tracker.counts, whole.tokens)
+            assert (rest.tracker.epoch, rest.tracker.last) == (whole.tracker.epoch, whole.tracker.last)
+            again = read_facts(stage, until=epoch, before=rest)
+            assert (again.events, list(again.tracker.tasks)) == (part.events, tasks)
+            compared.append(known)
+        assert compared[0] < len(whole.events)
+
+    faults = tuple(Fault(0.2 * number, FaultKind.DETACH, number) for number in range(1, 4))
+    assert not simulate(draw(2, tasks=TASKS).with_faults(faults), at_end=look).violations
+    assert compared
 
 
 @pytest.mark.parametrize("kind", list(FaultKind))
