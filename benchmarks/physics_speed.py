@@ -236,9 +236,7 @@ def coupled(points: int) -> None:
     for name, ms in took.items():
         each = ms / int(count)
         ratio = ms / took["kappa 0.0"]
-        print(
-            f"  {name}: {each:.3f} ms a step, {iterations[name]:.1f} CG iterations, x{ratio:.2f}", flush=True
-        )
+        print(f"  {name}: {each:.3f} ms a step, {iterations[name]:.1f} iterations, x{ratio:.2f}", flush=True)
 
 
 def program_start(ready: Plan) -> int:

@@ -14,11 +14,13 @@ all. With ρ_ref = ⟨ρ⟩ a uniform density leaves space flat, and Ω − 1 is
 x is 0 in flat space, so that rounding is relative to what bends it. For the field equation a metric is y, of
 whose powers F is made: Ω = y in two dimensions, y² in three.
 
-A solve begins with one fixed-point step, (m − ∇²)x = mg − F(g) from a guess g: it costs what ∇²g would, and
-leaves a better x whose ∇²x = mx − mg + F(g) is known. Then Newton: (V − ∇²)δ = r with r = ∇²x − F, until
-rms(r) ≤ tol κρ_ref. Each correction by conjugate gradients, preconditioned by (k² + ⟨V⟩)^{−1}. For z = (⟨V⟩ −
-∇²)^{−1}s the product (V − ∇²)z is (V − ⟨V⟩)z + s, and that of the search direction follows by its own
-recurrence: two real FFTs per iteration, no more.
+A solve begins with a fixed-point step, (m − ∇²)x = mg − F(g) from a guess g with m midway between the least
+and the largest V: it costs what ∇²g would, and leaves a better x whose ∇²x = mx − mg + F(g) is known. It goes
+on with such steps while r = ∇²x − F is within `NEAR` tolerances and each leaves at most `CONTRACTION` of
+it: near the goal they are the cheapest, and from a good guess one or two reach it. Else Newton: (V − ∇²)δ =
+r, until rms(r) ≤ tol κρ_ref. Each correction by conjugate gradients, preconditioned by (k² + ⟨V⟩)^{−1}. For
+z = (⟨V⟩ − ∇²)^{−1}s the product (V − ∇²)z is (V − ⟨V⟩)z + s, and that of the search direction follows by its
+own recurrence. Every step and every iteration is two real FFTs, no more.
 
 References: J. W. York, J. Math. Phys. 14, 456 (1973); H. P. Pfeiffer, gr-qc/0412002, for the conformal
 method.
@@ -42,10 +44,15 @@ GRADIENT_LIMIT = 50
 INNER = 1e-3  # residual of a correction, as a share of that of the equation
 GRADIENT_SHARE = 0.9  # of the outer tolerance, below which a correction need not go
 LARGEST_TURN = 1.0  # of ln Ω
+NEAR = 30.0  # tolerances: a residual this small is left to fixed-point steps, while each …
+CONTRACTION = 0.3  # … leaves at most this share of it
 
 
 class Solution(NamedTuple):
-    """A metric (N, …) as x and as y, what it cost, and whether the constraint holds to the tolerance."""
+    """A metric (N, …) as x and as y, what it cost, and whether the constraint holds to the tolerance.
+
+    iterations: fixed-point steps after the first, and iterations of conjugate gradients.
+    """
 
     x: Array
     y: Array
@@ -53,12 +60,12 @@ class Solution(NamedTuple):
     failed: Array
 
 
-class _Newton(NamedTuple):
+class _Reached(NamedTuple):
     x: Array
     y: Array
-    laplacian: Array
     residual: Array
     size: Array  # rms of the residual
+    before: Array  # and that of the round before
     rounds: Array
     iterations: Array
 
@@ -98,24 +105,27 @@ class Constraint:
         rho = density + self.vacuum
         reference = self._reference(rho)
         scale = self.kappa * reference
+        begun = self._approached(guess, rho, reference, scale)
 
-        def going_on(state: _Newton) -> Array:
+        def going_on(state: _Reached) -> Array:
             return (state.size > self.tolerance * scale) & (state.rounds < NEWTON_LIMIT)
 
-        def improved(state: _Newton) -> _Newton:
+        def improved(state: _Reached) -> _Reached:
             slope = self._slope(state.y, rho, reference)
             goal = jnp.maximum(INNER * state.size, GRADIENT_SHARE * self.tolerance * scale)
-            delta, residual, rounds = self._corrected(slope, state.residual, goal)
+            delta, left, rounds = self._corrected(slope, state.residual, goal)
             share = self._cautious(state.y, delta)
             x = state.x + share * delta
-            # (V − ∇²)δ = r − residual, so ∇²δ is known without a transform
-            laplacian = state.laplacian + share * (slope * delta - state.residual + residual)
-            return self._state(x, laplacian, (rho, reference), (state.rounds + 1, state.iterations + rounds))
+            y = self._powered(x)
+            # (V − ∇²)δ = r − left, so ∇²δ is known without a transform
+            bent = (
+                self._force(state.y, rho, reference) - self._force(y, rho, reference) + share * slope * delta
+            )
+            residual = state.residual + share * (left - state.residual) + bent
+            spent = (state.rounds + 1, state.iterations + rounds)
+            return _Reached(x, y, residual, _rms(residual), state.size, *spent)
 
-        start = self._state(
-            *self._begun(guess, rho, reference), (rho, reference), (jnp.int32(0), jnp.int32(0))
-        )
-        end = jax.lax.while_loop(going_on, improved, start)
+        end = jax.lax.while_loop(going_on, improved, begun)
         return Solution(end.x, end.y, end.iterations, ~(end.size <= self.tolerance * scale))
 
     def cold(self, density: Array) -> Array:
@@ -128,24 +138,41 @@ class Constraint:
         """Return ∇² of a field on the points."""
         return filtered(field, -self.k_squared)
 
-    def _begun(self, guess: Array, rho: Array, reference: Array) -> tuple[Array, Array]:
-        """Return x and ∇²x after one fixed-point step from a guess y."""
+    def _approached(self, guess: Array, rho: Array, reference: Array, scale: Array) -> _Reached:
+        """Return what fixed-point steps from a guess y reach: one, and more while they nearly get there."""
         slope = self._slope(guess, rho, reference)
-        middle = jnp.maximum(jnp.mean(slope), jnp.max(slope) / 2)
+        middle = (jnp.max(slope) + jnp.min(slope)) / 2
+        inverse = 1 / (self.k_squared + middle)
+        goal = self.tolerance * scale
+
+        def reached(right: Array, x: Array, y: Array, before: Array, iterations: Array) -> _Reached:
+            residual = middle * x - right - self._force(y, rho, reference)
+            return _Reached(x, y, residual, _rms(residual), before, jnp.int32(0), iterations)
+
+        def going_on(state: _Reached) -> Array:
+            is_near = (state.size > goal) & (state.size <= NEAR * goal)
+            return is_near & (state.size <= CONTRACTION * state.before)
+
+        def improved(state: _Reached) -> _Reached:
+            right = middle * state.x - self._force(state.y, rho, reference)
+            x = filtered(right, inverse)
+            y = state.y * _near_exp(x - state.x) if self.dimension == 2 else 1 + x
+            return reached(right, x, y, state.size, state.iterations + 1)
+
         near = _near_log(guess) if self.dimension == 2 else guess - 1
         right = middle * near - self._force(guess, rho, reference)
-        x = filtered(right, 1 / (self.k_squared + middle))
-        return x, middle * x - right
+        x = filtered(right, inverse)
+        start = reached(right, x, self._powered(x), jnp.asarray(jnp.inf, goal.dtype), jnp.int32(0))
+        end: _Reached = jax.lax.while_loop(going_on, improved, start)
+        return end
 
     def _reference(self, rho: Array) -> Array:
         return jnp.mean(rho) if self.reference is None else self.reference
 
-    def _state(
-        self, x: Array, laplacian: Array, matter: tuple[Array, Array], spent: tuple[Array, Array]
-    ) -> _Newton:
-        y = jax.lax.optimization_barrier(jnp.exp(x) if self.dimension == 2 else 1 + x)
-        residual = laplacian - self._force(y, *matter)
-        return _Newton(x, y, laplacian, residual, _rms(residual), *spent)
+    def _powered(self, x: Array) -> Array:
+        # behind a barrier, else XLA makes other exponentials of its powers: one costs as much as five passes
+        y: Array = jax.lax.optimization_barrier(jnp.exp(x) if self.dimension == 2 else 1 + x)
+        return y
 
     def _force(self, y: Array, rho: Array, reference: Array) -> Array:
         if self.dimension == 2:
@@ -181,9 +208,12 @@ class Constraint:
             delta = state.delta + length * direction
             return _Gradient(delta, residual, direction, product, power, _rms(residual), state.rounds + 1)
 
-        zero = jnp.zeros_like(right)
-        infinite = jnp.asarray(jnp.inf, right.dtype)
-        start = _Gradient(zero, right, zero, zero, infinite, infinite, jnp.int32(0))
+        # the first round, which is mostly the only one, has no direction before it: nothing to carry in
+        z = filtered(right, inverse)
+        power, product = jnp.vdot(right, z), rest * z + right
+        length = power / jnp.vdot(z, product)
+        residual = right - length * product
+        start = _Gradient(length * z, residual, z, product, power, _rms(residual), jnp.int32(1))
         end = jax.lax.while_loop(going_on, improved, start)
         return end.delta, end.residual, end.rounds
 
@@ -202,6 +232,14 @@ def _near_log(y: Array) -> Array:
     square = z * z
     series = sum((square**power / (2 * power + 1) for power in range(1, 6)), start=jnp.ones_like(z))
     return 2 * z * series
+
+
+def _near_exp(x: Array) -> Array:
+    """Return e^x of what a fixed-point step adds where it is near: a few tolerances.
+
+    The fourth power of these, which is left out, is nothing beside one of them.
+    """
+    return 1 + x * (1 + x * (1 / 2 + x / 6))
 
 
 def _rms(field: Array) -> Array:

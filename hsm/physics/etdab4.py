@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -54,7 +53,7 @@ class FlatAdamsBashforth:
         one, two, three = state.past
         v = self.whole * state.v + self.betas[0] * now
         v += self.betas[1] * one + self.betas[2] * two + self.betas[3] * three
-        return State(v=v, past=jnp.stack([now, one, two])), Toll.nothing()
+        return State(v=v, past=(now, one, two)), Toll.nothing()
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["scheme", "rates"], meta_fields=[])
@@ -68,7 +67,7 @@ class AdamsBashforthStarter(RungeKutta):
             return change, change if stage == 0 else first
 
         v, first = self.scheme.advance(state.v, t, evaluate, state.v)
-        return State(v=v, past=jnp.stack([first, state.past[0], state.past[1]])), Toll.nothing()
+        return State(v=v, past=(first, *state.past[:2])), Toll.nothing()
 
 
 def adams_bashforth(

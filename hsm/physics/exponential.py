@@ -14,12 +14,12 @@ from jax import Array
 class State:
     """All that the next step depends on beside its number: the band v, and what a stepper remembers.
 
-    past, newest first: nothing (ETDRK4 in flat space, shape (0,)), the last three N(v) (ETDAB4, shape (3, M,
-    …)) or the last metric fields (`gravity`, shape (n, N, …)).
+    past: nothing (ETDRK4 in flat space), the last three N(v), newest first (ETDAB4, each (M, …)), or metric
+    fields (`gravity`, each (N, …)). A field each, not one array of all: then none is copied to be moved on.
     """
 
     v: Array
-    past: Array
+    past: tuple[Array, ...]
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["iterations", "failures", "steepest"], meta_fields=[])
@@ -27,7 +27,7 @@ class State:
 class Toll:
     """What some steps cost and met.
 
-    iterations: conjugate-gradient iterations; failures: elliptic solves that did not converge; steepest: the
+    iterations: of elliptic solves (`elliptic.Solution`); failures: those that did not converge; steepest: the
     largest Ω⁻² that acted (0 in flat space).
     """
 

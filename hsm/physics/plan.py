@@ -160,11 +160,16 @@ def plan(p: Params) -> Plan:
 
 def loaded(checkpoint: Checkpoint) -> State:
     """Return a state on the device."""
-    return State(v=jax.device_put(checkpoint.arrays["v"]), past=jax.device_put(checkpoint.arrays["past"]))
+    past = tuple(jax.device_put(field) for field in checkpoint.arrays["past"])
+    return State(v=jax.device_put(checkpoint.arrays["v"]), past=past)
 
 
 def saved(state: State, step: int, alpha: float) -> Checkpoint:
     """Return a state as arrays of the host."""
-    return Checkpoint(
-        step=step, alpha=alpha, arrays={"v": np.asarray(state.v), "past": np.asarray(state.past)}
+    v = np.asarray(state.v)
+    past = (
+        np.stack([np.asarray(field) for field in state.past])
+        if state.past
+        else np.zeros((0, *v.shape), v.dtype)
     )
+    return Checkpoint(step=step, alpha=alpha, arrays={"v": v, "past": past})

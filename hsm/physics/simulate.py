@@ -25,7 +25,7 @@ from hsm.physics.outcome import Ending
 from hsm.physics.parameters import MetricMode
 from hsm.physics.plan import Checkpoint, Plan, Program, loaded, saved
 from hsm.physics.status import Status
-from hsm.physics.transforms import to_points
+from hsm.physics.transforms import to_points, upright
 
 DEAD_BELOW = 1e-6  # mean density
 VIOLATED_ABOVE = 1e-3  # h_norm
@@ -51,7 +51,7 @@ class Frame:
 class Segment:
     """A run after one more chunk; the first has t = 0, the last one has an `ending`.
 
-    frame: at saved times, else None. iterations: conjugate-gradient iterations of the chunk. balance: time,
+    frame: at saved times, else None. iterations: of the constraint solver in the chunk. balance: time,
     mass and its rate over the last steps of a run that reached its end, else nothing (see `balance`).
     """
 
@@ -213,8 +213,7 @@ class _Run:
         main = self._program.main
         if not isinstance(main, Curved):
             return None
-        # see `transforms` for the order of its axes
-        x = np.asarray(observed(main, state)).T.astype(np.float64)
+        x = upright(np.asarray(observed(main, state))).astype(np.float64)
         return x if x.ndim == 2 else 1 + x
 
     def _bad(self, psi: Array, toll: Toll) -> bool:

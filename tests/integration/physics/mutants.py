@@ -166,8 +166,8 @@ MUTANTS = (
     Mutant(
         "foreseen without bounds",
         "gravity",
-        "jnp.clip(_combined(weights, past), past[0] / LEAP, past[0] * LEAP)",
-        "_combined(weights, past)",
+        "jnp.clip(ahead, y / LEAP, y * LEAP)",
+        "ahead",
         (POSITIVE,),
     ),
     Mutant(

@@ -119,7 +119,7 @@ def _kept(dimension: int, count: int) -> float:
     main = replace(main, rates=replace(main.rates, source=jnp.asarray(prepared.grid.band(push))))
     state = State(
         v=jnp.asarray(prepared.grid.band(field)),
-        past=jnp.asarray(np.exp(_chosen(p)) if dimension == 2 else _chosen(p))[None],
+        past=(jnp.asarray(np.exp(_chosen(p)) if dimension == 2 else _chosen(p)),),
     )
     end, _, toll = advance(main, state, np.int64(0), np.int64(count))
     assert int(toll.failures) == 0
@@ -182,8 +182,8 @@ def test_metric_that_moved_unforeseen_is_solved_for_at_every_stage() -> None:
     assert isinstance(program.main, Curved)
     assert isinstance(program.starter, Curved)
     y = begin.arrays["past"][0]
-    for shares, same in (((1, 1, 1, 1, 1), False), ((1, 1.3, 1, 1, 1), True)):
-        past = jnp.stack([share * y for share in shares])
+    for shares, same in (((1, 1, 1, 1, 1), False), ((1, 1, 1, 1.3, 1), True), ((1, 1, 1, 0.7, 1), True)):
+        past = tuple(jnp.asarray(share * y) for share in shares)
         state = State(v=jnp.asarray(begin.arrays["v"]), past=past)
         foreseen, by_stage = (
             advance(stepper, state, np.int64(9), np.int64(1))[0]
@@ -194,11 +194,23 @@ def test_metric_that_moved_unforeseen_is_solved_for_at_every_stage() -> None:
 
 def test_metric_that_is_foreseen_stays_positive() -> None:
     """The cubic through a metric that falls steeply crosses zero, where Ω⁻² has no bound."""
-    past = jnp.asarray([0.2, 0.8, 1.0, 1.0, 1.0])[:, None, None]
-    for weights in (gravity.HALF, gravity.AHEAD, gravity.GUESS):
-        plain = sum(weight * value for weight, value in zip(weights, past[:, 0, 0], strict=False))
-        assert plain < 0
+    past = tuple(jnp.full((1, 1), value) for value in (0.2, 0.8, 1.0, 1.0))
+    for weights in (gravity.HALF, gravity.AHEAD):
+        assert sum(weights * [0.2, 0.8, 1.0, 1.0]) < 0
         assert gravity._continued(weights, past).item() == pytest.approx(0.1)
+    ahead, guess = gravity._ahead(past, jnp.full((1, 1), 1.0))
+    assert (ahead.item(), guess.item()) == (pytest.approx(0.1), pytest.approx(0.1))
+
+
+def test_a_solve_starts_from_the_quartic_through_the_last_five_metrics() -> None:
+    """Values of a quartic are continued exactly, those of a cubic by what the later stages get as well."""
+    t = np.arange(0.0, -5.0, -1.0)
+    for degree in (3, 4):
+        known = [jnp.full((1, 1), value) for value in 1 + 0.003 * (t + 6) ** degree / 6**degree]
+        foreseen, _ = gravity._ahead(tuple(known[1:]), known[1])
+        ahead, guess = gravity._ahead(tuple(known[:4]), foreseen)
+        assert guess.item() == pytest.approx(1 + 0.003 * 7**degree / 6**degree, abs=1e-14)
+        assert (abs(ahead - guess).item() < 1e-14) is (degree == 3)
 
 
 def test_steps_too_long_for_a_strong_coupling_are_named_and_automatic_ones_are_not() -> None:
@@ -210,6 +222,15 @@ def test_steps_too_long_for_a_strong_coupling_are_named_and_automatic_ones_are_n
     assert long.t == pytest.approx(10)
     assert auto.ending is not None
     assert auto.ending.status is Status.OK
+
+
+def test_metric_of_a_large_plane_in_single_precision_lies_over_its_density() -> None:
+    """Its transforms keep the order of the axes, which others reverse; a field without symmetries tells."""
+    p = make(N=256, L=40.0, T=0.2, kappa=0.3, h=0.1, save_every=0.1, dtype="f32", init_amp=0.5)
+    frames = [part.frame for part in segments(plan(p)) if part.frame is not None]
+    norms = [frame.figures.h_norm for frame in frames]
+    assert len(norms) == 3
+    assert all(norm is not None and norm < 1e-4 for norm in norms)
 
 
 def test_cubic_quintic_is_simulated_in_a_curved_space() -> None:

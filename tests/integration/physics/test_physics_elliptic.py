@@ -56,6 +56,26 @@ def needed_density(p: Params, x: Field, reference: float) -> Field:
 
 
 @pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-10])
+def test_near_guess_is_finished_by_fixed_point_steps_as_well_as_by_newton(
+    dimension: int, tolerance: float
+) -> None:
+    """From fifty tolerances away they reach the tolerance, and what they return is one metric, Ω and ln Ω."""
+    p = problem(dimension, metric_tol=tolerance, kappa=0.1)
+    density = 1 + 0.5 * wavy(p)
+    exact, _, _ = solved(replace(p, metric_tol=1e-12), density)
+    y = np.exp(exact) if dimension == 2 else exact
+    solver = constraint(p, p.grid, DOUBLE)
+    guess = y * (1 + 50 * tolerance * wavy(p))
+    found = SOLVE(solver, jnp.asarray(density), jnp.asarray(guess))
+    assert not found.failed
+    assert int(found.iterations) >= 1
+    x = np.asarray(found.x)
+    assert np.abs(np.asarray(found.y) - (np.exp(x) if dimension == 2 else 1 + x)).max() < 1e-3 * tolerance
+    assert np.abs(np.asarray(found.y) - y).max() < 20 * tolerance
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
 def test_manufactured_metric_is_found_with_spectral_accuracy(dimension: int, figure: Figure) -> None:
     """The error against a chosen metric falls exponentially with the points, to rounding."""
     errors, flat = [], 0 if dimension == 2 else 1
