@@ -2,9 +2,10 @@
 
     python benchmarks/ssh_adoption.py [--tasks 200] [--sleep 60]
 
-As benchmarks/adoption.py, but that the programs run behind real sshd: when all have begun, the manager gets
-`kill -9`, `hsm sweep complete` is started at once and the clock with it. It stops when the ledger shows the
-new engine, its source open, and every program known to run. Then the sweep is let come to its end: every task
+As benchmarks/adoption.py, but that the programs run behind real sshd: when the records of the host's agent
+and the ledger at home both say of all of them that they run, the manager gets `kill -9`, `hsm sweep complete`
+is started at once and the clock with it. It stops when the ledger shows the new engine and its source open,
+which is when what runs there has been heard. Then the sweep is let come to its end: every task
 must be sealed, and every program must have begun once.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from adoption import SEALED, STARTED, Sweep, until
 from tests.lab.sshd import Lab, prepare
 
 LIMIT_S = 10.0
+STARTED_THERE = re.compile(rb'"t":"started","token":"([^"]+)"')
 SWEEP = """\
 name: adoption
 program: {{command: [sh, -c, 'echo $HSM_TASK_ID >> {folder}/begun; exec sleep {sleep_s}']}}
@@ -40,9 +43,20 @@ class SweepThere(Sweep):
 
     def __init__(self, folder: Path, lab: Lab, count: int, sleep_s: int) -> None:
         super().__init__(folder, count, sleep_s)
+        self._there = lab.hosts[0].home / ".hsm"
         self._environment = {**os.environ, "HSM_SSH_CONFIG": str(lab.ssh_config)}
         text = SWEEP.format(values=list(range(count)), count=count, sleep_s=sleep_s, folder=folder)
         (folder / "adoption.yaml").write_text(text)
+
+    def started_there(self) -> set[bytes]:
+        """Return the attempts of which the host's agent has recorded that they began."""
+        logs = self._there.glob("sweeps/*/**/records/*.log")
+        return {token for log in logs for token in STARTED_THERE.findall(log.read_bytes())}
+
+    def is_on_record(self) -> bool:
+        """Tell whether every program runs, and both ends know."""
+        both = (len(self.known(STARTED)), len(self.started_there()))
+        return len(self.begun()) == self.count and both == (self.count, self.count)
 
     def command(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command of HSM's."""
@@ -84,10 +98,11 @@ def main() -> None:
 def measured(sweep: SweepThere) -> tuple[float, Counter[str], int, int]:
     """Return how long adopting took, how often each program began, how many had ended and are sealed."""
     manager = sweep.command("run", "adoption.yaml")
-    until(lambda: len(sweep.begun()) == sweep.count, "the programs")
+    until(sweep.is_on_record, "the records of all programs")
     os.kill(manager.pid, signal.SIGKILL)
     manager.wait()
-    print(f"{len(sweep.known(STARTED))} of {sweep.count} were on record when the manager was killed")
+    here, there, count = len(sweep.known(STARTED)), len(sweep.started_there()), sweep.count
+    print(f"when the manager was killed {here} of {count} were known at home to run, {there} at the host")
     began = time.perf_counter()
     manager = sweep.command("complete", "last")
     until(sweep.is_adopted, "the adoption")

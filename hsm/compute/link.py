@@ -41,14 +41,14 @@ SILENCE_S = 40.0
 
 
 class Reader(Protocol):
-    """What a link reads from: an `asyncio.StreamReader`, an `asyncssh.SSHReader[bytes]`."""
+    """What a link reads from: an `asyncio.StreamReader`, or a stream of a channel."""
 
     async def read(self, n: int) -> bytes:
         """Return up to `n` bytes, empty at the end."""
 
 
 class Writer(Protocol):
-    """What a link writes to: an `asyncio.StreamWriter`, an `asyncssh.SSHWriter[bytes]`."""
+    """What a link writes to: an `asyncio.StreamWriter`, or a channel."""
 
     def write(self, data: bytes) -> None:
         """Take bytes."""
@@ -96,6 +96,46 @@ class _Call:
         self.is_lost = True
         if not self.waiting.full():
             self.waiting.put_nowait(Packet(""))
+
+
+class Answers(AsyncIterator[Packet]):
+    """The answer of one call, packet by packet as they come, `done` last.
+
+    Iterating raises `LinkLost` or `CallRefused` where the answer ends otherwise.
+    """
+
+    def __init__(self, call: _Call, error: Callable[[Packet], SourceError]) -> None:
+        self._call = call
+        self._error = error
+        self._end: Packet | None = None
+
+    async def __anext__(self) -> Packet:
+        """Wait for the next packet."""
+        call = self._call
+        if call.is_over:
+            raise StopAsyncIteration
+        if self._end is not None:
+            packet, self._end = self._end, None
+        elif call.is_lost and call.waiting.empty():
+            packet = Packet("")
+        else:
+            packet = await call.waiting.get()
+        if packet.kind in ("", REFUSED):
+            call.is_over = packet.kind == REFUSED
+            raise self._error(packet)
+        call.is_over = packet.kind == DONE
+        return packet
+
+    def at_hand(self) -> list[Packet]:
+        """Return what has come already, up to the end of the answer, which is left; wait for nothing."""
+        found: list[Packet] = []
+        while self._end is None and not self._call.waiting.empty():
+            packet = self._call.waiting.get_nowait()
+            if packet.kind in ("", DONE, REFUSED):
+                self._end = packet
+            else:
+                found.append(packet)
+        return found
 
 
 class Link:
@@ -229,7 +269,7 @@ class Link:
     @asynccontextmanager
     async def stream(
         self, kind: str, fields: Mapping[str, Any] | None = None, body: bytes = b""
-    ) -> AsyncIterator[AsyncIterator[Packet]]:
+    ) -> AsyncIterator[Answers]:
         """Ask for something and yield the packets of the answer as they come, `done` last.
 
         Raises:
@@ -241,7 +281,7 @@ class Link:
         call = self._calls[number] = _Call()
         try:
             await self._send(Packet(kind, number, dict(fields or {}), body))
-            yield self._answers(call)
+            yield Answers(call, self._error)
         finally:
             del self._calls[number]
             call.clear()
@@ -265,15 +305,9 @@ class Link:
         except (OSError, EOFError) as error:
             raise LinkLost(self.source, f"the link was cut: {error}", transient=True) from error
 
-    async def _answers(self, call: _Call) -> AsyncIterator[Packet]:
-        while not call.is_over:
-            packet = Packet("") if call.is_lost and call.waiting.empty() else await call.waiting.get()
-            if not packet.kind:
-                raise self._loss()
-            call.is_over = packet.kind in (DONE, REFUSED)
-            if packet.kind == REFUSED:
-                raise CallRefused(self.source, packet.fields)
-            yield packet
+    def _error(self, packet: Packet) -> SourceError:
+        """Return what a packet means that ends an answer otherwise than with `done`."""
+        return CallRefused(self.source, packet.fields) if packet.kind == REFUSED else self._loss()
 
     def close(self) -> None:
         """Close the stream; the relay leaves."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, List, NamedTuple
+from collections import deque
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 MAX_HEADER_BYTES = 4 << 20
 MAX_BODY_BYTES = 1 << 20
@@ -54,10 +55,12 @@ def encode_packet(packet: Packet) -> bytes:
 
 
 class PacketReader:
-    """Cuts a stream into packets."""
+    """Cuts a stream into packets. Each byte of a body is copied once, however the stream comes."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._held: Deque[memoryview] = deque()
+        self._size = 0
+        self._lengths: Optional[Tuple[int, int]] = None
 
     def feed(self, data: bytes) -> List[Packet]:
         """Return the packets that are whole now.
@@ -65,24 +68,39 @@ class PacketReader:
         Raises:
             BadPacket: a length or a header is none that a link writes.
         """
-        held = self._held
-        held += data
+        if data:
+            self._held.append(memoryview(data))
+            self._size += len(data)
         packets: List[Packet] = []
-        start = 0
-        while len(held) - start >= _LENGTHS.size:
-            header_length, body_length = _LENGTHS.unpack_from(held, start)
-            if header_length > MAX_HEADER_BYTES or body_length > MAX_BODY_BYTES:
-                raise BadPacket(f"a packet of {header_length} and {body_length} bytes")
-            middle = start + _LENGTHS.size + header_length
-            if len(held) < middle + body_length:
-                break
-            with memoryview(held) as view:
-                header = bytes(view[start + _LENGTHS.size : middle])
-                start = middle + body_length
-                body = bytes(view[middle:start])
-            packets.append(_packet(header, body))
-        del held[:start]
-        return packets
+        while True:
+            if self._lengths is None:
+                if self._size < _LENGTHS.size:
+                    return packets
+                self._lengths = _checked(*_LENGTHS.unpack(self._cut(_LENGTHS.size)))
+            header_length, body_length = self._lengths
+            if self._size < header_length + body_length:
+                return packets
+            self._lengths = None
+            packets.append(_packet(self._cut(header_length), self._cut(body_length)))
+
+    def _cut(self, length: int) -> bytes:
+        """Return the next so many bytes of what is held."""
+        self._size -= length
+        parts: List[memoryview] = []
+        while length:
+            first = self._held.popleft()
+            if len(first) > length:
+                self._held.appendleft(first[length:])
+                first = first[:length]
+            parts.append(first)
+            length -= len(first)
+        return b"".join(parts)
+
+
+def _checked(header_length: int, body_length: int) -> Tuple[int, int]:
+    if header_length > MAX_HEADER_BYTES or body_length > MAX_BODY_BYTES:
+        raise BadPacket(f"a packet of {header_length} and {body_length} bytes")
+    return header_length, body_length
 
 
 def _packet(header: bytes, body: bytes) -> Packet:

@@ -97,6 +97,17 @@ def test_a_cut_wire_refuses_until_it_is_healed(
     assert ssh_lab.ssh("alpha-wire", "true").returncode == 0
 
 
+def test_a_wire_that_ends_while_it_passes_on_ends_without_a_word(
+    ssh_host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it was about is cancelled, which is no fault of anything."""
+    line = Wire(ssh_host.port)
+    with socket.create_connection(("127.0.0.1", line.port)) as caller:
+        assert caller.recv(4) == b"SSH-"
+        line.end()
+    assert caplog.messages == []
+
+
 def test_a_deaf_port_answers_no_dial(deaf_port: int) -> None:
     """Not even with a refusal."""
     with socket.socket() as caller:

@@ -63,7 +63,7 @@ class Wire:
 
     async def _listen(self) -> None:
         self._passing.set()
-        self._server = await asyncio.start_server(self._accept, HERE, self.port)
+        self._server = await asyncio.start_server(self._accepted, HERE, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     # What may happen to it
@@ -120,9 +120,12 @@ class Wire:
 
     # How bytes pass
 
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what comes, in a task of our own: asyncio takes the end of one of its own for a fault."""
+        self._tasks.add(self._loop.create_task(self._accept(reader, writer)))
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.dials += 1
-        self._tasks.add(asyncio.current_task())  # type: ignore[arg-type] # it runs as one
         self._sockets.add(writer)
         try:
             there_reader, there = await asyncio.open_connection(*self.target)

@@ -9,6 +9,7 @@ is delivered before the valve shuts: never more than some two windows wait.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 
 import asyncssh
@@ -22,12 +23,64 @@ HELD_BYTES = WINDOW_BYTES // 4
 """A stream that holds twice as much lets nothing more in until it is down to this."""
 
 
+class _Stream:
+    """What came in one direction of a channel, until it is read: in the pieces in which it came.
+
+    An `asyncio.StreamReader` would copy each byte twice, which is much of what a large file costs at home.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._has_ended = False
+        self._has_news = asyncio.Event()
+        self._valve: _Valve | None = None
+        self._is_full = False
+
+    def connect(self, valve: _Valve) -> None:
+        """Shut this while too much waits here."""
+        self._valve = valve
+
+    def feed(self, data: bytes) -> None:
+        """Take what has come."""
+        self._pieces.append(data)
+        self._size += len(data)
+        self._has_news.set()
+        if self._valve is not None and not self._is_full and self._size > 2 * HELD_BYTES:
+            self._is_full = True
+            self._valve.pause_reading()
+
+    def end(self) -> None:
+        """Note that nothing more comes."""
+        self._has_ended = True
+        self._has_news.set()
+
+    async def read(self, n: int) -> bytes:
+        """Return up to `n` bytes as soon as there are any, none at the end."""
+        while not self._pieces and not self._has_ended:
+            self._has_news.clear()
+            await self._has_news.wait()
+        parts: list[bytes] = []
+        while self._pieces and n:
+            part = self._pieces.popleft()
+            if len(part) > n:
+                self._pieces.appendleft(part[n:])
+                part = part[:n]
+            parts.append(part)
+            self._size -= len(part)
+            n -= len(part)
+        if self._valve is not None and self._is_full and self._size <= HELD_BYTES:
+            self._is_full = False
+            self._valve.resume_reading()
+        return b"".join(parts)
+
+
 class SshChannel(asyncssh.SSHClientSession[bytes]):
     """One command line that runs on a host. Its streams end when its connection does."""
 
     def __init__(self) -> None:
-        self._out = asyncio.StreamReader(limit=HELD_BYTES)
-        self._err = asyncio.StreamReader(limit=HELD_BYTES)
+        self._out = _Stream()
+        self._err = _Stream()
         self.stdin: Writer = self
         self.stdout: Reader = self._out
         self.stderr: Reader = self._err
@@ -80,14 +133,14 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         self._channel = chan
         valve = _Valve(chan)
         for stream in (self._out, self._err):
-            stream.set_transport(valve)
+            stream.connect(valve)
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
-        (self._out if datatype is None else self._err).feed_data(data)
+        (self._out if datatype is None else self._err).feed(data)
 
     def eof_received(self) -> bool:
         for stream in (self._out, self._err):
-            stream.feed_eof()
+            stream.end()
         return True  # the command may still read
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -102,11 +155,10 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         self._may_write.set()
 
 
-class _Valve(asyncio.ReadTransport):
+class _Valve:
     """Lets a channel's data in while none of its streams is full."""
 
     def __init__(self, channel: asyncssh.SSHClientChannel[bytes]) -> None:
-        super().__init__()
         self._channel = channel
         self._full = 0
         self._is_opening = False

@@ -7,11 +7,11 @@ more, then the attempt has failed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hsm.compute.link import Link
+from hsm.compute.link import Answers, Link
 from hsm.compute.ssh.arrival import Arrival
 from hsm.compute.ssh.landing import Limits, Room, Wrong
 from hsm.core.errors import SourceError
@@ -22,6 +22,8 @@ from hsm.wire.link import DONE, Packet
 TRIES = 2
 SILENCE_S = 60.0
 """A stream that brings nothing for so long is given up, and begun again later."""
+JOINED_BYTES = 1 << 20
+"""So much of one file is taken in at once, where it has come; so much comes again after a disk was full."""
 STILLS = 10_000
 """So often a host may say something that brings nothing, such as that it is still reading."""
 SLOW_S = 600.0
@@ -66,8 +68,9 @@ class Collecting:
         try:
             async with self._link.stream("attempts", asked) as answers:
                 patience = _Patience(self._world, self._link.source, self._slow_s)
-                async for packet in self._patiently(answers):
-                    patience.brought(await self._world.blocking_to_its_end(_take, arrivals, packet))
+                async for packets in self._patiently(answers):
+                    for size in await self._world.blocking_to_its_end(_take, arrivals, packets):
+                        patience.brought(size)
                     if not any(arrival.lacks for arrival in arrivals):
                         return
         except Wrong as wrong:
@@ -78,8 +81,8 @@ class Collecting:
             for arrival in arrivals:
                 arrival.close()
 
-    async def _patiently(self, answers: AsyncIterator[Packet]) -> AsyncIterator[Packet]:
-        """Yield what is answered.
+    async def _patiently(self, answers: Answers) -> AsyncIterator[list[Packet]]:
+        """Yield what is answered: the next packet, and whatever came while the last ones were taken in.
 
         Raises:
             SourceError: for too long nothing was.
@@ -94,9 +97,7 @@ class Collecting:
                 raise SourceError(self._link.source, reason, transient=True) from error
             if packet.kind == DONE:
                 return
-            if packet.kind not in ("still", "pieces", "lacking"):
-                raise Wrong("the host sends no files where it should")
-            yield packet
+            yield [packet, *answers.at_hand()]
 
 
 class _Patience:
@@ -135,38 +136,91 @@ def _look(arrivals: Sequence[Arrival]) -> None:
             arrival.fail(wrong)
 
 
-def _take(arrivals: Sequence[Arrival], packet: Packet) -> int:
-    """Give each of what a packet holds to the attempt that it belongs to, and return how much that was.
+class _Piece(NamedTuple):
+    """A piece of a file: its bytes, which may have come in several packets, or so many zeros."""
+
+    attempt: int
+    file: int
+    offset: int
+    data: list[bytes]
+    length: int
+    zeros: int
+
+    def is_followed_by(self, other: _Piece) -> bool:
+        """Tell whether another piece goes on with bytes where this one ends, and both are not too much."""
+        behind = (self.attempt, self.file, self.offset + self.length)
+        is_short = self.length + other.length <= JOINED_BYTES
+        return behind == other[:3] and bool(self.length and other.length) and is_short
+
+
+def _take(arrivals: Sequence[Arrival], packets: Sequence[Packet]) -> list[int]:
+    """Give each of what packets hold to the attempt that it belongs to, and return how much each brought.
+
+    What follows one another is put together first. Hashing and writing let other threads run, and have to
+    wait for these each time: the fewer and longer they are, the less.
 
     Raises:
         Wrong: it belongs to none.
         OSError: it cannot be written.
     """
+    brought = []
+    last: _Piece | None = None
+    try:
+        for packet in packets:
+            size = 0
+            if packet.kind == "lacking":
+                taken, last = last, None
+                _give(arrivals, taken)
+            for piece in _pieces_of(arrivals, packet):
+                if last is not None and last.is_followed_by(piece):
+                    last.data.extend(piece.data)
+                    last = last._replace(length=last.length + piece.length)
+                else:
+                    taken, last = last, piece
+                    _give(arrivals, taken)
+                size += piece.length + piece.zeros
+            brought.append(size)
+    except Wrong:
+        _give(arrivals, last)  # what came before is as good as it would be without
+        raise
+    _give(arrivals, last)
+    return brought
+
+
+def _give(arrivals: Sequence[Arrival], piece: _Piece | None) -> None:
+    """Give a piece to its attempt, unless that has failed."""
+    if piece is None or arrivals[piece.attempt].fault is not None:
+        return
+    arrival = arrivals[piece.attempt]
+    try:
+        arrival.take(piece.file, piece.offset, b"".join(piece.data), piece.zeros)
+    except Wrong as wrong:
+        arrival.fail(wrong)
+
+
+def _pieces_of(arrivals: Sequence[Arrival], packet: Packet) -> Iterator[_Piece]:
+    """Yield the pieces that a packet holds, and note what is said of files that do not come.
+
+    Raises:
+        Wrong: it holds what no relay sends, or belongs to no attempt.
+    """
+    if packet.kind not in ("still", "pieces", "lacking"):
+        raise Wrong("the host sends no files where it should")
     if packet.kind == "lacking":
         for number, index, reason in _items(packet.fields.get("lacking"), (int, int, str)):
             _of(arrivals, number).lose(index, reason)
-    if packet.kind == "pieces":
-        return _take_pieces(arrivals, packet)
-    return 0
-
-
-def _take_pieces(arrivals: Sequence[Arrival], packet: Packet) -> int:
-    at = zeros = 0
+    if packet.kind != "pieces":
+        return
+    at = 0
     for number, index, offset, length in _items(packet.fields.get("pieces"), (int, int, int, int)):
         end = at + max(0, length)
-        data, at, zeros = packet.body[at:end], end, zeros + max(0, -length)
         if end > len(packet.body) or length == 0:
             raise Wrong("the host says that it sends more than it does")
-        arrival = _of(arrivals, number)
-        if arrival.fault is not None:
-            continue
-        try:
-            arrival.take(index, offset, data, max(0, -length))
-        except Wrong as wrong:
-            arrival.fail(wrong)
+        _of(arrivals, number)
+        data, at = packet.body[at:end], end
+        yield _Piece(number, index, offset, [data], len(data), max(0, -length))
     if at < len(packet.body):
         raise Wrong("the host sends bytes that belong to nothing")
-    return at + zeros
 
 
 def _items(said: object, kinds: tuple[type, ...]) -> list[Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hsm.compute.link import LinkLost
-from hsm.compute.ssh.collecting import Collecting
+from hsm.compute.ssh.collecting import JOINED_BYTES, Collecting
 from hsm.core.errors import SourceError
 from hsm.core.source import Fault, Wanted
 from hsm.core.states import Cause
@@ -250,10 +250,10 @@ async def test_a_full_disk_at_home_is_an_error_before_it_is_full(
     far: Faraway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No more comes than is free less a reserve; what came stays, and the rest comes when there is room."""
-    wanted = far.attempt({"results/a": noise(3000), "results/big.bin": noise(4 << 20)})
+    wanted = far.attempt({"results/a": noise(3000), "results/big.bin": noise(8 << 20)})
     monkeypatch.setattr("hsm.compute.ssh.landing.Room.step_bytes", 1 << 16)
     used = 0
-    free = (16 << 20) + (1 << 20)
+    free = (16 << 20) + (3 << 20)
 
     def free_bytes(path: str) -> int:
         return free - sum(file.stat().st_size for file in far.home.rglob("*") if file.is_file())
@@ -263,11 +263,11 @@ async def test_a_full_disk_at_home_is_an_error_before_it_is_full(
         await far.fetch(wanted)
     assert full.value.errno == errno.ENOSPC
     used = sum(file.stat().st_size for file in far.home.rglob("*") if file.is_file())
-    assert 512 << 10 < used <= 1 << 20
-    free += 8 << 20
+    assert (3 << 20) - JOINED_BYTES < used <= 3 << 20
+    free += 16 << 20
     (result,) = await far.fetch(wanted)
     assert (result.fault, far.fault(wanted)) == (None, None)
-    assert result.bytes < (4 << 20) - (256 << 10)
+    assert result.bytes < (8 << 20) - (1 << 20)
 
 
 async def test_a_fetch_may_be_broken_off_at_any_time(far: Faraway) -> None:

@@ -192,6 +192,16 @@ async def test_a_stream_that_lies_costs_its_attempt(far: Faraway, what: str) -> 
         assert (far.home / DIRECTORY / "a").read_bytes() == DATA
 
 
+@pytest.mark.parametrize("nonsense", [Packet("gift"), pieces((7, 0, 0, 4), body=DATA)])
+async def test_what_came_before_a_lie_is_kept(far: Faraway, nonsense: Packet) -> None:
+    """Also where pieces of one file were waiting to be put together when it came."""
+    said = lie(FINE, pieces((0, 0, 0, 1), body=b"d"), pieces((0, 0, 1, 3), body=b"ata"), nonsense)
+    result = await fetched(far, Liar(*said), FINE)
+    assert result.fault is not None
+    assert result.fault.cause is Cause.PROTOCOL
+    assert (far.home / DIRECTORY / "a").read_bytes() == DATA
+
+
 async def test_what_never_comes_is_not_waited_for(far: Faraway) -> None:
     """A host that says nothing, or forever that it is still reading, is given up for now."""
 

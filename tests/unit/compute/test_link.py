@@ -30,6 +30,7 @@ class Echoes(Service):
         return {
             "echo": self._echo,
             "count": self._count,
+            "count-refused": self._count_refused,
             "endless": self._endless,
             "nothing": self._nothing,
             "no": self._no,
@@ -47,6 +48,10 @@ class Echoes(Service):
     def _count(self, packet: Packet) -> Iterator[Packet]:
         for number in range(packet.fields["n"]):
             yield Packet("number", 0, {"number": number})
+
+    def _count_refused(self, packet: Packet) -> Iterator[Packet]:
+        yield from self._count(packet)
+        raise Refusal("so far and no further")
 
     def _endless(self, packet: Packet) -> Iterator[Packet]:
         try:
@@ -191,6 +196,23 @@ class TestStreams:
                 before = echoes.said
                 await asyncio.sleep(0.05)
             assert echoes.said < 2000
+
+    @pytest.mark.parametrize("end", ["count", "count-refused"])
+    async def test_what_has_come_is_taken_at_once_and_its_end_is_left(self, end: str) -> None:
+        """Who takes all that is at hand hears each packet once, in order, and then how the answer ends."""
+        async with linked(Echoes()) as (link, _), link.stream(end, {"n": 500}) as answers:
+            found: list[list[Packet]] = []
+            try:
+                async for packet in answers:
+                    at_hand = answers.at_hand()
+                    found.append([packet, *at_hand])
+            except CallRefused:
+                assert end == "count-refused"
+            else:
+                assert end == "count"
+                assert [one.kind for one in found.pop()] == [DONE]
+        assert [one.fields["number"] for batch in found for one in batch] == list(range(500))
+        assert max(map(len, found)) > 1
 
     async def test_who_leaves_a_stream_ends_it_there_too(self) -> None:
         """The relay stops saying what nobody hears, and the link is free for others."""

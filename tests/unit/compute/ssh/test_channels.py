@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from hsm.compute.ssh.channels import HELD_BYTES, SshChannel
 
 PIECE = bytes(32 << 10)
@@ -44,6 +46,22 @@ async def test_what_was_held_back_is_delivered_whole_before_anything_is_held_bac
     while holding.held:
         assert await channel.stdout.read(len(PIECE))
     assert holding.is_paused, "it holds more than it may, and lets in more"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_stream_is_read_in_any_sizes(size: int) -> None:
+    """Byte by byte, across the pieces in which it came, to its end."""
+    channel = SshChannel()
+    channel.connection_made(Holding(channel.data_received))  # type: ignore[arg-type]
+    for piece in (b"abcde", b"f", b"ghijklmnop"):
+        channel.data_received(piece, None)
+    channel.eof_received()
+    parts = []
+    async with asyncio.timeout(LIMIT_S):
+        while part := await channel.stdout.read(size):
+            parts.append(part)
+    assert b"".join(parts) == b"abcdefghijklmnop"
+    assert max(map(len, parts)) == min(size, 16)
 
 
 async def test_what_came_before_the_connection_was_lost_is_read_and_then_the_end() -> None:
