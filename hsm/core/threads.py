@@ -112,7 +112,7 @@ class Queue:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._fd: int | None = None
 
-    def open(self) -> None:
+    def begin(self) -> None:
         """Make ready to wake threads, before the first of them takes anything."""
         self._fd = _eventfd("EFD_SEMAPHORE")
 
@@ -166,7 +166,7 @@ class Threads:
 
     def _begin(self) -> None:
         if not self._threads:
-            self._queue.open()
+            self._queue.begin()
         thread = threading.Thread(target=self._work, name=f"hsm-blocking-{len(self._threads)}", daemon=True)
         try:
             thread.start()
