@@ -1,6 +1,8 @@
 """A few threads for work that blocks, as near to the loop as can be: a queue there and a bell back.
 
-`concurrent.futures` does the same at three times the cost, which every commit of the ledger would pay.
+`concurrent.futures` does the same at three times the cost, which every commit of the ledger would pay. Both
+ways go through an eventfd, where there is one to be had: whoever writes to it lets go of the interpreter
+before the other one wakes up, who then need not wait for it a second time.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from hsm.core.errors import HostLacking
 from hsm.core.limits import PROCESSES
@@ -55,14 +57,13 @@ class Call:
 class Bell:
     """How threads tell one loop of calls that they have performed.
 
-    Through an eventfd, where there is one to be had: the loop's own way in takes three times as many system
-    calls, at every commit of the ledger.
+    The loop's own way in, for want of an eventfd, takes three times as many system calls.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._performed: deque[Call] = deque()
-        self._fd = _eventfd()
+        self._fd = _eventfd("EFD_NONBLOCK")
         if self._fd is not None:
             loop.add_reader(self._fd, self._heard, self._fd)
 
@@ -94,11 +95,44 @@ class Bell:
             self._send_word()
 
 
-def _eventfd() -> int | None:
+def _eventfd(way: str) -> int | None:
     try:
-        return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return os.eventfd(0, os.EFD_CLOEXEC | getattr(os, way))
     except (AttributeError, OSError):
         return None  # not Linux, or too many files are open
+
+
+Job: TypeAlias = tuple[Call, Bell]
+
+
+class Queue:
+    """What threads are to do, in order. None ends the one that takes it."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._fd: int | None = None
+
+    def begin(self) -> None:
+        """Make ready to wake threads, before the first of them takes anything."""
+        self._fd = _eventfd("EFD_SEMAPHORE")
+
+    def put(self, job: Job | None) -> None:
+        """Have a job taken by the next thread that is free."""
+        self._jobs.put(job)
+        if self._fd is not None:
+            os.eventfd_write(self._fd, 1)
+
+    def take(self) -> Job | None:
+        """Wait for a job, in a thread."""
+        if self._fd is not None:
+            os.eventfd_read(self._fd)  # one more than were taken is in the queue then
+        return self._jobs.get()
+
+    def close(self) -> None:
+        """Let go of it, once no thread takes from it."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 class Threads:
@@ -106,7 +140,7 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._calls: queue.SimpleQueue[tuple[Call, Bell] | None] = queue.SimpleQueue()
+        self._queue = Queue()
         self._threads: list[threading.Thread] = []
         self._idle: deque[None] = deque()  # an entry for each thread that has nothing to do
         self._bells: list[Bell] = []
@@ -120,7 +154,7 @@ class Threads:
         if len(self._threads) < self._count and not self._takes_idle():
             self._begin()
         call = Call(function)
-        self._calls.put((call, self._bell(call.future.get_loop())))
+        self._queue.put((call, self._bell(call.future.get_loop())))
         return call
 
     def _takes_idle(self) -> bool:
@@ -131,11 +165,14 @@ class Threads:
         return True
 
     def _begin(self) -> None:
+        if not self._threads:
+            self._queue.begin()
         thread = threading.Thread(target=self._work, name=f"hsm-blocking-{len(self._threads)}", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
             if not self._threads:  # with one at least, work waits its turn
+                self._queue.close()
                 raise HostLacking("not even one thread can be started", hint=PROCESSES) from error
         else:
             self._threads.append(thread)
@@ -147,7 +184,7 @@ class Threads:
 
     def _work(self) -> None:
         while True:
-            job = self._calls.get()
+            job = self._queue.take()
             if job is None:
                 return
             call, bell = job
@@ -160,10 +197,11 @@ class Threads:
     def close(self) -> None:
         """Let the threads finish what they have, and end them."""
         for _ in self._threads:
-            self._calls.put(None)
+            self._queue.put(None)
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+        self._queue.close()
         for bell in self._bells:
             bell.close()
         self._bells.clear()
