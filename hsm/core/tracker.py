@@ -140,7 +140,8 @@ class SweepTracker(SweepState):
         if isinstance(event, _BAD_ENDINGS):
             signature = getattr(event, "signature", "") or event.reason
             key = (str(event.cause), signature)
-            self.failures.setdefault(key, FailureGroup(*key)).note(event.task)
+            is_final = after.status is TaskStatus.FAILED
+            self.failures.setdefault(key, FailureGroup(*key)).note(event.task, is_final=is_final)
 
     def _fold_sweep(self, event: ev.SweepEvent) -> list[Order]:
         match event:
