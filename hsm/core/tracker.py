@@ -169,6 +169,7 @@ class SweepTracker(SweepState):
                 self.engine, self.epoch, self.stopped, self.hindrance = event, event.epoch, "", ""
                 self.outcomes.clear()
                 self.hunt_ended = self.hunt_ended and not self.spec.follows
+                self.cancelled = self.cancelled and not self.spec.follows
                 self._close_sources()
             case ev.EngineStopped():
                 self._close_sources()
