@@ -24,7 +24,7 @@ from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.model import Task
 from hsm.core.recorder import Listener
 from hsm.core.spec import AnalysisSpec, SourceSpec, SweepSpec
-from hsm.core.states import TaskStatus
+from hsm.core.states import REOPENABLE
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
@@ -35,7 +35,6 @@ Act = Callable[[SweepEngine, SweepJob], Awaitable[T]]
 
 NICE = 10
 """By so much analyses stand back behind whatever else runs on this machine."""
-AGAIN = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +44,25 @@ class Followed:
     tree: SweepTree
     spec: SweepSpec
     project: Path
+
+
+def job_of(world: World, of: Followed, inner: SweepTree, spec: SweepSpec, hunter: Follower) -> SweepJob:
+    """Return what an engine is given for an analysis: it runs on this machine, as the sweep is set up for it.
+
+    Raises:
+        HsmError: the source cannot be had.
+    """
+    here = next((source for source in of.spec.sources if source.name == "local"), None)
+    base = here or SourceSpec(kind="local")
+    wanted = replace(base, slots=spec.analyses[0].slots, options={**base.options, "nice": NICE})
+    return SweepJob(
+        tree=inner,
+        spec=spec,
+        hunter=hunter,
+        sources=[build_source(world, wanted, of.project, spec.resources)],
+        project=of.project,
+        places={OF: str(of.tree.root)},
+    )
 
 
 class AnalysisRun:
@@ -95,6 +113,12 @@ class AnalysisRun:
         self.follower.close()
         self._engine.detach(reason)
 
+    def cancel(self) -> None:
+        """Begin nothing new and end what runs."""
+        self._is_leaving = True
+        self.follower.close()
+        self._engine.end()
+
     async def run(self) -> None:
         """Analyse what is offered, until no more comes and all of it is done."""
         try:
@@ -110,7 +134,7 @@ class AnalysisRun:
         if known is not None:
             self.follower.know(known.tasks)
             if self._retry_failed:
-                self._reopen = tuple(task.index for task in known.tasks if task.status in AGAIN)
+                self._reopen = tuple(task.index for task in known.tasks if task.status in REOPENABLE)
             if self._reopen or known.open or known.released != known.epoch:
                 return True
         await self.follower.due()
@@ -128,17 +152,11 @@ class AnalysisRun:
         if not world.files.exists(str(inner.config)):
             await self._create(freeze(self._analysis))
         spec = await world.blocking(load_frozen, inner.config)
-        source = build_source(world, self._source(), self._of.project, spec.resources)
-        job = SweepJob(
-            tree=inner,
-            spec=spec,
-            hunter=self.follower,
-            sources=[source],
-            project=self._of.project,
+        job = replace(
+            job_of(world, self._of, inner, spec, self.follower),
             wishes=Wishes(reopen=self._reopen),
             due=self.follower.due,
             placed=self._link,
-            places={OF: str(self._of.tree.root)},
         )
         result = await self._engine.complete_sweep(job)
         await self._link([task for task in result.tracker.tasks if task.status.is_final])
@@ -160,12 +178,6 @@ class AnalysisRun:
                 raise
         files.sync_directory(str(self._of.tree.analyses))
         files.remove_tree(str(part))
-
-    def _source(self) -> SourceSpec:
-        """Return where it runs: this machine, as the sweep is set up for it."""
-        here = next((spec for spec in self._of.spec.sources if spec.name == "local"), None)
-        base = here or SourceSpec(kind="local")
-        return replace(base, slots=self._analysis.slots, options={**base.options, "nice": NICE})
 
     async def _link(self, tasks: Sequence[Task]) -> None:
         await self._world.blocking(link, self._world.files, self._of.tree, self._inner, tasks)
@@ -240,7 +252,8 @@ class Analysing:
             self._has_begun = True
             self._offer(tracker.tasks)  # those before the engine's first word are in their places
         if any(isinstance(event, ev.CancelRequested) for event in events) and tracker.cancelled:
-            self._let_go("the sweep was cancelled")
+            for run in self._runs:
+                run.cancel()
         self._listen(events, tracker)
 
     async def _placed(self, tasks: Sequence[Task]) -> None:

@@ -138,7 +138,7 @@ class Sweep:
         )
 
     def cancel(self, tasks: Sequence[str | int] = ()) -> None:
-        """End these tasks, or all that are open; durable when this returns.
+        """End these tasks, or all that are open and the sweep's analyses; durable when this returns.
 
         Raises:
             HsmError: there is no such task, or it cannot be done.

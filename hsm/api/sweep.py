@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from hsm.api import driving, sourcing
+from hsm.api import cancelling, driving, sourcing
 from hsm.api.analyses import analysis_of
 from hsm.api.analysing import Followed, Reanalysing
 from hsm.api.origin import project_of
@@ -17,7 +17,7 @@ from hsm.config import find_project, load_frozen
 from hsm.core import events as ev
 from hsm.core import summary
 from hsm.core.completion import Fate, plan_completion
-from hsm.core.engine import SweepEngine, SweepResult
+from hsm.core.engine import SweepEngine
 from hsm.core.epochs import holder
 from hsm.core.errors import ConfigError, Problem, SweepError
 from hsm.core.job import SweepJob, Wishes
@@ -230,16 +230,14 @@ class AsyncSweep:
             await self._drive(job, SweepEngine.complete_sweep)
         return await self.status()
 
-    async def _drive(
-        self, job: SweepJob, act: Callable[[SweepEngine, SweepJob], Awaitable[SweepResult | None]]
-    ) -> None:
+    async def _drive(self, job: SweepJob, act: Callable[[SweepEngine, SweepJob], Awaitable[object]]) -> None:
         try:
             await driving.drive(self._world, job, act)
         finally:
             self._world.close()
 
     async def cancel(self, tasks: Sequence[str | int] = ()) -> None:
-        """End these tasks, or all that are open; durable when this returns.
+        """End these tasks, or all that are open and the sweep's analyses; durable when this returns.
 
         An engine that drives it is asked; where none does, this process ends them.
 
@@ -248,11 +246,9 @@ class AsyncSweep:
         """
         tracker, _ = await self._world.blocking(summary.glance, self._world.files, self._tree, self._spec)
         chosen = sorted({_index(task, len(tracker.tasks)) for task in tasks})
-        if not chosen and tracker.is_over:
-            return
         job = await self._world.blocking(self._job, tracker, (), Wishes(), checked=False)
-        alone = replace(job, spec=replace(job.spec, analyses=()))
-        await self._drive(alone, lambda engine, job: engine.cancel_sweep(job, chosen))
+        alone = replace(job, spec=replace(job.spec, analyses=()))  # none is begun
+        await self._drive(alone, lambda engine, job: cancelling.cancel(self._world, engine, job, chosen))
 
     def _job(
         self, tracker: SweepTracker, names: Sequence[str], wishes: Wishes, *, checked: bool = True

@@ -12,7 +12,7 @@ from hsm.cli.workspace import Look, Workspace, look_at, study
 from hsm.core.engine import interruptible
 from hsm.core.errors import HsmError, SweepError
 from hsm.core.spec import AnalysisSpec
-from hsm.results.analysed import analysed
+from hsm.results.analysed import Analysed, analysed
 
 
 class Errand:
@@ -55,6 +55,21 @@ class Errand:
         self._console.insist(("leaving: ", Tone.WARN), f"what runs is finished; `{again}` goes on")
 
 
+def named(space: Workspace, look: Look, name: str) -> Analysed:
+    """Return an analysis of a sweep, with every detail.
+
+    Raises:
+        SweepError: there is no such analysis of the sweep.
+    """
+    every = analysed(space.world.files, look.tree, look.spec, whole=True)
+    found = next((one for one in every if one.name == name), None)
+    if found is None:
+        known = ", ".join(one.name for one in every)
+        hint = f"there are {known}" if known else "it has none: `hsm analyze ID --with NAME` makes one"
+        raise SweepError(f"the sweep has no analysis {name!r}", hint=hint)
+    return found
+
+
 def tasks_of(space: Workspace, look: Look, chosen: Sequence[int], name: str) -> tuple[Look, list[int]]:
     """Return the sweep of an analysis, and its tasks that are about the results of the chosen tasks.
 
@@ -62,12 +77,7 @@ def tasks_of(space: Workspace, look: Look, chosen: Sequence[int], name: str) -> 
         SweepError: there is no such analysis of the sweep, or nothing of it is about these tasks.
     """
     look = study(space.world, look.tree)
-    every = analysed(space.world.files, look.tree, look.spec, whole=True)
-    found = next((one for one in every if one.name == name), None)
-    if found is None:
-        known = ", ".join(one.name for one in every)
-        hint = f"there are {known}" if known else "it has none: `hsm analyze ID --with NAME` makes one"
-        raise SweepError(f"the sweep has no analysis {name!r}", hint=hint)
+    found = named(space, look, name)
     tracker = look.tracker
     made = [found.of(tracker.result_of(tracker.task(index))) for index in chosen] if found.tracker else []
     tasks = [task.index for task in made if task is not None]

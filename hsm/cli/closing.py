@@ -60,14 +60,15 @@ def lines_of(space: Workspace, outcome: Outcome, report: Path | None, glyphs: Gl
     yield line(screen.status_word(now.status), f"  {done}")
     yield screen.counts(now, glyphs)
     scene = screen.Scene(tree=look.tree, progress=now, best_params=best_params(look))
-    yield from screen.analyses(analysed_of(space.world, look))
+    every = analysed_of(space.world, look, telling=True)
+    yield from screen.analyses(every, glyphs)
     yield from screen.best(scene, glyphs)
     yield from screen.failures(now, glyphs)
     yield from remedies(look)
     yield line(("results   ", Tone.DIM), near(look.tree.root))
     if report is not None:
         yield line(("report    ", Tone.DIM), near(report))
-    yield from _next_step(space, outcome)
+    yield from _next_step(space, outcome, every)
 
 
 def remedies(look: Look) -> Iterator[Line]:
@@ -82,7 +83,7 @@ def remedies(look: Look) -> Iterator[Line]:
         )
 
 
-def _next_step(space: Workspace, outcome: Outcome) -> Iterator[Line]:
+def _next_step(space: Workspace, outcome: Outcome, every: Sequence[Analysed]) -> Iterator[Line]:
     look = outcome.look
     if outcome.is_interrupted:
         return
@@ -93,6 +94,10 @@ def _next_step(space: Workspace, outcome: Outcome) -> Iterator[Line]:
     if look.tracker.counts[TaskStatus.FAILED]:
         again = space.command("sweep complete ID --retry-failed", look.tree)
         yield line(("retry     ", Tone.DIM), again)
+    for one in every:
+        if one.failed:
+            again = space.command(f"analyze ID --with {one.name} --retry-failed", look.tree)
+            yield line(("retry     ", Tone.DIM), again)
 
 
 def best_params(look: Look) -> str:
@@ -147,6 +152,7 @@ def standing_of(look: Look) -> dict[str, Any]:
                 "cause": group.cause,
                 "signature": group.signature,
                 "count": group.count,
+                "final": group.final,
                 "tasks": [task_id(task) for task in group.tasks],
             }
             for group in now.failures

@@ -75,7 +75,7 @@ def _overview(stage: Stage, width: int, room: int, glyphs: Glyphs) -> list[Line]
     top = [*head(stage), *screen.bar(now, width, glyphs), screen.counts(now, glyphs)]
     parts = {
         "lanes": screen.lanes(now),
-        "analyses": list(screen.analyses(stage.scene.analyses)),
+        "analyses": list(screen.analyses(stage.scene.analyses, glyphs)),
         "best": list(screen.best(stage.scene, glyphs)),
         "failures": list(screen.failures(now, glyphs)),
         "recent": [line(row) for row in stage.scene.recent],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ def lines_of(scene: Scene, width: int, glyphs: Glyphs) -> list[Line]:
     now = scene.progress
     found: list[Line] = [header(scene), *bar(now, width, glyphs), counts(now, glyphs)]
     found += lanes(now)
-    found += analyses(scene.analyses)
+    found += analyses(scene.analyses, glyphs)
     found += best(scene, glyphs)
     found += failures(now, glyphs)
     found += [labelled("now" if at == 0 else "", row) for at, row in enumerate(scene.recent)]
@@ -185,11 +185,14 @@ def lane(entry: LaneProgress, *, is_driven: bool = True) -> Line:
     return labelled(entry.name, ("open", Tone.GOOD), "  ".join(pieces), (f"  {heard}", Tone.DIM))
 
 
-def analyses(every: Sequence[Analysed]) -> Iterator[Line]:
-    """Yield a line for each analysis of the sweep."""
+def analyses(every: Sequence[Analysed], glyphs: Glyphs) -> Iterator[Line]:
+    """Yield a line for each analysis of the sweep, and why it failed most often."""
     for at, one in enumerate(every):
         tone = Tone.BAD if one.failed else Tone.PLAIN
         yield labelled("analyses" if at == 0 else "", f"{one.name}  ", (one.words, tone))
+        if one.failed:
+            worst = [group for group in one.failures if group.final][:1]
+            yield from (labelled("", "  ", *failure(group, glyphs, one.about)) for group in worst)
 
 
 def best(scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
@@ -255,13 +258,14 @@ def failures(now: Progress, glyphs: Glyphs, shown: int = SHOWN_FAILURES) -> Iter
         yield labelled("waiting", (f"{now.hindrance}: {waits}", Tone.BAD))
 
 
-def failure(group: Failures, glyphs: Glyphs) -> list[Span | str]:
+def failure(group: Failures, glyphs: Glyphs, name: Callable[[int], str] = task_id) -> list[Span | str]:
     """Return a group of failures: how many, why, and the first tasks."""
-    first = ", ".join(task_id(task) for task in group.tasks[:2])
+    first = ", ".join(filter(None, map(name, group.tasks[:2])))
     more = glyphs.more if len(group.tasks) > 2 else ""
+    again = "" if group.final else "tried again: "
     return [
-        (f"{group.count:,} {glyphs.times} {group.cause}", Tone.BAD),
-        f"  {words.clipped(group.signature, 120, glyphs.more)}",
+        (f"{group.count:,} {glyphs.times} {group.cause}", Tone.BAD if group.final else Tone.WARN),
+        f"  {again}{words.clipped(group.signature, 120, glyphs.more)}",
         (f"  {first}{more}", Tone.DIM),
     ]
 

@@ -110,15 +110,19 @@ class Look:
         return progress(self.tracker, self.at, driven=self.is_driven)
 
 
-def analysed_of(world: World, look: Look) -> list[Analysed]:
-    """Return how the analyses of a sweep stand.
+def analysed_of(world: World, look: Look, *, telling: bool = False, whole: bool = False) -> list[Analysed]:
+    """Return how the analyses of a sweep stand; `telling` for which results those failed that did.
+
+    `whole` ones know parameters and numbers, too.
 
     Raises:
         HsmError: one cannot be read.
     """
     from hsm.results.analysed import analysed
 
-    return analysed(world.files, look.tree, look.spec)
+    found = analysed(world.files, look.tree, look.spec, whole=whole)
+    is_whole = telling and any(one.failed for one in found)
+    return analysed(world.files, look.tree, look.spec, whole=True) if is_whole else found
 
 
 def look_at(world: World, tree: SweepTree) -> Look:

@@ -18,8 +18,8 @@ from hsm.core.bundle import changes, named, write_listing
 from hsm.core.completion import holders
 from hsm.core.drive import Drive
 from hsm.core.epochs import Say, Tenure, check_epoch, holder, last_claim, say_nothing, watch
-from hsm.core.errors import HsmError, LedgerError, SweepError
-from hsm.core.inputs import DetachAsked
+from hsm.core.errors import HsmError, LedgerError, NothingToEnd, SweepError
+from hsm.core.inputs import CancelAsked, DetachAsked, Input
 from hsm.core.job import Origin, SweepJob
 from hsm.core.ledger import Ledger
 from hsm.core.ledger_reader import LedgerReader
@@ -72,7 +72,7 @@ class SweepEngine:
         self._listen = listen
         self._say = say
         self._drive: Drive | None = None
-        self._leaving: DetachAsked | None = None
+        self._asked: list[Input] = []
 
     async def create_sweep(self, outputs: Path, spec: SweepSpec, origin: Origin) -> SweepTree:
         """Make a new sweep: its tree and its frozen configuration, before anything is run.
@@ -125,7 +125,8 @@ class SweepEngine:
         A running engine is asked; without one, this engine takes the sweep over and ends them.
 
         Raises:
-            SweepError: there is nothing left to end, or the sweep's engine is on another host.
+            NothingToEnd: it is over, or each of the tasks is.
+            SweepError: the sweep's engine is on another host.
             LedgerError: it cannot be done.
         """
         until = self._world.monotonic() + control.ANSWER_S
@@ -175,9 +176,16 @@ class SweepEngine:
 
     def detach(self, reason: str = "the user left") -> None:
         """Begin nothing new and leave as soon as what waits has been taken back; what runs goes on."""
-        self._leaving = DetachAsked(reason)
+        self._ask(DetachAsked(reason))
+
+    def end(self) -> None:
+        """Begin nothing new and end what runs: every task that is open is cancelled."""
+        self._ask(CancelAsked(()))
+
+    def _ask(self, wish: Input) -> None:
+        self._asked.append(wish)
         if self._drive is not None:
-            self._drive.mailbox.put(self._leaving)
+            self._drive.mailbox.put(wish)
 
     def close(self) -> None:
         """Let go of threads."""
@@ -205,8 +213,8 @@ class SweepEngine:
             async with tenure.beating():
                 await world.blocking(Projector(world.files, tree).tidy, tracker)
                 self._drive = Drive(world, job, tracker, ledger, tenure=tenure, listen=self._listen)
-                if self._leaving is not None:
-                    self._drive.mailbox.put(self._leaving)  # asked while the ledger was being read
+                for wish in self._asked:
+                    self._drive.mailbox.put(wish)  # asked while the ledger was being read
                 status = await self._drive_it(self._drive, job, program, ledger)
         except (BaseExceptionGroup, OSError) as error:
             told = _first(error, tree)
@@ -306,15 +314,13 @@ def _check_open(tracker: SweepTracker, tasks: Sequence[int]) -> None:
     """Refuse to end what is over.
 
     Raises:
-        SweepError: the sweep, or each of the tasks, is.
+        NothingToEnd: the sweep, or each of the tasks, is.
     """
     if tracker.is_over:
-        raise SweepError("the sweep is over: nothing is left to end", hint="`hsm sweep status ID` shows it")
+        raise NothingToEnd("the sweep is")
     known = [tracker.task(index) for index in tasks if 1 <= index <= len(tracker.tasks)]
     if tasks and all(task.status.is_final for task in known):
-        raise SweepError(
-            "these tasks are over: nothing is left to end", hint="`hsm sweep status ID` shows it"
-        )
+        raise NothingToEnd("these tasks are")
 
 
 def check_sources(

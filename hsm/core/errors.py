@@ -4,6 +4,7 @@ HsmError
   ConfigError       the input is wrong                          exit 2
     SelectorInvalid   words that name no tasks
   SweepError        no such sweep, or not in a fit state        exit 2
+    NothingToEnd      what is to be ended is over
   SourceError       a compute source cannot be had or used      exit 3
   HostLacking       this machine lacks what HSM needs         exit 3
   LedgerError       the ledger cannot be read or written        exit 3
@@ -88,6 +89,13 @@ class SweepError(HsmError):
 
     code = "sweep.invalid"
     exit_code = ExitCode.USAGE
+
+
+class NothingToEnd(SweepError):
+    """What is to be ended is over; `what` says so, as in `the sweep is`."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} over: nothing is left to end", hint="`hsm sweep status ID` shows it")
 
 
 class SourceError(HsmError):

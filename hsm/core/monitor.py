@@ -94,11 +94,15 @@ class LaneProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """Attempts that failed alike. `tasks` are the first of them; `remedy` says what can be done."""
+    """Attempts that failed alike. `tasks` are the first of them; `remedy` says what can be done.
+
+    `final` of them were the end of their tasks; the others were tried again.
+    """
 
     cause: str
     signature: str
     count: int
+    final: int
     tasks: tuple[int, ...]
     remedy: str
 
@@ -260,13 +264,20 @@ def _reason_of(source: SourceState) -> str:
 
 
 def failures_of(tracker: SweepTracker) -> tuple[Failures, ...]:
-    """Return the groups of like failures, the largest first."""
-    groups = sorted(tracker.failures.values(), key=lambda group: (-group.count, group.cause, group.signature))
+    """Return the groups of like failures: those that tasks failed for before those that were tried again.
+
+    Of each kind the largest first.
+    """
+    groups = sorted(
+        tracker.failures.values(),
+        key=lambda group: (group.final == 0, -group.count, group.cause, group.signature),
+    )
     return tuple(
         Failures(
             cause=group.cause,
             signature=group.signature,
             count=group.count,
+            final=group.final,
             tasks=tuple(group.tasks),
             remedy=REMEDIES.get(group.cause, ""),
         )

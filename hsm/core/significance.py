@@ -56,3 +56,13 @@ def fisher(p: Iterable[float]) -> float:
 def chance_of_best(p: float, tests: int) -> float:
     """Return with what chance the smallest of so many p-values of chance is at most p: 1 − (1 − p)^n."""
     return 1.0 if p >= 1 else -math.expm1(tests * math.log1p(-p))
+
+
+def why_no_candidate(level: float, *, is_for_want_of_draws: bool = False) -> str:
+    """Return why no run is a candidate, to stand behind `no candidate: `; it claims no more than that.
+
+    Few draws of a null cannot make a p-value small, however good the score: only who knows them can say so.
+    """
+    if is_for_want_of_draws:
+        return "for want of draws none reached the best score, and p cannot be smaller"
+    return f"no q is at most {level:g}"

@@ -86,15 +86,17 @@ class Best:
 
 @dataclass(slots=True)
 class FailureGroup:
-    """Failures that look alike."""
+    """Failures that look alike; `final` of them were the end of their tasks, the others were tried again."""
 
     cause: str
     signature: str
     count: int = 0
+    final: int = 0
     tasks: list[int] = field(default_factory=list)
 
-    def note(self, task: int) -> None:
+    def note(self, task: int, *, is_final: bool) -> None:
         """Count one more; its task is remembered if it is among the first."""
         self.count += 1
+        self.final += is_final
         if len(self.tasks) < REMEMBERED_TASKS:
             self.tasks.append(task)

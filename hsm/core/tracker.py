@@ -143,7 +143,8 @@ class SweepTracker(SweepState):
         if isinstance(event, _BAD_ENDINGS):
             signature = getattr(event, "signature", "") or event.reason
             key = (str(event.cause), signature)
-            self.failures.setdefault(key, FailureGroup(*key)).note(event.task)
+            is_final = after.status is TaskStatus.FAILED
+            self.failures.setdefault(key, FailureGroup(*key)).note(event.task, is_final=is_final)
 
     def _fold_sweep(self, event: ev.SweepEvent) -> list[Order]:
         match event:
@@ -171,6 +172,7 @@ class SweepTracker(SweepState):
                 self.engine, self.epoch, self.stopped, self.hindrance = event, event.epoch, "", ""
                 self.outcomes.clear()
                 self.hunt_ended = self.hunt_ended and not self.spec.follows
+                self.cancelled = self.cancelled and not self.spec.follows
                 self._close_sources()
             case ev.EngineStopped():
                 self._close_sources()

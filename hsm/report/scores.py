@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hsm.core.model import Task
-from hsm.core.significance import chance_of_best
+from hsm.core.significance import chance_of_best, why_no_candidate
 from hsm.report import plots
 from hsm.report.claims import Claim, Null
 from hsm.report.draw import PANEL, draw
@@ -191,10 +191,9 @@ def _verdict(score: Score) -> Markup | None:
         found = (
             f"{count(tested.candidates, 'candidate')} with q ≤ {LEVEL}, to be confirmed with fresh seeds. "
         )
-    elif score.has_too_few_draws:
-        found = "No candidate, for want of draws: none reached the best score, and p cannot be smaller. "
     else:
-        found = "Nothing is more than chance. "
+        why = why_no_candidate(LEVEL, is_for_want_of_draws=score.has_too_few_draws)
+        found = f"No candidate: {why}. "
     return tag("p", tag("b", found), by_chance, class_="call")
 
 

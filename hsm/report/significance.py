@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hsm.core.model import Task
-from hsm.core.significance import P_VALUE, chance_of_best, is_p_value, q_values
+from hsm.core.significance import P_VALUE, chance_of_best, is_p_value, q_values, why_no_candidate
 from hsm.report.html import Markup, code, note, section, short, table, tag
 from hsm.report.links import task_link
 from hsm.report.text import count, number
@@ -78,7 +78,7 @@ def sentence(each: Tested) -> str:
         f"the best of {runs} has p = {smallest}; chance alone does that with a probability of {chance}"
     )
     if not each.candidates:
-        return f"nothing is more than chance; {by_chance}."
+        return f"no candidate: {why_no_candidate(LEVEL)}; {by_chance}."
     return f"{count(each.candidates, 'candidate')} to be confirmed; {by_chance}."
 
 

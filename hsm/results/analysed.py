@@ -12,6 +12,7 @@ from hsm.config import load_frozen
 from hsm.core import summary
 from hsm.core.analyses import inner_trees, key_of
 from hsm.core.model import Task
+from hsm.core.monitor import Failures, failures_of
 from hsm.core.spec import SweepSpec
 from hsm.core.states import TaskStatus
 from hsm.core.tracker import SweepTracker
@@ -38,6 +39,11 @@ class Analysed:
         return self._count(TaskStatus.FAILED) + self._count(TaskStatus.CORRUPT)
 
     @property
+    def cancelled(self) -> int:
+        """For how many results it was cancelled."""
+        return self._count(TaskStatus.CANCELLED)
+
+    @property
     def open(self) -> int:
         """How many results it is still to be made of, as far as has been planned."""
         return self.tracker.open if self.tracker else 0
@@ -51,6 +57,7 @@ class Analysed:
         return {
             "done": self.done,
             "failed": self.failed,
+            "cancelled": self.cancelled,
             "open": self.open,
             "path": str(self.tree.root),
         }
@@ -62,8 +69,19 @@ class Analysed:
             return "not begun"
         pieces = [f"{self.done:,} done"]
         pieces += [f"{self.failed:,} failed"] if self.failed else []
+        pieces += [f"{self.cancelled:,} cancelled"] if self.cancelled else []
         pieces += [f"{self.open:,} to go"] if self.open else []
         return ", ".join(pieces)
+
+    @property
+    def failures(self) -> tuple[Failures, ...]:
+        """The groups of like failures, as of any sweep: the tasks are its own."""
+        return failures_of(self.tracker) if self.tracker else ()
+
+    def about(self, index: int) -> str:
+        """Return whose result one of its tasks is about, empty where that is not known."""
+        params = json.loads(self.tracker.task(index).params_json or "{}") if self.tracker else {}
+        return str(params.get("task", ""))
 
     @cached_property
     def _by_result(self) -> Mapping[tuple[str, int], Task]:

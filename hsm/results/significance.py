@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hsm.core.significance import chance_of_best, fisher, is_p_value, q_value_of, q_values
+from hsm.core.significance import chance_of_best, fisher, is_p_value, q_value_of, q_values, why_no_candidate
 from hsm.core.spec import Value
 from hsm.results.columns import METRIC, PARAM
 from hsm.results.rows import Row
@@ -71,7 +71,7 @@ def _sentence(name: str, ranked: Sequence[tuple[Row, float | None]], candidates:
         f"probability of {chance_of_best(best, len(ranked)):.2g}"
     )
     if not candidates:
-        return f"Nothing is more than chance: {by_chance}."
+        return f"No candidate: {why_no_candidate(LEVEL)}; {by_chance}."
     some = "1 run is a candidate" if candidates == 1 else f"{candidates} runs are candidates"
     return f"{some}, to be confirmed with fresh seeds: {by_chance}."
 

@@ -1,5 +1,6 @@
 """Analyses beside a sweep, with real processes: once for each result, harmless, durable, never in the way."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +9,25 @@ import pytest
 
 from hsm.config import load_frozen
 from hsm.core import events as ev
+from hsm.core.control import ask_to_cancel
+from hsm.core.epochs import last_claim
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.tree import SweepTree
+from hsm.core.world import World
 from hsm.wire.files import Files
 from tests.integration.cli_project import Project, Running, until
+from tests.integration.laboratory import is_alive
 
 pytestmark = pytest.mark.integration
 
 SIMULATE = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 
 k = sys.argv[1]
 project = Path(os.environ["HSM_PROJECT"])
+while k == "slow" and (project / "hold").exists():
+    time.sleep(0.02)
 if k != "bare":
     Path("results/field.txt").write_text(k)
 Path("metrics.json").write_text('{"length": %d}' % len(k))
@@ -117,7 +124,11 @@ def test_a_failed_analysis_harms_no_result_and_can_be_tried_again(project: Proje
     assert answer.data["status"] == "complete"
     assert answer.data["analyses"]["look"]["done"] == 1
     assert answer.data["analyses"]["look"]["failed"] == 1
+    for told in (answer.err, project.run("sweep", "status", "last").out):
+        assert "application  exit code 1: cannot look at this  task_0002" in told
+    assert f"retry     hsm analyze {project.tree().name} --with look --retry-failed" in answer.err
     assert "cannot look at this" in project.run("logs", "2", "--analysis", "look").out
+    assert "look failed: exit code 1: cannot look at this" in project.run("explain", "2").out
     told = project.run("explain", "2", "--analysis", "look").out
     assert "--with look --retry-failed" in told
     project.run("analyze", "last", "--with", "look", code=1)
@@ -128,6 +139,7 @@ def test_a_failed_analysis_harms_no_result_and_can_be_tried_again(project: Proje
     assert project.status()["analyses"]["look"] == {
         "done": 2,
         "failed": 0,
+        "cancelled": 0,
         "open": 0,
         "path": str(_inner(project).root),
     }
@@ -172,6 +184,110 @@ def test_leaving_lets_go_of_analyses_too(project: Project) -> None:
     (project.root / "hold").unlink()
     assert "look  3 done" in project.run("sweep", "complete", "last").err
     assert len(_looked(project)) == 3
+
+
+def test_what_analyses_made_is_verified_with_the_sweep(project: Project) -> None:
+    """Damage is told by analysis, task and file, with exit code 1; on request it is made anew."""
+    _sweep(project, ["a", "bb", "bad"])
+    project.run("sweep", "run", "fields.yaml", "--source", "local:2")
+    whole = project.run("sweep", "verify", "last", "--all").out
+    assert "analysis  look\nsound: 3 of 3 sealed attempts read" in whole
+    seen = project.tree() / "tasks" / "task_0002" / "analyses" / "look" / "results" / "seen.txt"
+    seen.chmod(0o644)
+    seen.write_text("else")
+    answer = project.run("sweep", "verify", "last", "--json", code=1)
+    assert not answer.data["is_sound"]
+    assert answer.data["findings"] == []
+    (finding,) = answer.data["analyses"]["look"]["findings"]
+    assert (finding["analysed"], finding["path"], finding["kind"]) == (
+        "task_0002",
+        "results/seen.txt",
+        "damaged",
+    )
+    answer = project.run("sweep", "verify", "last", code=1)
+    assert "task_0002        1  damaged  results/seen.txt" in answer.out
+    assert "--with look --retry-failed" in answer.err
+    (project.root / "mended").touch()
+    project.run("analyze", "last", "--with", "look", "--retry-failed")
+    assert len(_looked(project)) == 5
+    assert seen.read_text() == "bbbb"
+    project.run("sweep", "verify", "last")
+
+
+def _stands(project: Project) -> tuple[int, int, int]:
+    """Return for how many results the analysis is done, was cancelled and is open."""
+    look = project.status()["analyses"]["look"]
+    return look["done"], look["cancelled"], look["open"]
+
+
+def test_a_cancelled_sweep_cancels_its_analyses(project: Project) -> None:
+    """What runs of them is ended, what waits never begins, and nobody goes on with it unasked."""
+    _sweep(project, ["a", "bb", "slow", "ccc"])
+    (project.root / "hold").touch()
+    running = project.start("sweep", "run", "fields.yaml", "--source", "local:2")
+    until(lambda: len(_looked(project)) == 2 and _stands(project) == (0, 0, 3), "two analyses run, one waits")
+    said = project.run("sweep", "cancel", "last")
+    assert "1 task and 3 of the analysis look" in said.err
+    assert any(isinstance(event, ev.CancelRequested) for event in _events(_inner(project)))
+    assert running.end().code == 1
+    assert not any(is_alive(pid) for _, _, pid in _looked(project))
+    assert project.status()["status"] == "cancelled"
+    assert _stands(project) == (0, 3, 0)
+    (project.root / "hold").unlink()
+    project.run("sweep", "complete", "last", code=1)
+    assert len(_looked(project)) == 2
+    project.run("analyze", "last", "--with", "look", "--retry-failed")
+    assert _stands(project) == (3, 0, 0)
+
+
+def test_who_drives_a_cancelled_sweep_ends_its_analyses(project: Project) -> None:
+    """A cancel that only the sweep's engine heard of, as one from the watch, ends analyses that run, too."""
+    _sweep(project, ["a", "bb", "slow"])
+    (project.root / "hold").touch()
+    running = project.start("sweep", "run", "fields.yaml", "--source", "local:2")
+    until(lambda: len(_looked(project)) == 2, "two analyses run")
+    world = World()
+    claim = last_claim(world.files, SweepTree(project.tree()))
+    assert claim is not None
+    assert asyncio.run(ask_to_cancel(world, claim.socket, ()))
+    world.close()
+    assert running.end().code == 1
+    assert not any(is_alive(pid) for _, _, pid in _looked(project))
+    assert _stands(project) == (0, 2, 0)
+
+
+def test_analyses_of_a_sweep_that_is_over_can_be_cancelled(project: Project) -> None:
+    """Whether its engine is there or was killed: what runs is ended, and there is no second cancel."""
+    _sweep(project, ["a", "bb", "ccc"])
+    running = _begin(project)
+    running.kill()
+    answer = project.run("sweep", "cancel", "last", "--json")
+    assert (answer.data["tasks"], answer.data["analyses"]) == (0, {"look": 3})
+    assert not any(is_alive(pid) for _, _, pid in _looked(project))
+    assert _stands(project) == (0, 3, 0)
+    assert "nothing is left to end" in project.run("sweep", "cancel", "last").err
+    (project.root / "hold").unlink()
+    project.run("sweep", "complete", "last")
+    assert len(_looked(project)) == 2
+
+
+def test_an_analysis_is_cancelled_by_name(project: Project) -> None:
+    """Of one result, then as a whole, by its name or its path; the sweep itself goes on."""
+    _sweep(project, ["a", "bb", "slow", "ccc", "dddd"])
+    (project.root / "hold").touch()
+    running = project.start("sweep", "run", "fields.yaml", "--source", "local:2")
+    until(lambda: len(_looked(project)) == 2 and _stands(project) == (0, 0, 4), "two analyses run, two wait")
+    first = _looked(project)[0][0]
+    project.run("sweep", "cancel", "last", first, "--analysis", "look")
+    until(lambda: _stands(project)[1] == 1, "one analysis is cancelled")
+    project.run("sweep", "cancel", str(_inner(project).root))
+    until(lambda: _stands(project) == (0, 4, 0), "all are cancelled")
+    assert project.status()["status"] == "running"
+    assert "no analysis 'lok'" in project.run("sweep", "cancel", "last", "--analysis", "lok", code=2).err
+    (project.root / "hold").unlink()
+    answer = running.end()
+    assert answer.code == 0
+    assert "look  0 done, 4 cancelled" in answer.err
 
 
 @pytest.mark.timeout(180)  # three starts of JAX and GUDHI on a busy machine

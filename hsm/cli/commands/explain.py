@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ from hsm.cli.analysing import tasks_of
 from hsm.cli.commands.sweep_status import notice
 from hsm.cli.console import Console, Line, Tone, line
 from hsm.cli.telling import folded, story_line
-from hsm.cli.workspace import Look, Workspace, some_tasks
+from hsm.cli.workspace import Look, Workspace, analysed_of, some_tasks
 from hsm.core.errors import ExitCode, SweepError
 from hsm.core.events import to_record
 from hsm.core.history import TaskHistory, read_histories
@@ -23,6 +23,9 @@ from hsm.core.projection import Projector, status_of
 from hsm.core.selectors import parse_selector
 from hsm.core.standing import Standing, standing, unplanned
 from hsm.wire.names import task_id
+
+if TYPE_CHECKING:
+    from hsm.results.analysed import Analysed
 
 TAIL_LINES = 3
 FEW = 20
@@ -77,7 +80,8 @@ def _accounts(space: Workspace, look: Look, chosen: Sequence[int]) -> list[Accou
     lacking = [task_id(index) for index in chosen if index not in histories]
     if lacking:
         raise SweepError(f"the ledger does not plan {lacking[0]} yet", hint="look again in a moment")
-    return [Account(space, look, histories[index]) for index in chosen]
+    every = [] if look.spec.follows else analysed_of(space.world, look, whole=True)
+    return [Account(space, look, histories[index], every) for index in chosen]
 
 
 def _write(console: Console, accounts: Sequence[Account]) -> None:
@@ -107,11 +111,15 @@ def _unplanned(console: Console, space: Workspace, look: Look, index: int) -> Ex
 class Account:
     """What is to be told of one task."""
 
-    def __init__(self, space: Workspace, look: Look, history: TaskHistory) -> None:
+    def __init__(
+        self, space: Workspace, look: Look, history: TaskHistory, analyses: Sequence[Analysed]
+    ) -> None:
         self._space = space
         self._look = look
         self._history = history
         self._standing = standing(history.task, look.tracker, driven=look.is_driven)
+        made = ((one.name, one.of(look.tracker.result_of(history.task))) for one in analyses)
+        self._analyses = {name: task for name, task in made if task is not None}
 
     def lines(self) -> Iterator[Line]:
         """Yield it for a reader."""
@@ -130,6 +138,13 @@ class Account:
             yield _labelled("files", f"attempt {attempt.number}: {where}")
             stream, rows = self._last_words(attempt)
             yield from (_labelled("" if place else stream, row) for place, row in enumerate(rows))
+        for name, made in self._analyses.items():
+            why = f": {made.reason}" if made.reason else ""
+            told = f"; `{self._command(f'explain {task.index} --analysis {name}')}` tells more"
+            yield _labelled("analysis", f"{name} {made.status}{why}{told if why else ''}")
+
+    def _command(self, words_: str) -> str:
+        return self._space.command(f"{words_} --sweep ID", self._look.tree)
 
     def record(self) -> dict[str, Any]:
         """Return it as data."""
@@ -153,6 +168,10 @@ class Account:
                 }
                 for attempt in task.attempts
             ],
+            "analyses": {
+                name: {"status": made.status, "reason": made.reason or None}
+                for name, made in self._analyses.items()
+            },
             "events": [to_record(happening.event) for happening in self._history.happenings],
         }
 

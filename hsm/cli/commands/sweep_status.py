@@ -62,7 +62,7 @@ def command(console: Console, *, reference: str, tasks: str | None, outputs: Pat
         progress=look.progress,
         best_params=closing.best_params(look),
         notice=notice(space, look),
-        analyses=analysed_of(space.world, look),
+        analyses=analysed_of(space.world, look, telling=True),
     )
     for spans in screen.lines_of(scene, console.data_width, console.data_glyphs):
         console.data(*spans)

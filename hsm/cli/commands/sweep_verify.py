@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,12 +13,15 @@ import click
 from hsm.cli import forms, options, tables, words
 from hsm.cli.console import Console, Line, Span, Tone, line
 from hsm.cli.workspace import Workspace
+from hsm.core.analyses import inner_trees, key_of
 from hsm.core.errors import EngineRunning, ExitCode, LedgerError, SweepError
 from hsm.wire.names import task_id
 
 if TYPE_CHECKING:
+    from hsm.core.spec import SweepSpec
+    from hsm.core.tracker import SweepTracker
     from hsm.core.tree import SweepTree
-    from hsm.core.verification import Scope, Verification
+    from hsm.core.verification import Scope, Survey, Verification
 
 TELL_S = 2.0
 """So often the progress is told."""
@@ -80,27 +84,51 @@ def command(
 ) -> ExitCode:
     """Read the files of sealed results and failures again, and compare every byte with the ledger.
 
-    Nothing is changed in them, whatever is found. An engine may be at work meanwhile.
+    Of the sweep's analyses, too. Nothing is changed in them, whatever is found. An engine may be at work
+    meanwhile.
     """
     if sum((everything, sample is not None, part is not None, head)) > 1:
         raise click.UsageError("--all, --sample, --part and --head exclude each other")
-    from hsm.config import load_frozen
-    from hsm.core.verification import Scope, survey
+    from hsm.core.verification import Scope
 
     space = Workspace.here(outputs)
     tree = space.find(reference)
-    spec = load_frozen(tree.config)
-    found = survey(space.world.files, tree, spec)
     if head:
-        return _head(console, space, tree, found)
+        return _head(console, space, tree)
     number, of = part or (1, 1)
     scope = Scope(share=sample or 1.0, part=number, of=of)
-    return _Reading(console, space, tree, spec).run(found, scope)
+    return _verify(console, space, tree, scope)
 
 
-def _head(console: Console, space: Workspace, tree: SweepTree, found: Any) -> ExitCode:
+def _verify(console: Console, space: Workspace, tree: SweepTree, scope: Scope) -> ExitCode:
+    """Read a sweep and each of its analyses, and tell what was found."""
+    try:
+        reading = _Reading(console, space, tree)
+        reading.run(scope)
+        inner = [_Reading(console, space, each) for each in inner_trees(space.world.files, tree)]
+        for one in inner:
+            one.run(scope)
+    finally:
+        space.world.close()
+    is_sound = all(one.is_sound for one in (reading, *inner))
+    if console.as_json:
+        record = {"sweep_id": tree.sweep_id, **reading.record, "is_sound": is_sound}
+        record["analyses"] = {one.name: one.record for one in inner}
+        console.envelope("sweep.verification", record)
+    return ExitCode.FINE if is_sound else ExitCode.BAD_OUTCOME
+
+
+def _survey(space: Workspace, tree: SweepTree, spec: SweepSpec) -> Survey:
+    from hsm.core.verification import survey
+
+    return survey(space.world.files, tree, spec)
+
+
+def _head(console: Console, space: Workspace, tree: SweepTree) -> ExitCode:
+    from hsm.config import load_frozen
     from hsm.core.seal import check_seal
 
+    found = _survey(space, tree, load_frozen(tree.config))
     seal = check_seal(space.world.files, tree, found.tracker, found.seals)
     if seal.content is None and not seal.faults:
         again = space.command("sweep complete ID", tree)
@@ -125,37 +153,41 @@ def _seal_record(seal: Any) -> Mapping[str, object]:
 
 
 class _Reading:
-    """One verification as the user sees it."""
+    """The verification of one sweep as the user sees it; of an analysis it is told which."""
 
-    def __init__(self, console: Console, space: Workspace, tree: SweepTree, spec: Any) -> None:
+    def __init__(self, console: Console, space: Workspace, tree: SweepTree) -> None:
+        self.name = tree.sweep_id
+        self.record: Mapping[str, object] = {}
+        self.is_sound = False
         self._console = console
         self._space = space
         self._tree = tree
-        self._spec = spec
-        self._began = space.world.monotonic()
-        self._told = self._began
+        self._began = self._told = space.world.monotonic()
 
-    def run(self, found: Any, scope: Scope) -> ExitCode:
-        """Read, tell what was found, and have the ledger take note of it."""
+    def run(self, scope: Scope) -> None:
+        """Read, tell what was found, and have the ledger take note of it.
+
+        Raises:
+            HsmError: the sweep cannot be read.
+        """
         import asyncio
 
+        from hsm.config import load_frozen
         from hsm.core.verification import verify
 
         world = self._space.world
-        try:
-            result = asyncio.run(verify(world, self._tree, found, scope, self._tell))
-            took_s = world.monotonic() - self._began
-            unrecorded = self._record(result)
-        finally:
-            world.close()
-        if self._console.as_json:
-            record = _record(result, took_s)
-            self._console.envelope("sweep.verification", {"sweep_id": self._tree.sweep_id, **record})
-        else:
-            self._show(result, took_s)
+        self._began = self._told = world.monotonic()
+        spec = load_frozen(self._tree.config)
+        found = _survey(self._space, self._tree, spec)
+        result = asyncio.run(verify(world, self._tree, found, scope, self._tell))
+        took_s = world.monotonic() - self._began
+        unrecorded = self._note(spec, result)
+        about = _about(found.tracker)
+        self.is_sound, self.record = result.is_sound, _record(result, took_s, about)
+        if not self._console.as_json:
+            self._show(result, took_s, about)
         if unrecorded is not None:
             self._console.warn(f"the ledger does not say so: {unrecorded.message}", unrecorded.hint)
-        return ExitCode.FINE if result.is_sound else ExitCode.BAD_OUTCOME
 
     def _tell(self, done: int, total: int, size: int) -> None:
         now = self._space.world.monotonic()
@@ -164,21 +196,23 @@ class _Reading:
             rate = f"{size / (now - self._began) / 1e9:.2f} GB/s"
             self._console.say(f"{done:,} of {total:,} read, {_amount(size)} ({rate})")
 
-    def _record(self, result: Verification) -> LedgerError | None:
+    def _note(self, spec: SweepSpec, result: Verification) -> LedgerError | None:
         """Have the ledger take note of what is news; return why it could not."""
         import asyncio
 
         from hsm.core.verification import record
 
         try:
-            asyncio.run(record(self._space.world, self._tree, self._spec, result))
+            asyncio.run(record(self._space.world, self._tree, spec, result))
         except (EngineRunning, LedgerError) as error:
             return error
         return None
 
-    def _show(self, result: Verification, took_s: float) -> None:
+    def _show(self, result: Verification, took_s: float, about: Mapping[int, str]) -> None:
         console = self._console
-        rows = list(_rows(result))
+        if self._tree.analysed is not None:
+            console.data(("analysis  ", Tone.DIM), (self.name, Tone.NAME))
+        rows = list(_rows(result, about))
         if rows:
             tables.write(console, ("task", ">attempt", "found", "file", "why"), rows)
             console.data()
@@ -193,11 +227,19 @@ class _Reading:
 TONES = {"damaged": Tone.BAD, "missing": Tone.BAD, "extra": Tone.WARN}
 
 
-def _rows(result: Verification) -> Iterator[Sequence[str | Span]]:
+def _about(tracker: SweepTracker) -> Mapping[int, str]:
+    """Return the tasks whose results the tasks of an analysis are about; of any other sweep, none."""
+    if not tracker.spec.follows:
+        return {}
+    return {task.index: key_of(json.loads(task.params_json))[0] for task in tracker.tasks}
+
+
+def _rows(result: Verification, about: Mapping[int, str]) -> Iterator[Sequence[str | Span]]:
     for one in result.checked:
         for finding in one.findings:
             kind = (str(finding.kind), TONES[finding.kind])
-            yield task_id(one.task), str(one.attempt), kind, finding.path, finding.reason
+            name = about.get(one.task, task_id(one.task))
+            yield name, str(one.attempt), kind, finding.path, finding.reason
 
 
 def _summary(result: Verification, took_s: float) -> Iterator[Line]:
@@ -226,7 +268,7 @@ def _amount(size: int) -> str:
     return f"{size} bytes"
 
 
-def _record(result: Verification, took_s: float) -> Mapping[str, object]:
+def _record(result: Verification, took_s: float, about: Mapping[int, str]) -> Mapping[str, object]:
     return {
         "is_sound": result.is_sound,
         "sealed": result.sealed,
@@ -239,6 +281,7 @@ def _record(result: Verification, took_s: float) -> Mapping[str, object]:
             {
                 "task_id": task_id(one.task),
                 "attempt": one.attempt,
+                **({"analysed": about[one.task]} if one.task in about else {}),
                 "is_result": one.is_result,
                 "kind": finding.kind,
                 "path": finding.path,

@@ -155,7 +155,7 @@ def test_wide_characters_take_two_places() -> None:
 
 def test_hostile_values_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters are escaped, and nothing is read as markup, on every page."""
-    evil = Failures(cause="application", signature=HOSTILE, count=3, tasks=(1,), remedy=HOSTILE)
+    evil = Failures(cause="application", signature=HOSTILE, count=3, final=3, tasks=(1,), remedy=HOSTILE)
     lane = replace(LANE, name=HOSTILE, reason=HOSTILE)
     scene = replace(
         STAGE.scene,

@@ -48,7 +48,9 @@ PROGRESS = Progress(
     best=Best(0.93, 17),
     improvements=3,
     lanes=(LANE,),
-    failures=(Failures(cause="time", signature="over 10 s", count=2, tasks=(3, 9), remedy="raise it"),),
+    failures=(
+        Failures(cause="time", signature="over 10 s", count=2, final=2, tasks=(3, 9), remedy="raise it"),
+    ),
     stopped="",
 )
 SCENE = Scene(

@@ -89,7 +89,8 @@ def test_a_group_of_failures_opens_as_its_tasks() -> None:
 
 def test_a_group_that_is_not_whole_says_so() -> None:
     """Only its first tasks are remembered; what is shown is not taken for all."""
-    group = Failures(cause="time", signature="late", count=101, tasks=tuple(range(1, 101)), remedy="")
+    tasks = tuple(range(1, 101))
+    group = Failures(cause="time", signature="late", count=101, final=1, tasks=tasks, remedy="")
     note = group_note(group)
     assert note.startswith("the first 100 tasks")
     assert not group_note(replace(group, count=100))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -26,7 +27,7 @@ from hsm.core.world import World
 from hsm.wire import manifest
 from hsm.wire.files import Files
 from tests.unit.core.resting import leave
-from tests.unit.core.worlds import writer
+from tests.unit.core.worlds import made_plan, writer
 
 LOOK = AnalysisSpec(
     name="look",
@@ -226,3 +227,18 @@ def test_a_half_made_analysis_is_none(tree: SweepTree) -> None:
     assert inner_trees(FILES, tree) == [inner]
     assert inner.analysed == tree
     assert tree.analysed is None
+
+
+def test_a_cancel_of_an_analysis_holds_for_the_engine_that_heard_it(tree: SweepTree) -> None:
+    """The next engine asks for what came since; of any other sweep a cancel lasts."""
+    _, tracker = inner_tracker(tree)
+    start = ev.EngineStarted(epoch=1, host="h", pid=1, version="0", at=1.0)
+    for found, lasts in (
+        (tracker, False),
+        (SweepTracker(replace(tracker.spec, follows=False), lambda _: made_plan(0)), True),
+    ):
+        found.fold(start)
+        found.fold(ev.CancelRequested(tasks=(), at=2.0))
+        assert found.cancelled
+        found.fold(replace(start, epoch=2))
+        assert found.cancelled is lasts

@@ -1,5 +1,7 @@
 """The monitor tells how a sweep gets on, and says so when it cannot know."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +164,19 @@ def test_failures_are_grouped_the_largest_first_with_what_can_be_done() -> None:
         ("application", 1, (1,)),
     ]
     assert "timeout" in groups[0].remedy
+
+
+def test_what_tasks_failed_for_stands_before_what_was_tried_again() -> None:
+    """A batch that ended early has many attempts that are tried again; whose doing it was comes first."""
+    tracker = _tracker(replace(GRID, retry={Cause.BATCH: 9}), 4)
+    for task in (1, 2, 3, 4):
+        _end(tracker, task, 101.0, Cause.BATCH)
+    _end(tracker, 2, 102.0, Cause.APPLICATION)
+    groups = progress(tracker, 103.0, driven=True).failures
+    assert [(group.cause, group.count, group.final) for group in groups] == [
+        (Cause.APPLICATION, 1, 1),
+        (Cause.BATCH, 4, 0),
+    ]
 
 
 @pytest.mark.parametrize("cause", Cause)

@@ -69,7 +69,7 @@ def test_a_score_stands_beside_its_null_with_p_and_q_and_its_words(tmp_path: Pat
     tested = section_of(render_scores(swept(tmp_path, claims())), "tested")
     assert "that there is a ring." in tested
     assert "it does not say why." in tested
-    assert "Nothing is more than chance." in tested
+    assert "No candidate: no q is at most 0.01." in tested
     assert "The smallest p of 3 runs is 0.1" in tested
     assert "task_0002</a>: p = 0.1, q = 0.3" in tested
     assert "1 draw of 9 as good (as high or more so): p = 0.2." in tested

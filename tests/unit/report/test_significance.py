@@ -32,7 +32,7 @@ def test_the_best_of_many_is_said_to_be_chance(tmp_path: Path) -> None:
     found = ranked_p_values(hunt(tmp_path, [0.004, *((at + 2) / 200 for at in range(198))]), "ring_p_value")
     assert found.candidates == 0
     assert sentence(found) == (
-        "nothing is more than chance; the best of 199 runs has p = 0.004; "
+        "no candidate: no q is at most 0.01; the best of 199 runs has p = 0.004; "
         "chance alone does that with a probability of 0.55."
     )
 

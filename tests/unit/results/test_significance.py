@@ -60,7 +60,9 @@ def test_the_best_of_many_tries_of_chance_is_no_candidate() -> None:
     """P = 0.004 among 200 runs is what chance gives, and the sentence says with what probability."""
     found = claim(runs([0.004, *(0.01 + 0.98 * at / 199 for at in range(199))]))
     assert found["candidates"] == []
-    assert found["claim"].startswith("Nothing is more than chance: the smallest of 200 p-values is 0.004")
+    assert found["claim"].startswith(
+        "No candidate: no q is at most 0.01; the smallest of 200 p-values is 0.004"
+    )
     assert "0.55" in found["claim"]
 
 
