@@ -126,7 +126,7 @@ class Artifact:
     @cached_property
     def order_null(self) -> Numbers:
         """pcs, pcs_local and the number of defects of surrogates, one row each."""
-        return self.surrogates.scores(lambda psi: np.array(order_of(psi, self.params.grid)))
+        return self.surrogates.scores(lambda psi: order_of(psi, self.params.grid))
 
     @property
     def pcs_null(self) -> Compared:
