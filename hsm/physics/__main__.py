@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from hsm.physics.backend import prepare_environment
+from hsm.physics.backend import keep_freed_memory, prepare_environment
 from hsm.physics.interruption import Interruption
 from hsm.physics.worker import main
 
@@ -12,6 +12,7 @@ if __name__ == "__main__":
     interruption = Interruption(time.time)
     interruption.listen()
     prepare_environment(os.environ)
+    keep_freed_memory()
     code = main(sys.argv[1:], os.environ, interruption)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,8 @@
-"""Files that are either whole or absent: written beside their final name, synced, then renamed."""
+"""Files that are either whole or absent: written beside their final name, synced, then renamed.
+
+Those of a run that HSM started need not be synced: it hashes them when the process has ended, and makes all
+of them durable with one call before they become a result.
+"""
 
 import json
 import os
@@ -11,12 +15,14 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def publish(path: Path) -> None:
-    """Give the complete part of `path` its final name, durably."""
+def publish(path: Path, *, synced: bool = True) -> None:
+    """Give the complete part of `path` its final name, durably if `synced`."""
     part = part_of(path)
-    _sync(part)
+    if synced:
+        _sync(part)
     part.replace(path)
-    _sync(path.parent)
+    if synced:
+        _sync(path.parent)
 
 
 def _sync(path: Path) -> None:
@@ -27,15 +33,15 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, synced: bool = True) -> None:
     """Write a whole file."""
     part_of(path).write_bytes(content)
-    publish(path)
+    publish(path, synced=synced)
 
 
-def write_json(path: Path, content: Mapping[str, object]) -> None:
+def write_json(path: Path, content: Mapping[str, object], *, synced: bool = True) -> None:
     """Write a JSON object; NaN and infinities are refused, because JSON has none."""
-    write_bytes(path, json_text(content).encode())
+    write_bytes(path, json_text(content).encode(), synced=synced)
 
 
 def json_text(content: Mapping[str, object]) -> str:

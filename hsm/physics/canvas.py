@@ -8,7 +8,7 @@ labels, from clear to solid.
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ MARK, ACCENT, GREY = MAP, MAP + MARKS, MAP + MARKS + LEVELS  # where their entri
 ACCENT_COLOUR, GREY_COLOUR = (47, 128, 214), (128, 132, 140)
 FINE = 4  # curves and marks are drawn this much larger, then averaged
 TEXT, SMALL = 15, 11  # pixels
+PACKED = 4  # level of compression: half the time of 6, for a tenth more bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,7 @@ class Canvas:
     def __init__(self, *, wide: bool = False) -> None:
         self._across = WIDTH - LEFT - RIGHT if wide else SIDE
         self._pixels = np.full((HEIGHT, WIDTH), GREY, np.uint8)
-        self._labels = Image.new("L", (WIDTH, HEIGHT))
-        self._draw = ImageDraw.Draw(self._labels)
+        self._labels = np.zeros((HEIGHT, WIDTH), np.uint8)
 
     def field(self, shares: NDArray[np.floating]) -> None:
         """Fill the plot with the colours of a map at 0 … 1, shape (SIDE, SIDE): rows from the top."""
@@ -73,21 +73,22 @@ class Canvas:
         self._pixels[TOP : TOP + SIDE, left : left + BAR] = _entries(np.linspace(1, 0, SIDE))[:, None]
         for value, text in axis.ticks:
             y = TOP + (SIDE - 1) * (1 - axis.share(value))
-            self._draw.line([(left + BAR, y), (left + BAR + 4, y)], fill=255)
+            self._labels[int(y), left + BAR : left + BAR + 5] = 255
             self._text((left + BAR + 8, y), text, "lm")
         self._upright((left + BAR + 60, TOP + SIDE // 2), axis.label)
 
     def frame(self, x: Axis, y: Axis, heading: str) -> None:
         """Draw the frame of the plot, its axes and, above it, a heading."""
         right, bottom = LEFT + self._across, TOP + SIDE
-        self._draw.rectangle([LEFT - 1, TOP - 1, right, bottom], outline=255)
+        self._labels[[TOP - 1, bottom], LEFT - 1 : right + 1] = 255
+        self._labels[TOP - 1 : bottom + 1, [LEFT - 1, right]] = 255
         for value, text in x.ticks:
             place = LEFT + (self._across - 1) * x.share(value)
-            self._draw.line([(place, bottom), (place, bottom + 4)], fill=255)
+            self._labels[bottom : bottom + 5, int(place)] = 255
             self._text((place, bottom + 8), text, "mt")
         for value, text in y.ticks:
             place = TOP + (SIDE - 1) * (1 - y.share(value))
-            self._draw.line([(LEFT - 5, place), (LEFT - 1, place)], fill=255)
+            self._labels[int(place), LEFT - 5 : LEFT] = 255
             self._text((LEFT - 9, place), text, "rm")
         self._text((LEFT + self._across // 2, HEIGHT - 6), x.label, "ms")
         self._upright((10, TOP + SIDE // 2), y.label)
@@ -106,7 +107,7 @@ class Canvas:
         """Explain the marks above the plot, from the right."""
         right = float(LEFT + SIDE)
         for white, text in reversed(counts):
-            right -= self._draw.textlength(text, font=_font(TEXT)) + 2
+            right -= _length(text, TEXT) + 2
             self._text((right, TOP - 10), text, "ls")
             right -= 12
             self._mark((right, TOP - 15), white=white)
@@ -123,22 +124,21 @@ class Canvas:
         else:
             for x, y in places:
                 draw.ellipse([x - 1.5 * FINE, y - 1.5 * FINE, x + 1.5 * FINE, y + 1.5 * FINE], fill=255)
-        strength = np.asarray(fine.resize((self._across, SIDE), Image.Resampling.BOX)).astype(int)
+        strength = np.asarray(fine.reduce(FINE))
         plot = self._pixels[TOP : TOP + SIDE, LEFT : LEFT + self._across]
-        plot[strength > 0] = (ACCENT + strength * (LEVELS - 1) // 255)[strength > 0]
+        np.copyto(plot, _levels(ACCENT)[strength], where=strength > 0)
 
     def rule(self, x: float, text: str) -> None:
         """Draw a dashed upright line at a share of the plot's width, and what it means."""
         place = LEFT + x * (self._across - 1)
         for top in range(TOP, TOP + SIDE, 10):
-            self._draw.line([(place, top), (place, top + 5)], fill=150)
+            self._labels[top : top + 6, int(place)] = 150
         self._text((place - 6, TOP + 12), text, "rm")
 
     def png(self, palette: Colours, caption: str) -> bytes:
         """Return the file; `caption` is stored in it (PNG text `Description`), not drawn."""
-        labels = np.asarray(self._labels).astype(int)
-        pixels = np.where(labels > 0, GREY + labels * (LEVELS - 1) // 255, self._pixels)
-        image = Image.fromarray(pixels.astype(np.uint8)).convert("L").copy()
+        pixels = np.where(self._labels > 0, _levels(GREY)[self._labels], self._pixels)
+        image = Image.fromarray(pixels)
         shades = np.repeat(np.linspace(0, 255, MARKS).astype(np.uint8)[:, None], 3, axis=1)
         plain = [np.tile(np.array(colour, np.uint8), (LEVELS, 1)) for colour in (ACCENT_COLOUR, GREY_COLOUR)]
         image.putpalette(np.vstack([palette, shades, *plain]).tobytes())
@@ -147,48 +147,88 @@ class Canvas:
         notes.add_itxt("Description", caption)
         buffer = io.BytesIO()
         opaque = bytes([255] * (MAP + MARKS))
-        image.save(buffer, "PNG", transparency=opaque + ramp + ramp, pnginfo=notes, compress_level=6)
+        image.save(buffer, "PNG", transparency=opaque + ramp + ramp, pnginfo=notes, compress_level=PACKED)
         return buffer.getvalue()
 
     def _text(self, place: tuple[float, float], text: str, anchor: str) -> None:
         """Write text; of `10^-8` the exponent is raised."""
         base, caret, exponent = text.partition("^")
         if not caret:
-            self._draw.text(place, text, fill=255, font=_font(TEXT), anchor=anchor)
+            self._write(place, _written(text, TEXT, anchor))
             return
-        width = self._draw.textlength(base, font=_font(TEXT))
-        raised = self._draw.textlength(exponent, font=_font(SMALL))
+        width, raised = _length(base, TEXT), _length(exponent, SMALL)
         shift = {"l": 0.0, "m": (width + raised) / 2, "r": width + raised}[anchor[0]]
         x, y = place[0] - shift, place[1]
-        self._draw.text((x, y), base, fill=255, font=_font(TEXT), anchor="l" + anchor[1])
-        self._draw.text((x + width, y - 4), exponent, fill=255, font=_font(SMALL), anchor="l" + anchor[1])
+        self._write((x, y), _written(base, TEXT, "l" + anchor[1]))
+        self._write((x + width, y - 4), _written(exponent, SMALL, "l" + anchor[1]))
 
     def _upright(self, centre: tuple[int, int], text: str) -> None:
-        length = 12 + int(self._draw.textlength(text, font=_font(TEXT)))
-        image = Image.new("L", (length, 20))
-        ImageDraw.Draw(image).text((length // 2, 10), text, fill=255, font=_font(TEXT), anchor="mm")
-        self._labels.paste(
-            image.transpose(Image.Transpose.ROTATE_90), (centre[0] - 10, centre[1] - length // 2)
-        )
+        flat = _written(text, TEXT, "mm")
+        self._write(centre, Stamp(ink=np.rot90(flat.ink), x=flat.y, y=-flat.x - flat.ink.shape[1]))
+
+    def _write(self, place: tuple[float, float], stamp: "Stamp") -> None:
+        covered, ink = stamp.on(self._labels, place)
+        np.maximum(covered, ink, out=covered)
 
     def _mark(self, centre: tuple[float, float], *, white: bool) -> None:
-        reach = 6
-        column, row = (round(value) for value in centre)
-        size = (2 * reach + 1) * FINE
-        fine, cut = Image.new("L", (size, size), 0 if white else 255), Image.new("1", (size, size))
-        for image, half in ((cut, 5.5), (fine, 4.0)):
-            middle, far = size / 2, half * FINE
-            box = [middle - far, middle - far, middle + far, middle + far]
-            ink = 1 if image is cut else (255 if white else 0)
-            shape = ImageDraw.Draw(image)
-            (shape.ellipse if white else shape.rectangle)(box, fill=ink)
-        small = (2 * reach + 1,) * 2
-        tone = np.asarray(fine.resize(small, Image.Resampling.BOX)).astype(int) * (MARKS - 1) // 255
-        inside = np.asarray(cut.convert("L").resize(small, Image.Resampling.BOX)) > 127
-        for j, i in zip(*np.nonzero(inside), strict=True):
-            y, x = row - reach + int(j), column - reach + int(i)
-            if 0 <= y < HEIGHT and 0 <= x < WIDTH:
-                self._pixels[y, x] = MARK + tone[j, i]
+        covered, ink = _marker(white=white).on(self._pixels, centre)
+        np.copyto(covered, ink, where=ink > 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """A small drawing (rows, columns), 0 where it covers nothing; x, y: of its corner from its place."""
+
+    ink: NDArray[np.uint8]
+    x: int
+    y: int
+
+    def on(
+        self, pixels: NDArray[np.uint8], place: tuple[float, float]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the part of `pixels` that it covers there, and what of its ink lies on them."""
+        left, top = round(place[0]) + self.x, round(place[1]) + self.y
+        (high, wide), (rows, columns) = self.ink.shape, pixels.shape
+        covered = pixels[max(top, 0) : max(top + high, 0), max(left, 0) : max(left + wide, 0)]
+        ink = self.ink[max(-top, 0) : max(rows - top, 0), max(-left, 0) : max(columns - left, 0)]
+        return covered, ink
+
+
+@lru_cache(maxsize=1024)
+def _written(text: str, size: int, anchor: str) -> Stamp:
+    """Return a text; most of them are written again in every picture."""
+    left, top, right, bottom = (round(edge) for edge in _font(size).getbbox(text, anchor=anchor))
+    image = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
+    ImageDraw.Draw(image).text((-left, -top), text, fill=255, font=_font(size), anchor=anchor)
+    return Stamp(ink=np.asarray(image), x=left, y=top)
+
+
+@lru_cache(maxsize=1024)
+def _length(text: str, size: int) -> float:
+    return float(_font(size).getlength(text))
+
+
+@cache
+def _marker(*, white: bool) -> Stamp:
+    """Return the mark of one charge, in entries of the palette."""
+    reach = 6
+    size = (2 * reach + 1) * FINE
+    fine, cut = Image.new("L", (size, size), 0 if white else 255), Image.new("1", (size, size))
+    for image, half in ((cut, 5.5), (fine, 4.0)):
+        middle, far = size / 2, half * FINE
+        box = [middle - far, middle - far, middle + far, middle + far]
+        ink = 1 if image is cut else (255 if white else 0)
+        shape = ImageDraw.Draw(image)
+        (shape.ellipse if white else shape.rectangle)(box, fill=ink)
+    tone = np.asarray(fine.reduce(FINE)).astype(int) * (MARKS - 1) // 255
+    inside = np.asarray(cut.convert("L").reduce(FINE)) > 127
+    return Stamp(ink=np.where(inside, MARK + tone, 0).astype(np.uint8), x=-reach, y=-reach)
+
+
+@cache
+def _levels(first: int) -> NDArray[np.uint8]:
+    """Return the entry of the palette for each strength 0 … 255 of a colour from clear to solid."""
+    return (first + np.arange(256) * (LEVELS - 1) // 255).astype(np.uint8)
 
 
 def _entries(shares: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -6,6 +6,8 @@ blue on one way and orange on the other. Lightness tells the quarter and blue or
 read as well by those who do not tell red from green.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +39,7 @@ CYCLIC = np.array(
 )
 
 
+@cache
 def sequential(count: int) -> Colours:
     """Return the map for densities, shape (count, 3), sRGB."""
     lightness, chroma, hue = _spread(SEQUENTIAL, count)
@@ -44,6 +47,7 @@ def sequential(count: int) -> Colours:
     return _srgb(np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1))
 
 
+@cache
 def cyclic(count: int) -> Colours:
     """Return the map for angles, from −π to just before π."""
     return _srgb(np.stack(_spread(CYCLIC, count + 1), axis=-1))[:-1]

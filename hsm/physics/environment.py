@@ -30,6 +30,11 @@ class Environment:
     checkpoint: Path | None
     checkpoint_every_s: float
 
+    @property
+    def is_alone(self) -> bool:
+        """Tell that nobody makes the files durable but this program."""
+        return self.attempt is None
+
 
 def read_environment(environ: Mapping[str, str]) -> tuple[Environment, list[str]]:
     """Read HSM_*, and return what is wrong with it too; a variable that is empty counts as not set."""

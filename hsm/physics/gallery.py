@@ -32,7 +32,7 @@ def pictures(params: Params, frame: Frame, space_time: SpaceTime | None) -> dict
     }
 
 
-def write_pictures(results: Path, drawn: dict[str, bytes]) -> None:
+def write_pictures(results: Path, drawn: dict[str, bytes], *, synced: bool) -> None:
     """Write the files."""
     for name, content in drawn.items():
-        write_bytes(results / name, content)
+        write_bytes(results / name, content, synced=synced)

@@ -93,14 +93,24 @@ def windings(psi: Field, axes: tuple[int, int] = (0, 1)) -> NDArray[np.int64]:
     two squares, so the sum over the torus is exactly zero.
     """
     theta, (one, other) = np.angle(psi), axes
-    along_one = _wrap(np.roll(theta, -1, one) - theta)
-    along_other = _wrap(np.roll(theta, -1, other) - theta)
-    turn = along_one + np.roll(along_other, -1, one) - np.roll(along_one, -1, other) - along_other
+    along_one, along_other = _wrap(_rise(theta, one)), _wrap(_rise(theta, other))
+    turn = _rise(along_other, one) - _rise(along_one, other)
     return np.rint(turn / (2 * np.pi)).astype(np.int64)
 
 
+def _rise(values: NDArray[np.floating], axis: int) -> NDArray[np.floating]:
+    """Return by how much the next value along a periodic axis is larger than each."""
+    rise = np.empty_like(values)
+    here, there = np.moveaxis(values, axis, 0), np.moveaxis(rise, axis, 0)
+    np.subtract(here[1:], here[:-1], out=there[:-1])
+    np.subtract(here[0], here[-1], out=there[-1])
+    return rise
+
+
 def _wrap(angle: NDArray[np.floating]) -> NDArray[np.floating]:
-    wrapped: NDArray[np.floating] = angle - 2 * np.pi * np.rint(angle / (2 * np.pi))
+    turns = np.rint(angle / (2 * np.pi))
+    turns *= 2 * np.pi
+    wrapped: NDArray[np.floating] = np.subtract(angle, turns, out=turns)
     return wrapped
 
 

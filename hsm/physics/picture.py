@@ -24,7 +24,7 @@ def density_png(rho: Density, length: float, heading: str, caption: str, top: fl
     """Draw a density, shape (N, N), x to the right and y upwards, on a scale up to `top` or its maximum."""
     top = top or float(rho.max()) or 1.0
     canvas = Canvas()
-    canvas.field(np.clip(_enlarged(_wrapped(rho / top)), 0, 1))
+    canvas.field(_enlarged(_wrapped(rho / top)))
     canvas.bar(linear("density", 0, top))
     canvas.frame(_place("x", length), _place("y", length), heading)
     return canvas.png(sequential(MAP), caption)
@@ -51,7 +51,7 @@ def phase_png(psi: Field, length: float, heading: str, caption: str) -> bytes:
     """Draw the phase of a field, shape (N, N), and its defects: discs turn by +2π, squares by −2π."""
     canvas = Canvas()
     real, imaginary = (_enlarged(_wrapped(part)) for part in (psi.real, psi.imag))
-    canvas.field((np.arctan2(imaginary, real) / (2 * np.pi) + 0.5) % 1)
+    canvas.field(np.arctan2(imaginary, real) / (2 * np.pi) + 0.5)
     halves = [(-1.0, "-1"), (-0.5, "-1/2"), (0.0, "0"), (0.5, "1/2"), (1.0, "1")]
     canvas.bar(Axis(label="phase / pi", low=-1, high=1, ticks=halves))
     turns = windings(psi)

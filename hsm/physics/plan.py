@@ -1,7 +1,7 @@
 """Everything a run needs, computed in double precision on the host and rounded once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -71,6 +71,7 @@ class Plan:
     rho_limit: float
     tail_limit: float
     error_limit: float = ERROR_LIMIT
+    _built: dict[float, Program] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def real(self) -> np.dtype[np.floating]:
@@ -83,7 +84,16 @@ class Plan:
         return np.dtype(np.result_type(self.real, np.complex64))
 
     def program(self, alpha: float) -> Program:
-        """Build the steppers for a share alpha of the diffusion that is stepped implicitly."""
+        """Return the steppers for a share alpha of the diffusion that is stepped implicitly.
+
+        The last that were asked for are kept.
+        """
+        if alpha not in self._built:
+            self._built.clear()
+            self._built[alpha] = self._program(alpha)
+        return self._built[alpha]
+
+    def _program(self, alpha: float) -> Program:
         p = self.params
         if p.kappa:
             return self._curved_program(alpha)

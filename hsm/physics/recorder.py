@@ -59,6 +59,7 @@ class Recorder:
     ) -> None:
         self.file, self.watch = file, Stopwatch()
         self._cache, self._params = cache, prepared.params
+        self._is_shared = False
         self.cg_iterations = 0
         self.balance: tuple[tuple[float, float, float], ...] = ()
         self.seen: list[Diagnostics] = []
@@ -78,8 +79,9 @@ class Recorder:
     def __call__(self, segment: Segment) -> None:
         self.cg_iterations += segment.iterations
         self.balance = segment.balance
-        if segment.step:
+        if segment.step and not self._is_shared:
             self._cache.publish()  # the program is compiled once a step has been taken
+            self._is_shared = True
         if segment.frame is not None:
             self.frame = segment.frame
             self._keep(record(self._params, segment.frame, self.cg_iterations))

@@ -43,22 +43,22 @@ def run(
     found, refused = look(prepared, environment)
     safety = Safety(environment, prepared, found)
     environment.results.mkdir(parents=True, exist_ok=True)
-    path = environment.results / NAME
+    path, synced = environment.results / NAME, environment.is_alone
     with HistoryFile(path, prepared.grid.shape, identity(prepared, environment)) as file:
         recorder = Recorder(prepared, file, cache, found)
         ending = _follow(prepared, found, recorder, safety, interruption)
         space_time = file.space_time() if params.dim == 1 else None
-        file.finish(recorder.frame, ending, recorder.balance)
+        file.finish(recorder.frame, ending, recorder.balance, synced=synced)
     artifact = Artifact.read(path)
     measured = metrics(artifact)
-    write_json(Path("metrics.json"), measured)
-    write_bytes(environment.results / CLAIMS, claims_text(artifact, measured).encode())
+    write_json(Path("metrics.json"), measured, synced=synced)
+    write_bytes(environment.results / CLAIMS, claims_text(artifact, measured).encode(), synced=synced)
     attempt = Attempt(
         effort=_effort(recorder.watch, cache, found), resumed=_resumption(prepared, found), refused=refused
     )
     report = provenance(prepared, environment, ending=ending, measured=measured, attempt=attempt)
-    write_json(Path("provenance.json"), report)
-    write_pictures(environment.results, pictures(params, recorder.frame, space_time))
+    write_json(Path("provenance.json"), report, synced=synced)
+    write_pictures(environment.results, pictures(params, recorder.frame, space_time), synced=synced)
     if ending.status not in (Status.TIMEOUT, Status.CANCELLED):
         safety.discard()
     return ending

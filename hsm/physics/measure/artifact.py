@@ -70,8 +70,8 @@ class Artifact:
             params = stored_params(file["identity"].attrs["params"])
         except ParameterErrors as error:
             raise UnreadableArtifact(f"its parameters are not known here: {error}") from error
-        psi = file["psi_final"][:]
-        series = {name: file[f"series/{name}"][:] for name in COLUMNS}
+        psi, kept, closing = file["psi_final"][:], file["series"], file["balance"]
+        series = {name: _column(kept, name) for name in COLUMNS}
         return cls(
             params=params,
             status=Status(status),
@@ -82,7 +82,7 @@ class Artifact:
                 {name: python_value(column[at]) for name, column in series.items()}
                 for at in range(len(file["t"]))
             ),
-            balance={name: file[f"balance/{name}"][:] for name in BALANCE},
+            balance={name: _column(closing, name) for name in BALANCE},
         )
 
     @property
@@ -126,7 +126,7 @@ class Artifact:
     @cached_property
     def order_null(self) -> Numbers:
         """pcs, pcs_local and the number of defects of surrogates, one row each."""
-        return self.surrogates.scores(lambda psi: np.array(order_of(psi, self.params.grid)))
+        return self.surrogates.scores(lambda psi: order_of(psi, self.params.grid))
 
     @property
     def pcs_null(self) -> Compared:
@@ -174,3 +174,11 @@ class Artifact:
     def surrogates(self) -> Surrogates:
         """Fields with the spectrum of the last one."""
         return Surrogates(self.field, self.key)
+
+
+def _column(group: h5py.Group, name: str) -> NDArray[Any]:
+    """Return a whole dataset, by the low-level calls: every run reads twenty back."""
+    dataset = h5py.h5d.open(group.id, name.encode())
+    column: NDArray[Any] = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, column)
+    return column

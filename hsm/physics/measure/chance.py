@@ -36,7 +36,9 @@ class Stream:
     def uniforms(self, *shape: int) -> NDArray[np.floating]:
         """Return numbers in (0, 1) with 53 random bits each."""
         raw = self._bits.random_raw(int(np.prod(shape)))
-        uniforms: NDArray[np.floating] = ((raw >> np.uint64(11)) + 0.5).reshape(shape) * 2.0**-53
+        raw >>= np.uint64(11)
+        uniforms: NDArray[np.floating] = raw.reshape(shape) + 0.5
+        uniforms *= 2.0**-53
         return uniforms
 
 

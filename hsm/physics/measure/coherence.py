@@ -11,15 +11,15 @@ The null of the first two is the field null (`surrogates`): an order that the sp
 reached by fields with phases of chance. defect_density_null is the mean number of defects of those fields.
 """
 
-from functools import reduce
-from itertools import pairwise
+from functools import lru_cache, reduce
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsm.physics.grid import Grid
 from hsm.physics.measure.chance import NotComputable
-from hsm.physics.metrics import Field, defect_count, phase_coherence
+from hsm.physics.metrics import Field, windings
 
 Numbers = NDArray[np.floating]
 RANGE = 2.0  # ℓ, length
@@ -32,12 +32,26 @@ def local_coherence(psi: Field, grid: Grid) -> float:
     Raises:
         NotComputable: the range does not fit between the spacing and the box.
     """
-    if WIDEST * grid.length < RANGE:
-        raise NotComputable(f"the box is too small for the range {RANGE:g}: L must be {RANGE / WIDEST:g}")
-    if grid.length / grid.points > RANGE:
-        raise NotComputable(f"the grid is too coarse for the range {RANGE:g}: L/N must be at most that")
+    if why := misfit_of_range(grid):
+        raise NotComputable(why)
     power = np.abs(np.fft.fftn(unit_phases(psi)) / psi.size) ** 2
-    return float(np.sum(power * np.exp(-(RANGE**2) * grid.k_squared_full())))
+    return float(np.sum(power * weights(grid)))
+
+
+def misfit_of_range(grid: Grid) -> str | None:
+    """Return why the range does not fit between the spacing and the box; None: it does."""
+    if WIDEST * grid.length < RANGE:
+        return f"the box is too small for the range {RANGE:g}: L must be {RANGE / WIDEST:g}"
+    if grid.length / grid.points > RANGE:
+        return f"the grid is too coarse for the range {RANGE:g}: L/N must be at most that"
+    return None
+
+
+@lru_cache(maxsize=8)
+def weights(grid: Grid) -> Numbers:
+    """Return |Ĝ_ℓ|² of each mode, shape (N, …)."""
+    found: Numbers = np.exp(-(RANGE**2) * grid.k_squared_full())
+    return found
 
 
 def unit_phases(psi: Field) -> Field:
@@ -80,10 +94,17 @@ def correlation_by_distance(psi: Field) -> tuple[Numbers, Numbers]:
     return radius, means / correlation.flat[0]
 
 
-def order_of(psi: Field, grid: Grid) -> tuple[float, float, int]:
-    """Return pcs, pcs_local (NaN where it does not exist) and the number of defects."""
-    try:
-        local = local_coherence(psi, grid)
-    except NotComputable:
-        local = np.nan
-    return phase_coherence(psi), local, defect_count(psi)
+def order_of(psi: Field, grid: Grid) -> Numbers:
+    """Return pcs, pcs_local (NaN where it does not exist) and the number of defects of fields (count, N, …).
+
+    Shape (count, 3). Both coherences come from one transform.
+    """
+    from scipy import fft  # as in `surrogates`
+
+    space = tuple(range(1, psi.ndim))
+    amplitudes = fft.fftn(unit_phases(psi), axes=space, overwrite_x=True).reshape(len(psi), -1)
+    power = amplitudes.real**2 + amplitudes.imag**2
+    scale = 1 / power.shape[1] ** 2
+    local = np.nan if misfit_of_range(grid) else scale * np.einsum("ij,j->i", power, weights(grid).ravel())
+    defects = sum(np.count_nonzero(windings(psi, axes), axis=space) for axes in combinations(space, 2))
+    return np.stack(np.broadcast_arrays(scale * power.max(axis=-1), local, defects), axis=-1)

@@ -5,10 +5,17 @@ from math import sqrt, tau
 import numpy as np
 import pytest
 
+from hsm.physics.draws import Purpose
 from hsm.physics.grid import Grid
 from hsm.physics.measure.chance import NotComputable
-from hsm.physics.measure.coherence import RANGE, correlation_by_distance, correlation_length, local_coherence
-from hsm.physics.metrics import diagnose
+from hsm.physics.measure.coherence import (
+    RANGE,
+    correlation_by_distance,
+    correlation_length,
+    local_coherence,
+    order_of,
+)
+from hsm.physics.metrics import defect_count, diagnose, phase_coherence
 from hsm.physics.scores import metrics
 from tests.unit.physics import made
 
@@ -92,3 +99,21 @@ def test_a_field_that_is_not_finite_has_no_scores_and_says_so() -> None:
     for name in ("pcs_local", "correlation_length", "structure_peak_k", "log_prime_sse", "pcs_p_value"):
         assert found[name] is None
         assert found["reasons"][name] == "the final field is not finite"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_fields_measured_together_have_the_scores_that_each_has_alone(dimension: int) -> None:
+    """pcs, pcs_local and the defects of a stack, as the null measures them."""
+    grid = Grid(points=32, length=16.0, dimension=dimension)
+    rng = np.random.default_rng(5)
+    fields = rng.normal(size=(3, *grid.shape)) + 1j * rng.normal(size=(3, *grid.shape))
+    alone = [[phase_coherence(psi), local_coherence(psi, grid), defect_count(psi)] for psi in fields]
+    assert order_of(fields, grid) == pytest.approx(np.array(alone), rel=1e-9)
+
+
+def test_surrogates_drawn_together_are_those_drawn_one_by_one() -> None:
+    """How many are drawn at once changes none of them: the null of a field is what it was."""
+    artifact = made.artifact(made.gaussian_field(6, np.exp(-made.k_squared() / 60)))
+    drawn = artifact.surrogates.fields(Purpose.COHERENCE_NULL)
+    alone = [order_of(next(drawn)[None], artifact.params.grid)[0] for _ in range(30)]
+    assert artifact.order_null[:30] == pytest.approx(np.array(alone), rel=1e-6)

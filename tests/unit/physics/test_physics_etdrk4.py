@@ -1,13 +1,17 @@
 """The integrator: its coefficients and its order."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import factorial, tau
 
 import numpy as np
 import pytest
 
+from hsm.physics import contour
+from hsm.physics.contour import circle_mean
 from hsm.physics.etdrk4 import etdrk4
 from hsm.physics.parameters import Params
+from hsm.physics.plan import plan
 from tests.unit.physics.solving import order, shown, sncgl
 
 Solve = Callable[..., np.ndarray]
@@ -57,6 +61,23 @@ def test_coefficients_equal_the_phi_functions(z: complex) -> None:
     }
     for name, value in expected.items():
         assert complex(getattr(scheme, name)[0, 0]) == pytest.approx(value, rel=1e-12, abs=1e-13), name
+
+
+def test_how_many_points_of_a_circle_are_evaluated_together_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Runs at one resolution and sizes of a batch have the same coefficients, whatever fits the cache."""
+    together = circle_mean(np.exp, POINTS)
+    monkeypatch.setattr(contour, "AT_ONCE", 3 * POINTS.size)
+    assert circle_mean(np.exp, POINTS).tobytes() == together.tobytes()
+
+
+def test_the_steppers_of_a_plan_are_built_once(params: Make) -> None:
+    """Their coefficients take some milliseconds, and are asked for by the cache's key and by the run."""
+    prepared = plan(params(T=1))
+    prepared.structure()
+    assert prepared.program(1.0) is prepared.program(1.0)
+    assert replace(prepared, schedule=replace(prepared.schedule, h=0.01)).program(1.0).main.h == 0.01
 
 
 def test_order_on_an_exact_plane_wave(solve: Solve, params: Make, figure: Figure) -> None:

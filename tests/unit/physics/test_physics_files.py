@@ -1,5 +1,6 @@
 """The files of a run: whole or absent, readable while growing, and what they say."""
 
+import ctypes
 import fcntl
 import json
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import jsonschema
@@ -159,6 +161,33 @@ def test_run_writes_every_file_with_its_identity(
         assert (tmp_path / "results" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_run_that_hsm_started_leaves_it_to_hsm_to_make_its_files_durable(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone it syncs every file and its folder; as an attempt none, since a seal syncs them all at once."""
+    synced: list[int] = []
+    monkeypatch.setattr("hsm.physics.artifacts.os.fsync", synced.append)
+    counts = []
+    for name, variables in {"alone": {}, "attempt": {"HSM_ATTEMPT": "1"}}.items():
+        (tmp_path / name).mkdir()
+        do_run(params(T=1), tmp_path / name, monkeypatch, None, **variables)
+        counts.append(len(synced))
+        synced.clear()
+    assert counts == [14, 0]
+
+
+def test_a_checkpoint_is_synced_whoever_started_the_run(
+    params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another attempt goes on from it, which no seal precedes."""
+    synced: list[int] = []
+    monkeypatch.setattr("hsm.physics.artifacts.os.fsync", synced.append)
+    folder = str(tmp_path / "checkpoint")
+    variables = {"HSM_ATTEMPT": "1", "HSM_CHECKPOINT": folder, "HSM_CHECKPOINT_EVERY_S": "0"}
+    do_run(params(T=1), tmp_path, monkeypatch, None, **variables)
+    assert synced
+
+
 def test_same_run_writes_the_same_bytes(
     params: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +268,16 @@ def test_threads_follow_the_allotted_cores() -> None:
     environ = {}
     backend.prepare_environment(environ)
     assert environ == {"JAX_PLATFORMS": "cpu"}
+
+
+def test_another_c_library_keeps_its_own_ways_with_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of the allocator of the GNU C library is asked of no other, and is no error there."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=lambda *args: asked.append(args)))
+    backend.keep_freed_memory()
+    assert asked == [(-3, 16 << 20), (-1, 64 << 20)]
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace())
+    backend.keep_freed_memory()
 
 
 def test_record_is_the_same_after_a_stay_in_a_file() -> None:

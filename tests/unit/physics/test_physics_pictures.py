@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsm.physics.canvas import LEFT, MAP, SIDE, TOP, WIDTH, linear
+from hsm.physics.canvas import LEFT, MAP, SIDE, TOP, WIDTH, Stamp, linear
 from hsm.physics.colours import Colours, cyclic, sequential
 from hsm.physics.grid import Grid
 from hsm.physics.history import HistoryFile
@@ -102,6 +102,17 @@ def test_defects_are_marked_by_charge_where_the_phase_turns() -> None:
     for (right, up), tone in marks.items():
         column, row = right + CELL / 2, SIDE - 1 - up - CELL / 2
         assert tuple(pixels[round(row), round(column)]) == (tone,) * 3, (right, up)
+
+
+def test_a_mark_at_the_edge_of_the_picture_is_cut_off() -> None:
+    """What of a mark lies outside covers nothing on the other side."""
+    pixels, drawn = np.zeros((9, 9), np.uint8), Stamp(ink=np.ones((5, 5), np.uint8), x=-2, y=-2)
+    for place in [(0, 0), (8, 8), (-20, 4), (4, 20)]:
+        covered, ink = drawn.on(pixels, place)
+        np.copyto(covered, ink)
+    assert pixels.sum() == 2 * 9
+    assert pixels[:3, :3].all()
+    assert pixels[6:, 6:].all()
 
 
 def test_phase_is_drawn_where_it_is() -> None:

@@ -4,12 +4,21 @@ from math import tau
 
 import numpy as np
 import pytest
+from scipy import special
 from scipy.signal import find_peaks
 
 from hsm.physics.draws import Purpose
 from hsm.physics.measure import structure
 from hsm.physics.measure.chance import NotComputable, Stream
-from hsm.physics.measure.spectrum import are_peaks, excess, lowest_peaks, shell_means, shells, spectrum
+from hsm.physics.measure.spectrum import (
+    are_peaks,
+    excess,
+    log_chance,
+    lowest_peaks,
+    shell_means,
+    shells,
+    spectrum,
+)
 from tests.unit.physics import made
 
 EPSILON = 2.0**-52
@@ -101,3 +110,15 @@ def test_running_median_does_not_see_a_ring() -> None:
     flat[0, 12] = 2.0
     assert excess(flat)[0, 12] == 2.0
     assert excess(np.full((1, 30), 5.0)).max() == 0
+
+
+@pytest.mark.parametrize(("modes", "accuracy"), [((2.0,), 1e-4), ((8.0, 12.0, 96.0, 1e5), 1e-6)])
+def test_chance_of_the_null_is_the_inverse_of_its_distribution(
+    modes: tuple[float, ...], accuracy: float
+) -> None:
+    """Out to what 53 random bits can reach: ln(χ²/median) of so many degrees of freedom."""
+    low = np.geomspace(2.0**-54, 0.5, 5001)
+    uniform = np.tile(np.concatenate([low, 1 - low[low > 2.0**-53]])[:, None], (1, len(modes)))
+    half = np.array(modes) / 2
+    exact = np.log(special.gammaincinv(half, uniform) / special.gammaincinv(half, 0.5))
+    assert np.abs(log_chance(modes, uniform) - exact).max() < accuracy
