@@ -40,7 +40,7 @@ def write_plan(
         Fenced: an engine of a newer epoch has removed the draft.
         OSError: it cannot be written; no plan of this name exists.
     """
-    _remove_drafts(files, plans, epoch)
+    remove_drafts(files, plans, epoch)
     part = plans / f"{epoch:06d}{_DRAFT}"
     sha, count, buffer = hashlib.sha256(), 0, bytearray()
     fd = files.create(str(part))
@@ -69,8 +69,8 @@ def write_plan(
     return name, count
 
 
-def _remove_drafts(files: Files, plans: Path, epoch: int) -> None:
-    """Remove what engines up to an epoch have begun to write."""
+def remove_drafts(files: Files, plans: Path, epoch: int) -> None:
+    """Remove the plans that engines up to an epoch have begun to write and not ended."""
     for name in files.list(str(plans)):
         number, is_draft, _ = name.partition(_DRAFT)
         if is_draft and number.isdecimal() and int(number) <= epoch:

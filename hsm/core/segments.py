@@ -175,7 +175,7 @@ def first_group(files: Files, path: Path) -> list[bytes]:
     data = unpack(data) if path.suffix == PACKED else data
     payload = frames.first_payload(data)
     header: Record = {} if payload is None else decode_record(payload)
-    seq: int | None = None
+    seq = frames.first_seq(data)  # also of a header that is spoilt behind it
     if header.get("t") == "header":
         seq, chain = header["prev"]["seq"], bytes.fromhex(header["prev"]["chain"])
         payloads = frames.first_group(data, seq, chain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -38,6 +39,8 @@ CALL_S = 0.05
 SETTLE_S = SHOWN_S + 1.0
 MISSING_S = 30.0
 """Longer than any listing of the simulation lacks what runs."""
+
+_TOKEN = re.compile(rb"[0-9a-f]{32}")
 
 
 class BatchSource(ComputeSource):
@@ -92,8 +95,8 @@ class BatchSession(SourceSession):
         self._numbers: dict[str, int] = {}
         self._over: set[str] = set()
         self._unwanted: set[str] = set()
-        for token in source.files.read(self._handed, 0).decode().split():
-            self._watched[token] = ""
+        for token in _TOKEN.findall(source.files.read(self._handed, 0)):
+            self._watched[token.decode()] = ""  # a power cut may leave zeros among them
 
     async def submit(self, orders: Sequence[AttemptOrder]) -> Sequence[SubmitOutcome]:
         await self._call()

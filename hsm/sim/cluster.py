@@ -98,8 +98,8 @@ class Cluster:
         self._node.trace.note("job accepted", f"{job.number} {order.token}")
         if self.to_forget:
             self.to_forget -= 1
-            self._node.loop.call_later(0.2, self._forget, job)
-        self._node.loop.call_later(0.3, self._fill)
+            self._node.loop.call_in(self._daemon, 0.2, self._forget, job)
+        self._node.loop.call_in(self._daemon, 0.3, self._fill)  # also when who submitted is gone by then
         return job.number
 
     def _is_late(self) -> bool:
@@ -156,7 +156,7 @@ class Cluster:
         for job in self._jobs.values():
             if job.phase is Phase.RUNNING:
                 job.phase, job.ended_at = Phase.NODE_FAIL, self.now
-        self._node.loop.call_later(1.0, self._fill)
+        self._node.loop.call_in(self._daemon, 1.0, self._fill)
 
     def heal(self) -> None:
         """Let nothing be wrong any more."""

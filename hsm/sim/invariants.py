@@ -38,6 +38,7 @@ _RANK = {
     AttemptState.EXITED: 5,
 }
 _LAST_RANK = 6
+_RESULTS = (AttemptState.SEALED, AttemptState.CORRUPT)
 _HEADER = re.compile(rb"L1 [0-9a-f]{16} (?P<length>[0-9a-f]{8}) (?P<crc>[0-9a-f]{8}) ")
 QUIET_S = 30.0
 """Half of the time for which a counter must stand still."""
@@ -66,16 +67,20 @@ def a_token_runs_once(execution: Execution, truth: Truth, exited: AbstractSet[st
     return [f"I7: attempt {execution.attempt} of task {execution.task} was executed twice under one token"]
 
 
-def ranks_never_fall(task: Task, ranks: dict[int, tuple[int, int]]) -> list[str]:
-    """I5: over every crash and replay, what is known of a task's attempts never becomes less."""
+def ranks_never_fall(task: Task, ranks: dict[int, tuple[bool, int, int]]) -> list[str]:
+    """I5: over every crash and replay, what is known of a task's attempts never becomes less.
+
+    Which attempt is sealed first is the result, also when a later one has been intended meanwhile.
+    """
     if task.attempt is None:
         return []
-    rank = (task.attempt.number, _RANK.get(task.attempt.state, _LAST_RANK))
-    before = ranks.get(task.index, (0, 0))
+    state = task.attempt.state
+    rank = (state in _RESULTS, task.attempt.number, _RANK.get(state, _LAST_RANK))
+    before = ranks.get(task.index, (False, 0, 0))
     ranks[task.index] = max(rank, before)
     if rank >= before:
         return []
-    return [f"I5: {task.task_id} fell from attempt and rank {before} to {rank}"]
+    return [f"I5: {task.task_id} fell from attempt and rank {before[1:]} to {rank[1:]}"]
 
 
 def a_living_engine_stays(beat_age_s: float | None) -> list[str]:

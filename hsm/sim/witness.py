@@ -44,7 +44,7 @@ class Witness:
         self._final: set[int] = set()
         self._intents: dict[tuple[int, int], str] = {}
         self._exited: set[str] = set()
-        self._ranks: dict[int, tuple[int, int]] = {}
+        self._ranks: dict[int, tuple[bool, int, int]] = {}
         self._facts: Facts | None = None
 
     def accuse(self, violations: Sequence[str]) -> None:

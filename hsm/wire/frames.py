@@ -19,6 +19,7 @@ MAX_PAYLOAD = 64 << 20
 GENESIS = bytes(16)
 SECTOR_BYTES = 512
 _COMMIT_PREFIX = b'{"t":"C",'
+_SEQ = re.compile(rb"L1 ([0-9a-f]{16})")
 _HEADER = re.compile(b"L1 (([0-9a-f]{16}) ([0-9a-f]{8}) )([0-9a-f]{8}) ")
 _LINE_END = ord("\n")
 
@@ -231,6 +232,12 @@ def _run_at(data: bytes, start: int) -> Optional[Found]:
             whole = payload.startswith(_COMMIT_PREFIX + b'"n":%d,' % len(payloads))
             return Found(start, first, payloads, at) if payloads and whole else None
         payloads.append(payload)
+
+
+def first_seq(data: bytes) -> Optional[int]:
+    """Return the sequence number that these bytes begin with, whether its frame is whole or not."""
+    found = _SEQ.match(data)
+    return int(found[1], 16) if found else None
 
 
 def holds_commit(data: bytes) -> bool:

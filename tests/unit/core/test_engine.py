@@ -264,6 +264,17 @@ async def test_a_planned_generation_is_never_asked_for_again(tmp_path: Path) -> 
     assert asked
 
 
+async def test_a_plan_that_a_dead_engine_had_begun_does_not_stay(tmp_path: Path) -> None:
+    """Also where nothing is planned any more (seed 35324)."""
+    here = lab(tmp_path, score, files=True)
+    job = here.job(ListedHunter(*GENERATIONS), spec=hunt_spec())
+    await drive(job)
+    begun = job.tree.plans / "000001.part"
+    begun.write_bytes(b"half a li")
+    await drive(here.job(ListedHunter(*GENERATIONS), spec=hunt_spec()))
+    assert not begun.exists()
+
+
 async def killed_after(job: SweepJob, count: int) -> int:
     """Run an engine until so many events are durable, let it vanish, and return how many were."""
     world = Process()

@@ -391,6 +391,21 @@ async def test_a_first_group_that_others_follow_is_damaged_where_a_sector_is_mis
         assert content_of(tree) == before
 
 
+async def test_a_hole_from_the_header_to_the_last_group_is_damage(tree: SweepTree) -> None:
+    """The number that the first frame still shows tells that the group behind the hole was not the first."""
+    await write(tree, [[1]])
+    await write(tree, [[2], [3], [4], [5]])
+    path = segments(Files(), tree)[1]
+    whole = path.read_bytes()
+    hole = slice(whole.index(b"header"), whole.rindex(b"L1 ", 0, whole.rindex(b"cursor_moved")))
+    assert hole.stop - hole.start > SECTOR_BYTES, "else it would be no sector that a power cut could take"
+    spoilt = bytearray(whole)
+    spoilt[hole] = bytes(hole.stop - hole.start)
+    path.write_bytes(spoilt)
+    with pytest.raises(LedgerCorrupt, match="damaged at byte 0"):
+        events_of(tree)
+
+
 async def test_what_a_superseded_engine_still_writes_is_ignored(
     tree: SweepTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,20 @@ class Site:
         return sorted(program.name for program in self.node.programs())
 
 
+def order(token: str) -> AttemptOrder:
+    return AttemptOrder(
+        task=1,
+        attempt=1,
+        token=token,
+        directory="work/a",
+        argv=("run",),
+        params_json="{}",
+        seed=0,
+        config_hash="c",
+        task_key="k",
+    )
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     loop = SimLoop(Random(1))
@@ -47,18 +61,7 @@ def site() -> Iterator[Site]:
     behaviour = Behaviour(duration_s=10.0, leaves_daemon=True)
     here = Site(loop, node, Cluster(node, lambda _hash, _attempt: behaviour, slots=1))
     node.files_of(node.add_process("user")).make_directories("/sweep/work")
-    order = AttemptOrder(
-        task=1,
-        attempt=1,
-        token=TOKEN,
-        directory="work/a",
-        argv=("run",),
-        params_json="{}",
-        seed=0,
-        config_hash="c",
-        task_key="k",
-    )
-    here.cluster.submit(order, "/sweep", shown_in_s=0.0)
+    here.cluster.submit(order(TOKEN), "/sweep", shown_in_s=0.0)
     here.after(6.0)
     assert here.running == ["daemon", "job"]
     yield here
@@ -75,6 +78,19 @@ def test_a_job_that_ends_leaves_nothing_behind(site: Site) -> None:
     """Nor one that comes to its end."""
     site.after(5.0)
     assert site.running == []
+
+
+def test_a_job_runs_although_who_submitted_it_is_gone(site: Site) -> None:
+    """The batch system is nobody's child: an engine may end right after its submit (seed 26957)."""
+    site.after(5.0)
+    engine = site.node.add_process("engine")
+    site.loop.call_in(engine, 0.0, site.cluster.submit, order("c" * 32), "/sweep", 0.0)
+    site.loop.call_later(0.1, site.node.kill, engine)
+    site.after(0.2)
+    assert not engine.alive
+    site.after(20.0)
+    assert site.cluster.accounted("c" * 32) == 2
+    assert site.cluster.open_jobs == 0
 
 
 def test_the_accounting_has_what_listings_lack(site: Site) -> None:

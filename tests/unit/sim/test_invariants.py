@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hsm.sim.invariants import last_group
+from hsm.core.model import Attempt, Task
+from hsm.core.states import AttemptState
+from hsm.sim.invariants import last_group, ranks_never_fall
 from hsm.wire import frames
 
 
@@ -14,3 +16,22 @@ def test_a_group_with_a_hole_is_no_group() -> None:
     assert last_group(whole) == len(first)
     for at in range(512, len(whole) - 512, 512):
         assert last_group(whole[:at] + bytes(512) + whole[at + 512 :]) == 0
+
+
+def known(state: AttemptState, number: int) -> Task:
+    return Task(
+        index=3,
+        config_hash="c",
+        task_key="k",
+        params_json="{}",
+        attempts=(Attempt(number=number, token="t", source="batch", state=state),),
+    )
+
+
+def test_the_result_of_an_earlier_attempt_is_more_than_a_later_intent() -> None:
+    """A job that came up late after all may end first; what it was is never forgotten again (seed 31799)."""
+    ranks: dict[int, tuple[bool, int, int]] = {}
+    assert not ranks_never_fall(known(AttemptState.INTENT, 2), ranks)
+    assert not ranks_never_fall(known(AttemptState.SEALED, 1), ranks)
+    assert ranks_never_fall(known(AttemptState.EXITED, 2), ranks)
+    assert ranks_never_fall(known(AttemptState.RUNNING, 1), ranks)
