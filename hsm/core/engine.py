@@ -24,7 +24,6 @@ from hsm.core.job import Origin, SweepJob
 from hsm.core.ledger import Ledger
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.metadata import write_metadata
-from hsm.core.plan import remove_drafts
 from hsm.core.program import Program, left_out_words, pin
 from hsm.core.projection import Projector
 from hsm.core.recorder import Listener
@@ -212,8 +211,7 @@ class SweepEngine:
         tenure = Tenure(world, tree, ledger.claim)
         try:
             async with tenure.beating():
-                await world.blocking(Projector(world.files, tree).tidy, tracker)
-                await world.blocking(remove_drafts, world.files, tree.plans, ledger.claim.epoch)
+                await world.blocking(Projector(world.files, tree).tidy, tracker, ledger.claim.epoch)
                 self._drive = Drive(world, job, tracker, ledger, tenure=tenure, listen=self._listen)
                 for wish in self._asked:
                     self._drive.mailbox.put(wish)  # asked while the ledger was being read

@@ -15,6 +15,7 @@ from typing import Any
 
 from hsm.core.machine import Command
 from hsm.core.model import Attempt, Task
+from hsm.core.plan import remove_drafts
 from hsm.core.states import AttemptState, TaskStatus
 from hsm.core.tracker import Order, SweepTracker
 from hsm.core.tree import SweepTree
@@ -168,11 +169,13 @@ class Projector:
         path = f"{self._root}/tasks/{task.task_id}/status.yaml"
         self._files.write_new(path, yaml_lines(status_of(task)).encode("utf-8"))
 
-    def tidy(self, tracker: SweepTracker) -> None:
+    def tidy(self, tracker: SweepTracker, epoch: int = 0) -> None:
         """Carry out what an engine that died has left undone: results to place, statuses to write.
 
         What a snapshot knows of was done when it was taken, so only what has changed since is looked at.
+        Plans that engines up to `epoch` have begun to write are removed.
         """
+        remove_drafts(self._files, self._tree.plans, epoch)
         self._clear_work(tracker)
         if tracker.epoch == tracker.released:
             return  # it let go in good order
