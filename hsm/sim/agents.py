@@ -166,6 +166,7 @@ class SimAgent:
         if agent is None:
             return
         if not agent.turn():
+            self._agent = None  # it is deaf while it closes, however long its disk takes
             agent.close()
             self._bell.look_for_leaks()
             self._machine.kill(self.process)
