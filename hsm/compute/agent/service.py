@@ -143,6 +143,8 @@ class Agent:
         if self._records.has_waited and not self._files.is_directory(self._paths.records):
             return self._wind_up()
         self._read_inbox()
+        if self._is_bereft:
+            return self._wind_up()
         self._slots.reap()
         self._withdraw()
         self._slots.cancel(self._backlog.take_cancelled())
@@ -218,6 +220,10 @@ class Agent:
         try:
             for said in self._inbox.read():
                 self._hear(said.epoch, from_record(said.record))
+        except FileNotFoundError:
+            if self._files.is_directory(self._paths.inbox):
+                raise
+            self._is_bereft = True
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
