@@ -143,7 +143,7 @@ def test_many_tasks_are_not_cancelled_without_a_yes(project: Project) -> None:
     project.hold.unlink()
     project.run("sweep", "run", "many.yaml", "-s", "local:1", "--max-tasks", "1")
     answer = project.run("sweep", "cancel", "last", code=2)
-    assert "this would end 11 open tasks" in answer.err
+    assert "this would end 11 tasks of" in answer.err
     assert "hint: add `--yes`" in answer.err
     assert project.status()["status"] == "partial"
     project.run("sweep", "cancel", "last", "--yes")
