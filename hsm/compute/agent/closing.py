@@ -15,7 +15,7 @@ from hsm.compute.agent.place import NoRoom, check_room
 from hsm.compute.agent.room import DISK_FULL, room_at
 from hsm.compute.agent.starting import last_words
 from hsm.wire import manifest
-from hsm.wire.files import Files
+from hsm.wire.files import Files, Kind
 from hsm.wire.hashing import sha256_hex
 from hsm.wire.instants import timestamp
 from hsm.wire.messages import Ended, Hello, Lost
@@ -117,9 +117,16 @@ class Closing:
             return 0
 
     def vanish(self, reason: str) -> Lost:
-        """Remove all that the attempt left, and return the record of its loss, which is charged to nobody."""
+        """Remove all that the attempt left, and return the record of its loss, which is charged to nobody.
+
+        Its empty directory stays: it says that the attempt was begun, should the record never be written.
+        """
+        files, directory = self._host.files, self._running.directory
         with contextlib.suppress(OSError):
-            self._host.files.remove_tree(self._running.directory)
+            for name in files.list(directory):
+                path = os.path.join(directory, name)
+                remove = files.remove_tree if files.kind(path) is Kind.DIRECTORY else files.unlink
+                remove(path)
         return Lost(self.token, reason, self._host.now(), "node", charged=False)
 
     def close(self) -> Ended:

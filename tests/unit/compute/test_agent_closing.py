@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm.compute.agent import slots
+from hsm.compute.agent import attempt, slots
 from hsm.compute.agent.attempt import Running
 from hsm.compute.agent.bell import Bell
 from hsm.compute.agent.closing import Closing
@@ -140,3 +140,19 @@ def test_what_is_no_matter_of_room_fails_the_attempt_by_name(tmp_path: Path) -> 
     with pytest.raises(NoRoom):
         closing.close()
     assert list(tmp_path.iterdir()) == [tmp_path / "result"]
+
+
+def test_an_attempt_that_is_taken_back_leaves_its_empty_directory(tmp_path: Path) -> None:
+    """Should the agent die before its loss is written down, nobody runs it again unseen (seed 1629)."""
+    work = tmp_path / "work"
+    (work / "results" / "deep").mkdir(parents=True)
+    (work / "results" / "data").write_text("half")
+    (work / "link").symlink_to(tmp_path)
+    (work / "stdout.log").write_text("working")
+    host = StillHost()
+    running = Running(run_in("work"), str(work), 4711, 0.0, 0.0, [], HELLO)
+    ended = attempt.exit_record(host, running, Exited(4711, 256, 0.0, 0.0, 0), attempt.NO_VERDICT)
+    lost = Closing(host, running, ended).vanish("no room")
+    assert (lost.token, lost.charged) == ("t" * 32, False)
+    assert list(work.iterdir()) == []
+    assert tmp_path.is_dir()
