@@ -72,10 +72,10 @@ def lines_of(space: Workspace, outcome: Outcome, report: Path | None, glyphs: Gl
 
 
 def remedies(look: Look) -> Iterator[Line]:
-    """Yield one hint for each cause of failure, none when a later attempt has made every failure good."""
+    """Yield one hint for each cause that tasks failed for; what is tried again needs none."""
     if look.status is SweepStatus.COMPLETE:
         return
-    groups = failures_of(look.tracker)
+    groups = [group for group in failures_of(look.tracker) if group.final]
     for remedy in dict.fromkeys(group.remedy for group in groups if group.remedy):
         task = next(group.tasks[0] for group in groups if group.remedy == remedy)
         yield line(

@@ -78,7 +78,7 @@ class _Handle(asyncio.Handle):
         self._source_traceback = None
 
 
-class _Timer(asyncio.TimerHandle):
+class _Timer(asyncio.TimerHandle, _Handle):
     """A timer that is made at once."""
 
     __slots__ = ()
@@ -91,13 +91,7 @@ class _Timer(asyncio.TimerHandle):
         loop: SimLoop,
         context: contextvars.Context | None,
     ) -> None:
-        self._context = contextvars.copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+        _Handle.__init__(self, callback, args, loop, context)
         self._when = when
         self._scheduled = False
 
