@@ -70,6 +70,7 @@ def test_what_a_program_on_a_host_shows_is_seen_at_home_within_two_seconds(
             metrics = numbers(sweep)
             sweep.finished(manager)
             until(lambda: len(followed.lines) > STEPS, "all lines", LIMIT_S)
+        until(lambda: any(ends(watched)), "the end by the monitor", LIMIT_S)
     late = {
         "a line": [at - float(line.split()[-1]) for at, line in followed.lines if "step " in line],
         "a number": [seen_at - at for at, seen_at in metrics.items()],
