@@ -314,13 +314,16 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def stop_inside(self, process: SimProcess, seconds: float) -> None:
         """Stop a process in the middle of what it is just doing, and let it go on later."""
-        process.stopped = True
+        process.stopped, process.is_inside = True, not IN_THREAD.get()
         self.stand_still(seconds)
+        process.is_inside = False
         self.resume(process)
         process.check()
 
     def resume(self, process: SimProcess) -> None:
-        """Let a stopped process go on."""
+        """Let a stopped process go on; one whose loop is inside of a call does when that returns."""
+        if process.is_inside:
+            return
         process.stopped, process.resumed_at = False, self._now
         self._ready.extend(process.stash)
         process.stash.clear()

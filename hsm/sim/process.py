@@ -20,6 +20,7 @@ class SimProcess:
 
     `stash` holds what came due while it was stopped; `ends` is called once, when it is gone. `kill_in` is the
     number of acts on the disk that it still gets, None for any number; with a `kill_kind` only those count.
+    It `is_inside` a call of its loop that has not returned: until that does, nobody can have it go on.
     """
 
     name: str
@@ -27,6 +28,7 @@ class SimProcess:
     start: str
     alive: bool = True
     stopped: bool = False
+    is_inside: bool = False
     acts: int = 0
     kill_in: int | None = None
     kill_kind: str = ""

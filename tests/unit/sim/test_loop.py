@@ -203,6 +203,30 @@ def test_others_go_on_while_a_call_stands_still() -> None:
     assert said == ["other", "blocked"]
 
 
+def test_nobody_has_a_process_go_on_before_its_call_returns() -> None:
+    """Of a process whose loop stands still inside of a call, nothing else runs, though it is resumed."""
+    said: list[str] = []
+    stopped = process()
+
+    async def another() -> None:
+        said.append("another of it")
+
+    async def blocked(loop: SimLoop) -> None:
+        other = loop.spawn(stopped, another())
+        loop.stop_inside(stopped, 10)
+        said.append("returned")
+        await other
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        loop.call_later(3, loop.resume, stopped)
+        await loop.spawn(stopped, blocked(loop))
+
+    run(8, main())
+    assert said == ["returned", "another of it"]
+
+
 def test_streams_carry_bytes_and_a_death_hangs_up() -> None:
     """Streams of asyncio work over simulated sockets, and a dead peer is an end of file."""
     server = process("server")
