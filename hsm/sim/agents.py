@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from hsm.compute.agent.bell import Bell
+from hsm.compute.agent.pool import mark_of
 from hsm.compute.agent.service import LINGER_S, Agent, Leave, Paths
 from hsm.sim.host import SimHost
 from hsm.sim.machine import Machine
@@ -99,7 +100,10 @@ class _Ear(asyncio.Protocol):
 
 
 class SimAgent:
-    """One agent process. `crashes` is told when it ends by an exception, as a real one would."""
+    """One agent process. `crashes` is told when it ends by an exception, as a real one would.
+
+    Processes of batches of its source have tokens that begin with `mark`, those of its own with `own_mark`.
+    """
 
     def __init__(
         self,
@@ -110,6 +114,11 @@ class SimAgent:
         crashes: Callable[[BaseException], None],
     ) -> None:
         self.process = machine.add_process("agent")
+        self.machine = machine.name
+        self.has_begun = False
+        self.has_left = False
+        self.mark = mark_of(home)
+        self.own_mark = f"{self.mark}{self.process.start}w"
         self._machine = machine
         self._paths = Paths(sweep, home)
         self._behave = behave
@@ -135,6 +144,7 @@ class SimAgent:
         self._agent = Agent(self._paths, host, Leave(None, LINGER_S), bell=bell, address=self._address)
         self._machine.loop.network.serve(self._address, bell.connect)
         self._agent.begin()
+        self.has_begun = True
         self._wake()
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -169,6 +179,7 @@ class SimAgent:
             self._agent = None  # it is deaf while it closes, however long its disk takes
             agent.close()
             self._bell.look_for_leaks()
+            self.has_left = True
             self._machine.kill(self.process)
             return
         timeout = agent.timeout()

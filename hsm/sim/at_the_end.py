@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from hsm.core import events as ev
@@ -16,6 +16,7 @@ from hsm.core.projection import Projector
 from hsm.core.states import Cause
 from hsm.core.tracker import SweepTracker
 from hsm.core.world import World
+from hsm.sim.agents import SimAgent
 from hsm.sim.facts import Facts, read_facts
 from hsm.sim.invariants import last_group, sealed_bytes_are_the_programs
 from hsm.sim.truth import Execution
@@ -141,7 +142,7 @@ def everything_ended(facts: Facts) -> Iterator[str]:
         yield f"I10: the sweep is not over: {dict(+tracker.counts)}"
     for machine in stage.machines.values():
         for program in machine.programs():
-            if program.token:
+            if program.token and not is_out_of_reach(stage.agents, machine.name, program.token):
                 yield f"I10: {program.name} {program.pid} still runs on {machine.name}"
     jobs = stage.cluster.open_jobs if stage.cluster is not None else 0
     if jobs:
@@ -149,6 +150,18 @@ def everything_ended(facts: Facts) -> Iterator[str]:
     for agent in stage.agents:
         if agent.process.alive:
             yield f"I10: agent {agent.process.pid} still runs"
+
+
+def is_out_of_reach(agents: Sequence[SimAgent], machine: str, token: str) -> bool:
+    """Tell whether what is left of a batch's process can be ended by nobody who is there.
+
+    Its agent was killed, none of its source has begun on that machine since, and one has on another.
+    """
+    serving = [agent for agent in agents if agent.has_begun and token.startswith(agent.mark)]
+    here = [agent for agent in serving if agent.machine == machine]
+    if not here or serving[-1] is here[-1]:
+        return False
+    return token.startswith(here[-1].own_mark) and not here[-1].has_left
 
 
 def cancel_wins(facts: Facts) -> Iterator[str]:

@@ -41,20 +41,26 @@ class Begun(NamedTuple):
     error: Optional[NoRoom] = None
 
 
+def mark_of(home: str) -> str:
+    """Return what the tokens of all processes begin with that serve batches of one source of one sweep."""
+    return f"shared-{sha256(os.fsencode(home)).hexdigest()[:24]}-"
+
+
 class Pool:
-    """All of them, by pid. `home` is where the agent's logs are."""
+    """All of them, by pid. `home` is where the agent's logs are, on a disk that other hosts may share."""
 
     def __init__(self, host: Host, home: str, bell: Bell) -> None:
         self._host = host
         self._bell = bell
-        self._place = os.path.join(home, "shared")
-        self._mark = f"shared-{sha256(os.fsencode(home)).hexdigest()[:24]}-"
+        self._places = os.path.join(home, "shared")
+        self._place = os.path.join(self._places, host.name())
+        self._mark = mark_of(home)
         self._grace_s = 0.0
         self.processes: Dict[int, SharedProcess] = {}
 
     def bury(self) -> None:
-        """Kill the processes of an agent that died."""
-        if not self._host.files.is_directory(self._place):
+        """Kill the processes of an agent that died here; of those on other hosts, agents there will know."""
+        if not self._host.files.is_directory(self._places):
             return
         for pid in self._host.bearers(self._mark):
             self._host.signal_session(pid, 9)

@@ -60,3 +60,35 @@ def test_the_process_of_a_batch_sees_the_gpus_it_was_given_and_no_others(
     (environment,) = host.environments
     assert environment[b"CUDA_VISIBLE_DEVICES"] == seen
     assert environment[b"JAX_PLATFORMS"] == b"cpu"
+
+
+class Peopled(Host):
+    """A machine of this name, on which one process of a batch has been left; it keeps who was killed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.killed: list[int] = []
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
+
+    def bearers(self, token: str) -> list[int]:
+        return [] if self.killed else [77]
+
+    def signal_session(self, pid: int, signum: int) -> None:
+        self.killed.append(pid)
+
+    def kill(self, pid: int) -> None:
+        self.killed.append(pid)
+
+
+def test_what_a_dead_agent_left_here_is_killed_though_one_elsewhere_was_in_its_place(tmp_path: Path) -> None:
+    """Of the processes on this host those on another one know nothing, and take no mark of them away."""
+    here, elsewhere = Peopled("here"), Peopled("elsewhere")
+    (tmp_path / "shared" / "here" / "0123").mkdir(parents=True)
+    Pool(elsewhere, str(tmp_path), Bell(None)).bury()
+    assert (tmp_path / "shared" / "here" / "0123").is_dir()
+    Pool(here, str(tmp_path), Bell(None)).bury()
+    assert here.killed
+    assert not (tmp_path / "shared" / "here").exists()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from hsm.core.model import Attempt, Task
 from hsm.core.states import AttemptState
+from hsm.sim.agents import SimAgent
+from hsm.sim.at_the_end import is_out_of_reach
 from hsm.sim.invariants import last_group, ranks_never_fall
+from hsm.sim.scenario import draw
+from hsm.sim.stage import Stage
+from hsm.sim.trace import Trace
 from hsm.wire import frames
 
 
@@ -35,3 +40,23 @@ def test_the_result_of_an_earlier_attempt_is_more_than_a_later_intent() -> None:
     assert not ranks_never_fall(known(AttemptState.SEALED, 1), ranks)
     assert ranks_never_fall(known(AttemptState.EXITED, 2), ranks)
     assert ranks_never_fall(known(AttemptState.RUNNING, 1), ranks)
+
+
+def test_what_a_killed_agent_left_is_out_of_reach_only_while_its_source_is_served_elsewhere() -> None:
+    """A next agent on its machine ends it, and one that left by itself had (seeds 29320, 35006 and 74919)."""
+    stage = Stage(draw(1), Trace())
+    killed, elsewhere, back = (
+        SimAgent(machine, "/s", "/s/.hsm/agents/local", stage.scenario.behave, stage.witness.agent_crashed)
+        for machine in (stage.home, stage.away, stage.home)
+    )
+    token = f"{killed.own_mark}1"
+    killed.has_begun = True
+    assert not is_out_of_reach([killed, elsewhere], "home", token)
+    elsewhere.has_begun = True
+    assert is_out_of_reach([killed, elsewhere], "home", token)
+    assert not is_out_of_reach([killed, elsewhere], "home", "t" * 32)
+    back.has_begun = True
+    assert not is_out_of_reach([killed, elsewhere, back], "home", token)
+    killed.has_left = True
+    assert not is_out_of_reach([killed, elsewhere], "home", token)
+    stage.loop.close()
