@@ -229,7 +229,7 @@ def _frames(data: bytes) -> Sequence[tuple[int, bool]]:
     while head := _HEADER.match(data, at):
         end = at + 38 + int(head["length"], 16) + 1
         crc = zlib.crc32(data[at + 3 : at + 29] + data[at + 38 : end - 1])
-        if end > len(data) or crc != int(head["crc"], 16):
+        if end > len(data) or crc != int(head["crc"], 16) or data[end - 1 : end] != b"\n":
             break
         found.append((end, data.startswith(b'{"t":"C",', at + 38)))
         at = end

@@ -23,6 +23,15 @@ def test_a_group_with_a_hole_is_no_group() -> None:
         assert last_group(whole[:at] + bytes(512) + whole[at + 512 :]) == 0
 
 
+def test_a_group_whose_last_byte_is_a_zero_that_was_laid_out_is_no_group() -> None:
+    """Its writer died within the last write: it was never acknowledged, and no reader takes it (seed 51761)."""
+    first, seq, chain = frames.encode_group(0, frames.GENESIS, [b'{"t":"header"}'])
+    second, seq, chain = frames.encode_group(seq, chain, [b"{}"])
+    third, _, _ = frames.encode_group(seq, chain, [b"{}"])
+    assert last_group(first + second + third[:-1] + bytes(100)) == len(first)
+    assert last_group(first + second + third + bytes(100)) == len(first + second)
+
+
 def known(state: AttemptState, number: int) -> Task:
     return Task(
         index=3,
