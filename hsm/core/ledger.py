@@ -21,7 +21,7 @@ from hsm.core.errors import EngineRunning, LedgerCorrupt
 from hsm.core.events import Event, to_record
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.segments import Mark, new_header, segment_path
-from hsm.core.storage import check_place, storage_error
+from hsm.core.storage import check_place, check_size, storage_error
 from hsm.core.tree import SweepTree
 from hsm.core.world import World
 from hsm.wire.files import Files
@@ -63,8 +63,10 @@ class Ledger:
         Raises:
             EngineRunning: another engine drives the sweep.
             SweepError: the tree is a copy.
-            LedgerError: the tree cannot be written.
+            LedgerError: the tree cannot be written, or is on a disk that is too small to drive it there.
         """
+        if socket:  # who has no address only notes something
+            check_size(world.files, tree.root)
         if not dead:
             last = last_claim(world.files, tree)
             check_place(world.files, tree, last, socket=socket, released=released)

@@ -18,14 +18,35 @@ from hsm.wire.log import NO_ROOM
 STORAGE = NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 """Errors that can only come from the disk under the sweep, whichever part of the engine met them."""
 
+LEAST_BYTES = 8 << 20
+"""A smaller file system holds no sweep: its engine would hold 4 MiB of it back, and each agent 1 MiB."""
+
+
+def check_size(files: Files, directory: Path) -> None:
+    """Refuse a file system that is too small for a sweep however much of it is free: nobody waits for that.
+
+    Raises:
+        LedgerFull: it is.
+    """
+    while not files.is_directory(str(directory)) and directory != directory.parent:
+        directory = directory.parent
+    total = files.total_bytes(str(directory))
+    if 0 < total < LEAST_BYTES:
+        raise LedgerFull(
+            f"{directory}: its file system holds {total / (1 << 20):.1f} MiB in all; a sweep needs "
+            f"{LEAST_BYTES >> 20} MiB",
+            hint="choose an output directory on a larger one; a sweep can be copied there under its own name",
+        )
+
 
 def create_tree(files: Files, tree: SweepTree) -> None:
     """Make the directories of a new sweep and its FORMAT file, durable with their names.
 
     Raises:
-        LedgerError: the directory exists or cannot be written.
+        LedgerError: the directory exists or cannot be written, or is on a disk that is too small.
     """
     try:
+        check_size(files, tree.root)
         files.make_directories(str(tree.root.parent))
         files.make_directory(str(tree.root))
         for directory in tree.directories():

@@ -254,6 +254,10 @@ class Files:
         """Return how much this user may still write to the file system that holds a path."""
         return shutil.disk_usage(path).free
 
+    def total_bytes(self, path: str) -> int:
+        """Return how much the file system that holds a path takes in all; 0 where it does not tell."""
+        return shutil.disk_usage(path).total
+
     def free_files(self, path: str) -> int:
         """Return how many more files this user may make there; where nobody counts them, very many."""
         counted = os.statvfs(path)

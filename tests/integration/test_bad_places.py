@@ -203,6 +203,24 @@ def test_a_disk_that_is_read_only_refuses_new_sweeps_and_going_on(project: Proje
     assert "8 sealed" in project.run("sweep", "status", str(there)).out
 
 
+def test_a_disk_that_can_never_hold_what_is_held_back_is_refused_at_once(
+    project: Project, tmp_path: Path
+) -> None:
+    """Nobody waits for room that cannot come; nothing was written, and a copy on a larger disk goes on."""
+    tree = project.tree()
+    with small_disk(tmp_path / "small", "6m") as small:
+        there = small / tree.name
+        shutil.copytree(tree, there, symlinks=True)
+        before = contents(small)
+        new = project.run("sweep", "run", "heat.yaml", "--outputs", str(small / "more"), code=None)
+        check_refusal(new, str(small), "holds 6.0 MiB in all", "a sweep needs 8 MiB", "on a larger one")
+        check_refusal(project.run("sweep", "complete", str(there), code=None), str(there), "6.0 MiB in all")
+        assert "not finished" in project.run("sweep", "status", str(there)).out
+        assert contents(small) == before
+    project.run("sweep", "complete", str(tree), "-q")
+    assert "8 sealed" in project.run("sweep", "status", str(tree)).out
+
+
 def test_a_directory_of_somebody_else_refuses_new_sweeps_and_going_on(project: Project) -> None:
     """As a user who may read all of it and write none of it; nothing is left behind."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:

@@ -975,6 +975,34 @@ def test_a_tree_is_made_once_and_whole(tmp_path: Path) -> None:
         create_tree(full.files, SweepTree(tmp_path / "other"))
 
 
+@pytest.mark.parametrize(("total", "is_refused"), [(6 << 20, True), (8 << 20, False), (0, False)])
+def test_a_file_system_that_is_too_small_holds_no_new_sweep(
+    tmp_path: Path, total: int, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made on it; one that does not tell its size is tried."""
+    files, tree = Files(), SweepTree(tmp_path / "outputs" / "more" / "demo-20260101-000000-aaaa")
+    monkeypatch.setattr(files, "total_bytes", lambda _: total)
+    if is_refused:
+        with pytest.raises(LedgerFull, match=r"holds 6\.0 MiB in all; a sweep needs 8 MiB"):
+            create_tree(files, tree)
+    else:
+        create_tree(files, tree)
+    assert (tmp_path / "outputs").exists() is not is_refused
+
+
+def test_what_is_only_noted_is_noted_on_a_file_system_that_is_too_small(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancel is; whoever would drive the sweep is refused, and has claimed nothing."""
+    world = Process()
+    monkeypatch.setattr(world.files, "total_bytes", lambda _: 1 << 20)
+    before = content_of(tree)
+    with pytest.raises(LedgerFull, match=r"holds 1\.0 MiB in all"):
+        Ledger.open(world, tree, LedgerReader(world.files, tree), socket="/tmp/s.sock", released=0)
+    assert content_of(tree) == before
+    Ledger.open(world, tree, LedgerReader(world.files, tree), socket="", released=0).close()
+
+
 async def test_a_mark_names_a_place_between_groups(tree: SweepTree) -> None:
     """Where the ledger says it stands, a reader stands after reading."""
     world = Process()
