@@ -268,14 +268,24 @@ class Tenure:
 
 
 def check_epoch(files: Files, epochs: str, claim: Claim) -> None:
-    """Stop at once when a newer engine has taken the sweep. Lists the directory: that is never stale.
+    """Stop at once when a newer engine has taken the sweep, or the claims are gone: lists the directory.
 
     Raises:
         Fenced: it has.
+        OSError: they cannot be listed.
     """
-    following = claim.epoch + 1  # claims have no gaps, and each commit comes here
-    if f"{following:06d}.claim" in files.list(epochs):
-        raise Fenced(
-            f"another engine took this sweep over, as epoch {following}",
-            hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
-        )
+    if next_claim(claim) in files.list(epochs):
+        raise superseded(claim)
+
+
+def next_claim(claim: Claim) -> str:
+    """Return the name of the claim that supersedes another one: epochs have no gaps."""
+    return f"{claim.epoch + 1:06d}.claim"
+
+
+def superseded(claim: Claim) -> Fenced:
+    """Return the error of an engine that a newer one has shut out."""
+    return Fenced(
+        f"another engine took this sweep over, as epoch {claim.epoch + 1}",
+        hint="nothing is lost: it goes on from here; `hsm monitor watch` shows it",
+    )

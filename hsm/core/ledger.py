@@ -16,7 +16,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from hsm.core.epochs import HELD, Claim, check_epoch, last_claim, take
+from hsm.core.epochs import HELD, Claim, last_claim, next_claim, superseded, take
 from hsm.core.errors import EngineRunning, LedgerCorrupt
 from hsm.core.events import Event, to_record
 from hsm.core.ledger_reader import LedgerReader
@@ -42,7 +42,7 @@ class Ledger:
         self.claim = claim
         self._world = world
         self._tree = tree
-        self._epochs = str(tree.epochs)  # made once, for every commit looks there
+        self._epochs, self._next = str(tree.epochs), next_claim(claim)  # made once: every commit looks there
         self._log = log
         self._number = number
         self._checked_at = world.monotonic()
@@ -132,7 +132,8 @@ class Ledger:
 
     def _check_epoch(self) -> None:
         now = self._world.monotonic()
-        check_epoch(self._world.files, self._epochs, self.claim)
+        if self._world.files.holds(self._epochs, self._next):
+            raise superseded(self.claim)
         self._checked_at = now
 
     def _begin_next(self) -> None:

@@ -21,6 +21,10 @@ class SimFiles(Contents):
         self._act("list", path)
         return sorted(self._disk(path).folder(path).entries)
 
+    def holds(self, path: str, name: str) -> bool:
+        self._act("list", path)
+        return name in self._disk(path).folder(path).entries
+
     def scan(self, path: str) -> List[Name]:  # noqa: UP006
         self._act("list", path)
         entries = self._disk(path).folder(path).entries
@@ -97,11 +101,11 @@ class SimFiles(Contents):
         room = self._disk(path).room
         return PLENTY_BYTES if room is None else room
 
-    def free_files(self, path: str) -> int:
+    def total_bytes(self, path: str) -> int:
         self._process.check()
         return PLENTY_BYTES
 
-    def total_bytes(self, path: str) -> int:
+    def free_files(self, path: str) -> int:
         self._process.check()
         return PLENTY_BYTES
 

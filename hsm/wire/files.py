@@ -16,7 +16,7 @@ import sys
 from enum import Enum
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from hsm.wire import status, syncing
+from hsm.wire import locality, status, syncing
 
 BLOCK_BYTES = 1 << 16  # larger ones are no faster to hash, and slow to allocate for small files
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -296,6 +296,10 @@ class Files:
     def exists(self, path: str) -> bool:
         """Tell whether a path stands for anything, be it a link that leads nowhere."""
         return self.kind(path) is not None
+
+    def holds(self, path: str, name: str) -> bool:
+        """Tell whether a directory holds a name, be it one that another host has made just now."""
+        return self.exists(f"{path}/{name}") if locality.is_local(path) else name in self.list(path)
 
     def remove(self, path: str) -> None:
         """Remove a name that may not be there."""

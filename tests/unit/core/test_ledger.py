@@ -1003,6 +1003,28 @@ def test_what_is_only_noted_is_noted_on_a_file_system_that_is_too_small(
     Ledger.open(world, tree, LedgerReader(world.files, tree), socket="", released=0).close()
 
 
+async def test_a_commit_looks_for_the_one_claim_that_would_shut_it_out(
+    tree: SweepTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, for epochs have no gaps."""
+    world = Process()
+    _, ledger = open_ledger(world, tree)
+    looks: list[str] = []
+    holds = world.files.holds
+
+    def noted(path: str, name: str) -> bool:
+        looks.append(name)
+        return holds(path, name)
+
+    monkeypatch.setattr(world.files, "holds", noted)
+    await ledger.commit([cursor(1)])
+    assert set(looks) == {"000002.claim"}
+    (tree.epochs / "000002.claim").write_bytes(b"{}")
+    with pytest.raises(Fenced, match="as epoch 2"):
+        await ledger.commit([cursor(2)])
+    ledger.close()
+
+
 async def test_a_mark_names_a_place_between_groups(tree: SweepTree) -> None:
     """Where the ledger says it stands, a reader stands after reading."""
     world = Process()
