@@ -93,6 +93,7 @@ class Drive:
         self._resolver = Resolver(world, self._lanes)
         self._deeds = Deeds(self.tracker, self._lanes, self._homing, self._projector)
         self._reactions = Reactions(world, self._lanes, self._planner, self._homing, self._resolver)
+        self._react = self._reactions.react  # bound once: a dispatching method is made anew at each look
         self._assigner = Assigner(world, job, self._lanes)
         async with asyncio.TaskGroup() as group:
             projecting = group.create_task(self._homing.project())
@@ -160,7 +161,7 @@ class Drive:
                 self._resolver.hunt_down(event.tokens, turn)
         self._resolver.doubt_all(self.tracker)
         for item in heard:
-            self._reactions.react(item, turn)
+            self._react(item, turn)
         self._abandon(turn)
         if wishes.reopen:
             turn.take(ev.TasksReopened(tasks=tuple(wishes.reopen), at=self._world.now()))
@@ -187,7 +188,7 @@ class Drive:
             began = self._world.monotonic()
             turn = Turn(self.tracker)
             for item in sorted(_without_what_has_passed(self.mailbox.drain()), key=_is_reply):
-                self._reactions.react(item, turn)
+                self._react(item, turn)
             self._decide(turn)
             if turn.events or turn.acks:
                 await self._commit(turn)

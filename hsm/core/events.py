@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeAlias, TypeGuard, get_args
 
 from hsm.core import recording
+from hsm.core.layout import Layout
 from hsm.core.model import Exit, Metrics
 from hsm.core.states import Cause, Hindrance, SweepStatus
 from hsm.wire.log import Record
@@ -473,11 +474,6 @@ SweepEvent: TypeAlias = (
 Event: TypeAlias = TaskEvent | SweepEvent
 
 EVENTS: Mapping[str, type[Event]] = {cls.kind: cls for cls in (*get_args(TaskEvent), *get_args(SweepEvent))}
-_FIELDS = {cls: tuple(field.name for field in fields(cls)) for cls in EVENTS.values()}
-_DEFAULTS = {
-    cls: {field.name: field.default for field in fields(cls) if field.default is not MISSING}
-    for cls in EVENTS.values()
-}
 _EXIT_FIELDS = tuple(field.name for field in fields(Exit))
 _OF_TASKS = frozenset(get_args(TaskEvent))
 
@@ -493,11 +489,10 @@ class UnknownEvent(ValueError):
 
 def to_record(event: Event) -> Record:
     """Return the ledger's record of an event. Fields that have their default are left out."""
-    cls = type(event)
-    defaults = _DEFAULTS[cls]
-    record: Record = {"t": cls.kind}
-    for name in _FIELDS[cls]:
-        value = getattr(event, name)
+    form = _FORMS[event.kind]
+    layout, defaults = form.layout, form.defaults
+    record: Record = {"t": event.kind}
+    for name, value in zip(layout.names, layout.values(event), strict=True):
         if name in defaults and value == defaults[name]:
             continue
         record[name] = _plain(value)
@@ -516,11 +511,11 @@ def from_record(record: Record) -> Event:
     Raises:
         UnknownEvent: its kind or its fields are not those of this version.
     """
-    cls = EVENTS.get(record.get("t", ""))
-    if cls is None:
+    form = _FORMS.get(record.get("t", ""))
+    if form is None:
         raise UnknownEvent(f"event of unknown kind {record.get('t')!r}")
     try:
-        return cls(**{name: _typed(name, value) for name, value in record.items() if name != "t"})
+        return form.read(record)
     except (TypeError, ValueError) as error:
         raise UnknownEvent(f"{record.get('t')}: {error}") from error
 
@@ -533,8 +528,32 @@ _TYPES: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _typed(name: str, value: Any) -> Any:
-    of_name = _TYPES.get(name)
-    if of_name is not None:
-        return of_name(value)
-    return tuple(value) if type(value) is list else value
+class _Form:
+    """How the events of one kind stand in records: all of their fields, the defaults of some, and types."""
+
+    def __init__(self, cls: type[Event]) -> None:
+        self.layout: Layout[Event] = Layout(cls)
+        self.defaults = {item.name: item.default for item in fields(cls) if item.default is not MISSING}
+        self._cls = cls
+        self._names = frozenset(self.layout.names)
+        self._types = [(name, _TYPES[name]) for name in self.layout.names if name in _TYPES]
+
+    def read(self, record: Record) -> Event:
+        """Return the event of a record.
+
+        Raises:
+            TypeError: a field is missing, or not known.
+            ValueError: a word is not known.
+        """
+        values = self.defaults | record
+        del values["t"]
+        for name, of_type in self._types:
+            if name in record:
+                values[name] = of_type(record[name])
+        if values.keys() != self._names:
+            return self._cls(**values)  # which says what is missing, or not known
+        listed = [values[name] for name in self.layout.names]
+        return self.layout.make([tuple(value) if type(value) is list else value for value in listed])
+
+
+_FORMS: Mapping[str, _Form] = {kind: _Form(cls) for kind, cls in EVENTS.items()}

@@ -14,12 +14,18 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what reads all of these fields; of one alone, `attrgetter` would make no tuple."""
+    read = attrgetter(*names)
+    return read if len(names) > 1 else lambda item: (read(item),)
+
+
 class Layout(Generic[T]):
     """All fields of a frozen dataclass with slots, in an order. `values` reads them from an object."""
 
     def __init__(self, cls: type[T], names: Sequence[str] = ()) -> None:
         self.names = tuple(names or (field.name for field in fields(cls)))  # type: ignore[arg-type]
-        self.values: Callable[[T], tuple[Any, ...]] = attrgetter(*self.names)
+        self.values: Callable[[T], tuple[Any, ...]] = _getter(self.names)
         self._cls = cls
         self._thawed: Callable[..., Any] = make_dataclass(cls.__name__, self.names, slots=True)
         self._places = {name: place for place, name in enumerate(self.names)}

@@ -305,15 +305,13 @@ def _attempt_status(attempt: Attempt) -> dict[str, Any]:
 def mapping_lines(tasks: Iterable[Task]) -> Iterator[str]:
     """Yield one line of `task_mapping.yaml` per task."""
     for task in tasks:
-        line = {
-            "status": str(task.status),
-            "source": task.attempt.source if task.attempt else None,
-            "attempts": len(task.attempts),
-            "generation": task.generation,
-            "seed": task.seed,
-            "config_hash": task.config_hash,
-        }
-        yield f"{task.task_id}: {yaml_value(line)[:-1]}, params: {_params_text(task.params_json)}}}\n"
+        attempt = task.attempt
+        yield (
+            f'{task.task_id}: {{status: "{task.status}"'
+            f", source: {yaml_value(attempt.source) if attempt else 'null'}, attempts: {len(task.attempts)}"
+            f", generation: {task.generation}, seed: {task.seed}"
+            f", config_hash: {yaml_value(task.config_hash)}, params: {_params_text(task.params_json)}}}\n"
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -159,8 +159,7 @@ def header_of(files: Files, path: Path) -> Record | None:
     Raises:
         LedgerCorrupt: it is damaged, and something stands behind it.
     """
-    group = first_group(files, path)
-    return decode_record(group[0]) if group else None
+    return _beginning(files, path)[0]
 
 
 def first_group(files: Files, path: Path) -> list[bytes]:
@@ -171,6 +170,11 @@ def first_group(files: Files, path: Path) -> list[bytes]:
     Raises:
         LedgerCorrupt: it is damaged, and something stands behind it.
     """
+    return _beginning(files, path)[1]
+
+
+def _beginning(files: Files, path: Path) -> tuple[Record | None, list[bytes]]:
+    """Return the header and the records of the first group, none where that is not whole."""
     data = files.read(str(path), 0, 1 << 16)
     data = unpack(data) if path.suffix == PACKED else data
     payload = frames.first_payload(data)
@@ -183,13 +187,13 @@ def first_group(files: Files, path: Path) -> list[bytes]:
             data = opened(files, path).read(str(path), 0)
             payloads = frames.first_group(data, seq, chain)
         if payloads:
-            return payloads
+            return header, payloads
     if frames.holds_commit(data) and not frames.is_torn(opened(files, path).read(str(path), 0), 0, seq):
         raise LedgerCorrupt(
             f"{path}: damaged at byte 0: it does not begin with a header",
             hint="nothing has been changed; restore a copy, or see `hsm ledger verify ID`",
         )
-    return []
+    return None, []
 
 
 def holds_findings(files: Files, path: Path) -> bool:

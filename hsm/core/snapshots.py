@@ -48,6 +48,7 @@ _SCALARS = (
     "diverged",
 )
 _EVENTS = ("created", "engine", "last", "sealed", "verified")
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SEAL = b',"sha256":"'
 _SEAL_BYTES = len(_SEAL) + 64 + len(b'"}')
 
@@ -166,7 +167,7 @@ def _text(files: Files, tree: SweepTree, frozen: Frozen) -> bytes:
         "chunks": [chunk.name for chunk in frozen.chunks],
         "open": [[task.index, pack(task).decode("ascii")] for task in frozen.open],
     }
-    text = json.dumps(content, separators=(",", ":")).encode()
+    text = _encode(content).encode()
     return _sealed(text)
 
 

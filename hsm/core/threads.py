@@ -23,14 +23,15 @@ from hsm.core.limits import PROCESSES
 class Call:
     """One piece of work. `future` has its result; it may be cancelled, which the work does not notice."""
 
-    __slots__ = ("_error", "_function", "_over", "_result", "future")
+    __slots__ = ("_error", "_function", "_is_over", "_over", "_result", "future")
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
         self._result: Any = None
         self._error: BaseException | None = None
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._over = asyncio.Event()
+        self._is_over = False
+        self._over: asyncio.Event | None = None  # for who waits, which hardly anybody does
 
     def perform(self) -> None:
         """Do the work, in a thread."""
@@ -41,7 +42,9 @@ class Call:
 
     def finish(self) -> None:
         """Tell what came of it, in the loop."""
-        self._over.set()
+        self._is_over = True
+        if self._over is not None:
+            self._over.set()
         if self.future.done():
             return
         if self._error is None:
@@ -51,7 +54,9 @@ class Call:
 
     async def end(self) -> None:
         """Wait until the work of a call that was cancelled has ended, which it may have by now."""
-        await self._over.wait()
+        if not self._is_over:
+            self._over = self._over or asyncio.Event()
+            await self._over.wait()
 
 
 class Bell:

@@ -77,12 +77,19 @@ class Disk:
 
     def _find_folder(self, path: str) -> Directory:
         head, _, name = path.rpartition("/")
-        above = self._folders.get(head)
-        node: Node | None = None if above is None or name in ("", ".", "..") else above.entries.get(name)
-        if not isinstance(node, Directory):
-            node = self._walk(path, MAX_LINKS)
-            if not isinstance(node, Directory):
-                raise error(errno.ENOTDIR, path)
+        if name in ("", ".", ".."):
+            node: Node | None = self._walk(path, MAX_LINKS)
+        else:
+            try:
+                node = self.folder(head).entries.get(name)
+            except OSError as failed:
+                raise error(failed.errno or 0, path) from None
+            if node is None:
+                raise error(errno.ENOENT, path)
+            if type(node) is Symlink:
+                node = self._walk(path, MAX_LINKS)
+        if type(node) is not Directory:
+            raise error(errno.ENOTDIR, path)
         self._folders[path] = node
         return node
 

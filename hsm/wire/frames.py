@@ -109,16 +109,12 @@ def _why_no_frame(data: bytes, start: int) -> str | None:
 
 def _group_at(data: bytes, start: int, seq: int, chain: bytes) -> Group | Damage | None:
     """Return the group that begins at `start`, what keeps it from being one, or None: only zeros follow."""
-    if is_blank(data, start):
-        return None
     payloads: list[bytes] = []
-    at = start
-    while at < len(data):
+    at, length = start, len(data)
+    while at < length:
         found = _frame_at(data, at)
-        if found is None:
-            return Damage(at, "the last frame is cut short", True)
-        if isinstance(found, str):
-            return Damage(at, found, False)
+        if not isinstance(found, tuple):
+            return _why_no_group(data, start, at, found)
         found_seq, payload, end = found
         if found_seq != seq:
             return Damage(at, f"frame {found_seq} where {seq} belongs", False)
@@ -131,6 +127,13 @@ def _group_at(data: bytes, start: int, seq: int, chain: bytes) -> Group | Damage
         chain = advance(chain, payload)
         at = end
     return Damage(at, "the last group has no commit", True) if payloads else None
+
+
+def _why_no_group(data: bytes, start: int, at: int, found: Optional[str]) -> Optional[Damage]:
+    """Return why the group at `start` ends at `at`, where what is wrong with the frame was found."""
+    if at == start and is_blank(data, start):
+        return None
+    return Damage(at, found or "the last frame is cut short", found is None)
 
 
 def is_blank(data: bytes, start: int) -> bool:
@@ -168,12 +171,12 @@ class GroupReader:
         """Return the groups that these further bytes complete."""
         data = self.pending + data
         groups: list[Group] = []
-        at = 0
+        at, offset = 0, self.offset
         found = _group_at(data, at, self.seq, self.chain)
         while isinstance(found, Group):
-            self.last, self.before = found, (self.offset + at, self.seq, self.chain)
-            at, self.seq, self.chain = found.end, found.seq, found.chain
-            groups.append(found._replace(end=self.offset + at))
+            self.last, self.before = found, (offset + at, self.seq, self.chain)
+            payloads, at, self.seq, self.chain = found
+            groups.append(Group(payloads, offset + at, self.seq, self.chain))
             found = _group_at(data, at, self.seq, self.chain)
         self.damage = found and found._replace(offset=self.offset + found.offset)
         self.pending = data[at:]

@@ -20,7 +20,7 @@ GROUPS_AHEAD = 4  # zeros are laid out for so many groups at least, else they co
 _ENCODE = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False
 ).encode
-_DECODE = json.JSONDecoder().decode  # as `json.loads` does, which looks for other encodings first
+_DECODE = json.JSONDecoder().raw_decode  # without a look for other encodings, and for blanks around it
 
 
 def encode_record(record: Record) -> bytes:
@@ -39,10 +39,11 @@ def decode_record(payload: bytes) -> Record:
         UnreadableRecord: it is no JSON object, or one without bounds.
     """
     try:
-        record: Record = _DECODE(payload.decode("utf-8"))
+        text = payload.decode("utf-8")
+        record, end = _DECODE(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableRecord(f"no record: {payload[:80]!r}") from error
-    if not isinstance(record, dict):
+    if type(record) is not dict or end != len(text):
         raise UnreadableRecord(f"no record: {payload[:80]!r}")
     return record
 
