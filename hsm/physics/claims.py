@@ -63,7 +63,8 @@ SAYINGS: Mapping[str, Saying] = MappingProxyType(
         "structure_peak_excess": Saying(
             unit="nats",
             can="with a small p: the density has a preferred length, 2π/structure_peak_k.",
-            cannot="it does not say what makes that length.",
+            cannot="it does not say what makes that length. Where fewer than four of its waves fit into the "
+            "box there is no p.",
             p_value="structure_peak_p_value",
         ),
         "defect_count": Saying(

@@ -141,8 +141,13 @@ def pcs_local_null(artifact: Artifact) -> Numbers:
 
 
 def structure_peak(artifact: Artifact) -> Numbers:
-    """Return place and height of the peak of the structure factor."""
+    """Return the place of the peak of the structure factor."""
     return structure.peak(artifact.spectrum)
+
+
+def structure_height(artifact: Artifact) -> Numbers:
+    """Return how high it stands above the background."""
+    return structure.height(artifact.spectrum)
 
 
 def structure_null(artifact: Artifact) -> Numbers:
@@ -184,7 +189,8 @@ MEASURES: Mapping[tuple[str, ...], Measure] = MappingProxyType(
         ("correlation_length",): correlation_length,
         ("pcs_p_value", "defect_density_null"): pcs_null,
         ("pcs_local_p_value",): pcs_local_null,
-        ("structure_peak_k", "structure_peak_excess"): structure_peak,
+        ("structure_peak_k",): structure_peak,
+        ("structure_peak_excess",): structure_height,
         ("structure_peak_p_value",): structure_null,
         ("log_prime_peaks",): log_prime_peaks,
         ("log_prime_sse",): log_prime_sse,

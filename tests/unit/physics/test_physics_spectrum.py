@@ -48,9 +48,8 @@ def test_a_single_cosine_is_one_peak_at_its_wave_number() -> None:
     rho = 2 + np.cos(tau * 7 * made.X / made.N)
     found = spectrum(rho, made.L, EPSILON)
     assert np.flatnonzero(are_peaks(found.above)).tolist() == [6]
-    peak = structure.peak(found)
-    assert peak["structure_peak_k"] == pytest.approx(tau * 7 / made.L, rel=1e-9)
-    assert peak["structure_peak_excess"] > 20
+    assert structure.peak(found)["structure_peak_k"] == pytest.approx(tau * 7 / made.L, rel=1e-9)
+    assert structure.height(found)["structure_peak_excess"] > 20
 
 
 def test_a_perfect_lattice_peaks_at_its_reciprocal_vector() -> None:
@@ -76,6 +75,26 @@ def test_a_spectrum_that_falls_has_no_peak() -> None:
     field = made.gaussian_field(3, np.exp(-made.k_squared() / 8)).real
     with pytest.raises(NotComputable, match="longest"):
         structure.peak(spectrum(4 + field, made.L, EPSILON))
+
+
+def test_the_top_of_a_fall_is_no_height() -> None:
+    """Of chance with a narrow spectrum: the second shell may be the strongest, but no background is known."""
+    power, reasons = np.exp(-made.k_squared() / 2.25), []
+    for seed in range(40):
+        found = made.artifact(made.gaussian_field(seed, power)).spectrum
+        with pytest.raises(NotComputable) as caught:
+            structure.height(found)
+        reasons.append(caught.value.reason)
+        assert np.isnan(structure.heights(found.log_power[None])[0])
+    assert any("shell 2 is not within 4 … 13; use a larger L" in reason for reason in reasons)
+
+
+def test_the_background_of_a_fall_is_the_fall_where_a_height_is_known() -> None:
+    """The median of a window that is reflected at an end; nearer to the ends a straight fall stands out."""
+    fall = excess(-3.0 * np.arange(16.0)[None])[0]
+    assert np.abs(fall[structure.EDGE : -structure.EDGE]).max() == 0
+    assert fall[structure.EDGE - 1] > 2
+    assert fall[-structure.EDGE] < -2
 
 
 def test_peaks_are_those_of_scipy() -> None:
