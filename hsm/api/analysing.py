@@ -124,6 +124,8 @@ class AnalysisRun:
         try:
             if await self._has_work() and not self._is_leaving:
                 await self._drive()
+            elif why := self.follower.why_nothing:
+                self._say(f"the analysis {self.name} has nothing to look at: {why}")
         except HsmError as error:
             self.error = error
             hint = f" ({error.hint})" if error.hint else ""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from hsm.api import sourcing
 from hsm.api.analysing import Analysing
-from hsm.api.preflight import check_program
+from hsm.api.preflight import check_programs
 from hsm.config import Project, build_sweep, dump_document, find_project, load_sweep
 from hsm.core.engine import SweepEngine
 from hsm.core.errors import ConfigError, HsmError, Problem
@@ -52,7 +52,7 @@ def prepare(world: World, order: Order) -> tuple[SweepSpec, Project, list[sourci
     if not built:
         hint = 'give `sources=["local"]` to run on this machine, or write `sources: [local]` into the sweep'
         raise ConfigError([Problem(where="", message="no compute source is named", hint=hint)])
-    check_program(spec.program, project.root, built)
+    check_programs(spec, project.root, built)
     return spec, project, built
 
 

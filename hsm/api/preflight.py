@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hsm.api.sourcing import Sourcing
 from hsm.core.errors import ConfigError, Problem
-from hsm.core.spec import ProgramSpec
+from hsm.core.spec import ProgramSpec, SweepSpec
 
 PROJECT = "{project}/"
 WHERE = "program.command"
@@ -28,11 +29,35 @@ def check_program(program: ProgramSpec, project: Path, sources: Iterable[Sourcin
         ConfigError: everything that is missing.
         SourceError: the environment of a source is not there.
     """
+    _refuse(_problems(program, project, list(sources)))
+
+
+def check_programs(spec: SweepSpec, project: Path, sources: Iterable[Sourcing]) -> None:
+    """Refuse a new sweep whose program, or that of one of its analyses, cannot be started.
+
+    Raises:
+        ConfigError: everything that is missing.
+        SourceError: the environment of a source is not there.
+    """
+    sources = list(sources)
+    here = [sourcing for sourcing in sources if sourcing.spec.name == "local"]  # there analyses run
+    problems = _problems(spec.program, project, sources)
+    for analysis in spec.analyses:
+        where = f"analyses.{analysis.name}.command"
+        problems += [replace(each, where=where) for each in _problems(analysis.program, project, here)]
+    _refuse(problems)
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+
+
+def _problems(program: ProgramSpec, project: Path, sources: Sequence[Sourcing]) -> list[Problem]:
     problems = list(missing_files(program, project))
     for sourcing in sources:
         problems += _missing_program(program, project, sourcing)
-    if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+    return problems
 
 
 def missing_files(program: ProgramSpec, project: Path) -> Iterator[Problem]:

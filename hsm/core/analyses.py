@@ -6,7 +6,7 @@ Here is what such a sweep is made of: its spec, and the hunter that follows the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from random import Random
@@ -39,6 +39,8 @@ PLACEHOLDERS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What the command of an analysis may ask for, and what that is for the sweep that runs it."""
+SHOWN = 8
+"""So many files of a result are named where none of them fits."""
 
 
 def spec_of(analysis: AnalysisSpec) -> SweepSpec:
@@ -88,6 +90,8 @@ class Follower:
         self._known: set[Key] = set()
         self._found: list[Proposal] = []
         self._is_closed = False
+        self._passed = 0
+        self._passed_files: Sequence[str] = ()
 
     def know(self, tasks: Iterable[Task]) -> None:
         """Note the analyses that have been planned."""
@@ -111,6 +115,17 @@ class Follower:
     def has_found(self) -> bool:
         """Whether there is something to propose."""
         return bool(self._found)
+
+    @property
+    def why_nothing(self) -> str:
+        """Why no result was proposed although there are some, empty where one was or there is none."""
+        if self._known or not self._passed:
+            return ""
+        more = f" and {len(self._passed_files) - SHOWN} more" if len(self._passed_files) > SHOWN else ""
+        return (
+            f"no result has a file like {self._analysis.artifact}; "
+            f"one has {', '.join(self._passed_files[:SHOWN])}{more}"
+        )
 
     async def due(self) -> None:
         """Wait until there is something to propose, or nothing will ever be."""
@@ -140,8 +155,12 @@ class Follower:
             listed = manifest.read(self._world.files, path, attempt.manifest or "")
             if isinstance(listed, manifest.Mismatch):
                 continue  # it is damaged; `hsm sweep verify` tells
-            artifact = fitting((entry.path for entry in listed.entries), self._analysis)
-            if artifact is not None:
+            paths = [entry.path for entry in listed.entries]
+            artifact = fitting(paths, self._analysis)
+            if artifact is None:
+                self._passed += 1
+                self._passed_files = self._passed_files or paths
+            else:
                 self._known.add(key)
                 yield Proposal(
                     params={

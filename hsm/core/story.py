@@ -22,9 +22,7 @@ def line_of(event: ev.Event, tracker: SweepTracker) -> str:
 def _line(event: ev.Event, tracker: SweepTracker) -> str:
     match event:
         case ev.AttemptSealed(task=task):
-            return (
-                f"{task_id(task)} sealed{_score(tracker, task)}{''.join(f'; {note}' for note in event.notes)}"
-            )
+            return f"{task_id(task)} sealed{_score(tracker, task, event.notes)}"
         case ev.AttemptFailed(task=task) | ev.AttemptLost(task=task) | ev.AttemptRejected(task=task):
             return f"{task_id(task)} attempt {event.attempt} {_verb(event)} ({event.cause}): {_why(event)}"
         case ev.AttemptCancelled(task=task):
@@ -126,14 +124,15 @@ def _because(reason: str) -> str:
     return f" ({reason})" if reason else ""
 
 
-def _score(tracker: SweepTracker, task: int) -> str:
-    hunt = tracker.spec.hunt
+def _score(tracker: SweepTracker, task: int, notes: Sequence[str]) -> str:
+    """Return the score of a result or why it has none, and its notes, which may be that reason."""
+    hunt, told = tracker.spec.hunt, "".join(f"; {note}" for note in notes)
     if hunt is None:
-        return ""
+        return told
     outcome = tracker.outcome(tracker.task(task))
-    if outcome.score is None:
-        return f", not scorable: {outcome.reason}"
-    return f", {hunt.objective.metric} = {outcome.score:.6g}"
+    if outcome.score is not None:
+        return f", {hunt.objective.metric} = {outcome.score:.6g}{told}"
+    return f", not scorable: {outcome.reason}{'' if outcome.reason == '; '.join(notes) else told}"
 
 
 def _verb(event: ev.Event) -> str:

@@ -80,16 +80,14 @@ def _settings_are_fine(console: Console, space: Workspace) -> ExitCode:
 
 def _count(space: Workspace, spec: SweepSpec) -> int:
     """Return the number of tasks, after everything was tried that can be tried without running."""
-    from hsm.api.preflight import check_program
+    from hsm.api.preflight import check_programs
     from hsm.api.sourcing import build
     from hsm.cli.preview import first_tasks, task_count
     from hsm.core.command import CommandTemplate
     from hsm.hunt.registry import build_hunter
 
     hunter = build_hunter(spec)
-    check_program(
-        spec.program, space.project.root, build(space.world, spec.sources, space.project.root, spec)
-    )
+    check_programs(spec, space.project.root, build(space.world, spec.sources, space.project.root, spec))
     template = CommandTemplate(spec.program, space.project.root)
     for task in first_tasks(space.world, spec, hunter, 1):
         template.argv(task)

@@ -100,9 +100,9 @@ def _order(
 
 
 def _check(order: Order) -> None:
-    from hsm.api.preflight import check_program
+    from hsm.api.preflight import check_programs
 
-    check_program(order.spec.program, order.project, order.sources)
+    check_programs(order.spec, order.project, order.sources)
 
 
 def _count(console: Console, order: Order) -> ExitCode:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hsm.api.preflight import check_program
+from hsm.api.preflight import check_program, check_programs
 from hsm.api.sourcing import Sourcing, build
 from hsm.core.errors import ConfigError
-from hsm.core.spec import EnvironmentSpec, GridSpec, ProgramSpec, SourceSpec, SweepSpec
+from hsm.core.spec import AnalysisSpec, EnvironmentSpec, GridSpec, ProgramSpec, SourceSpec, SweepSpec
 from hsm.core.world import World
 
 
@@ -89,6 +89,32 @@ def test_everything_that_is_missing_is_told_at_once(project: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         check_program(program, project, _sources(project))
     assert len(caught.value.problems) == 3
+
+
+def test_programs_of_analyses_are_looked_for_with_that_of_the_sweep(project: Path) -> None:
+    """Else they would be missed when the first result is there; on this machine, since there they run."""
+    wanting = ProgramSpec(command=("python", "{project}/lok.py", "{artifact}"))
+    nowhere = ProgramSpec(command=("no-such-program", "{artifact}"))
+    fine = ProgramSpec(command=("python", "{project}/train.py", "{artifact}"))
+    spec = SweepSpec(
+        name="s",
+        program=ProgramSpec(command=("python", "{project}/trian.py")),
+        grid=GridSpec(axes=()),
+        analyses=tuple(
+            AnalysisSpec(name=name, program=program, artifact="*")
+            for name, program in (("one", wanting), ("two", nowhere), ("three", fine))
+        ),
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_programs(spec, project, _sources(project))
+    assert [problem.where for problem in caught.value.problems] == [
+        "program.command",
+        "analyses.one.command",
+        "analyses.two.command",
+    ]
+    with pytest.raises(ConfigError) as caught:
+        check_programs(spec, project, [])  # elsewhere alone: files of the project are known all the same
+    assert len(caught.value.problems) == 2
 
 
 def test_what_cannot_be_known_is_not_judged(project: Path) -> None:

@@ -144,6 +144,24 @@ def test_only_whole_sealed_results_with_a_fitting_file_are_proposed(tree: SweepT
     assert asked(follower) == []
 
 
+def test_a_pattern_that_fits_no_result_is_told_with_what_there_is(tree: SweepTree) -> None:
+    """Nothing to do because nothing fits is no silence; one that fits is enough for there to be no word."""
+    follower = Follower(World(), tree, LOOK)
+    assert not follower.why_nothing
+    follower.offer([result(tree, 1, name="results/a.txt")])
+    follower.close()
+    assert asked(follower) == []
+    assert (
+        follower.why_nothing
+        == f"no result has a file like {LOOK.artifact}; one has params.yaml, results/a.txt, stdout.log"
+    )
+    another = Follower(World(), tree, LOOK)
+    another.offer([result(tree, 2, name="results/b.txt"), result(tree, 3)])
+    another.close()
+    assert len(asked(another)) == 1
+    assert not another.why_nothing
+
+
 def test_nothing_is_asked_before_there_is_something(tree: SweepTree) -> None:
     """The planner waits for what is due, asks then, and says so when nothing more will be."""
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from hsm.core import events as ev
 from hsm.core.cleaning import clean
+from hsm.core.model import Exit, Proposal
+from hsm.core.plan import write_plan
 from hsm.core.states import Cause
 from hsm.core.story import is_engine_matter, line_of
 from hsm.core.summary import tracker_of
@@ -68,6 +70,32 @@ def test_every_event_of_a_story_is_told_in_one_line(tmp_path: Path) -> None:
         ev.AttemptExited,
         ev.AttemptVoided,
     }
+
+
+@pytest.mark.parametrize(
+    ("metrics", "notes", "line"),
+    [
+        ({"f": None}, ("it blew up",), "task_0001 sealed, not scorable: it blew up"),
+        ({"f": None}, (), "task_0001 sealed, not scorable: f is null"),
+        ({"f": 0.5}, ("g is nan",), "task_0001 sealed, f = 0.5; g is nan"),
+    ],
+)
+def test_why_a_result_has_no_score_is_said_once(
+    tmp_path: Path, metrics: dict[str, float | None], notes: tuple[str, ...], line: str
+) -> None:
+    """What a program noted is the reason where there is no score, and stands behind a score otherwise."""
+    tree = new_tree(tmp_path)
+    tracker = tracker_of(Files(), tree, hunt_spec())
+    name, count = write_plan(Files(), tree.plans, [Proposal(params={"x": 1.0})], "p")
+    tracker.fold(ev.GenerationPlanned(generation=1, plan=name, first=1, count=count, at=1.0))
+    tracker.fold(ev.AttemptIntended(task=1, attempt=1, token="1" * 26, source="local", at=1.0))
+    ended = Exit(code=0, wall_s=0.5)
+    tracker.fold(
+        ev.AttemptExited(task=1, attempt=1, exit=ended, manifest="m", cause=None, started_at=1.5, at=2.0)
+    )
+    sealed = ev.AttemptSealed(task=1, attempt=1, metrics=metrics, notes=notes, at=3.0)
+    tracker.fold(sealed)
+    assert line_of(sealed, tracker) == line
 
 
 @pytest.mark.parametrize("text", EVIL)
