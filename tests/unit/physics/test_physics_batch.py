@@ -117,6 +117,23 @@ def test_a_batch_equals_single_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="NO /proc: memory is not told here")
+def test_the_memory_of_a_batch_does_not_grow_with_its_runs(tmp_path: Path) -> None:
+    """That of the process and of its largest run, however many there are: here a run has 1.6 MB of frames."""
+    params = {"T": 2, "L": 28, "N": 64, "save_every": 0.02, "h": 0.02}
+
+    def resident_mb(served: Warm) -> float:
+        said = Path(f"/proc/{served.process.pid}/status").read_text()
+        return float(said.partition("VmRSS:")[2].split()[0]) / 1024
+
+    with warm(tmp_path) as served:
+        served.serve([member(tmp_path, f"first-{at}", {**params, "seed": at}) for at in range(4)])
+        begun = resident_mb(served)
+        served.serve([member(tmp_path, f"then-{at}", {**params, "seed": at}) for at in range(12)])
+        assert resident_mb(served) - begun < 8, "twelve runs more, which would be 20 MB if frames stayed"
+
+
+@pytest.mark.slow
 def test_a_cancelled_run_ends_and_the_next_goes_on(tmp_path: Path) -> None:
     """One that is cancelled while it runs closes its files; one that waits does not begin."""
     endless, waits = (
