@@ -159,13 +159,20 @@ def _null(about: str, compared: Compared, *, has_p: bool) -> dict[str, object]:
 
 
 def histogram(drawn: NDArray[np.floating]) -> dict[str, object]:
-    """Return the draws that have a score in bins of equal width, or of equal width in the logarithm."""
+    """Return the draws that have a score in bins of equal width, or of equal width in the logarithm.
+
+    Of counts, which are whole numbers, each bin holds as many of those that there can be.
+    """
     valid = drawn[np.isfinite(drawn)].astype(float)
     low, high = float(valid.min()), float(valid.max())
-    is_log = low > 0 and high / low >= WIDE
+    is_log = False
+    bins = min(BINS, max(FEWEST_BINS, 2 * math.isqrt(valid.size)))
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    bins = min(BINS, max(FEWEST_BINS, 2 * math.isqrt(valid.size)))
+    elif np.array_equal(valid, np.rint(valid)):
+        low, high, bins = _whole(valid, bins)
+    else:
+        is_log = low > 0 and high / low >= WIDE
     edges = np.geomspace(low, high, bins + 1) if is_log else np.linspace(low, high, bins + 1)
     edges[0], edges[-1] = low, high
     counts, _ = np.histogram(valid, edges)
@@ -175,6 +182,20 @@ def histogram(drawn: NDArray[np.floating]) -> dict[str, object]:
         "log": is_log,
         "counts": [int(count) for count in counts],
     }
+
+
+def _whole(valid: NDArray[np.floating], most: int) -> tuple[float, float, int]:
+    """Return the ends and the number of at most so many bins of whole numbers: half a step beyond each end.
+
+    Defects come in pairs, so that every other bin would be empty if a step were always 1.
+    """
+    low = float(valid.min())
+    step = int(np.gcd.reduce((valid - low).astype(np.int64)))
+    places = round(float(valid.max() - low) / step) + 1
+    each = -(-places // most)
+    bins = -(-places // each)
+    begin = low - step / 2
+    return begin, begin + bins * each * step, bins
 
 
 def _short(value: float) -> float:

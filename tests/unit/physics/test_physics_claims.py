@@ -74,3 +74,14 @@ def test_bins_are_of_equal_width_in_the_logarithm_where_draws_span_much() -> Non
     assert len(np.array(many["counts"])) == BINS
     same = histogram(np.array([2.0, 2.0]))
     assert (same["log"], same["low"], same["high"], sum(same["counts"])) == (False, 1.5, 2.5, 2)  # type: ignore[call-overload]
+
+
+def test_bins_of_counts_hold_as_many_whole_numbers_each() -> None:
+    """Defects come in pairs: without a gap between their bins, and the same in one bin as in the next."""
+    pairs = histogram(np.array([4.0, 6, 6, 10, 14]))
+    assert (pairs["log"], pairs["low"], pairs["high"], pairs["counts"]) == (False, 3, 15, [1, 2, 0, 1, 0, 1])
+    many = histogram(2 * np.arange(100.0))
+    assert (many["low"], many["high"], many["counts"]) == (-1, 199, [5] * 20)
+    shared = histogram(np.arange(1, 1_000.0))
+    assert len(np.array(shared["counts"])) <= BINS
+    assert len(set(np.array(shared["counts"])[:-1].tolist())) == 1, "but for the last bin they are alike"

@@ -87,6 +87,8 @@ def test_order_that_chance_does_not_have_is_told_from_its_surrogates() -> None:
     found = metrics(made.artifact(rough))
     assert found["pcs"] == pytest.approx(1)
     assert found["pcs_p_value"] == pytest.approx(0.01)
+    assert found["pcs_local"] == pytest.approx(1)
+    assert found["pcs_local_p_value"] == pytest.approx(0.01)
     assert found["defect_count"] == 0
     assert found["defect_density_null"] > 0  # type: ignore[operator]
 

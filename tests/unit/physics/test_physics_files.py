@@ -143,6 +143,7 @@ def test_run_writes_every_file_with_its_identity(
         assert file["series/defect_count"].dtype == np.int64
         assert file["series/mass"][-1] == metrics["mass"] == pytest.approx(p.L**2 * metrics["mean_rho"])
         assert file["series/max_amplitude"][-1] == metrics["max_amplitude"]
+        assert metrics["max_amplitude"] == pytest.approx(np.abs(file["psi_final"][:]).max(), rel=1e-5)
         assert file["series/free_energy"][-1] == metrics["free_energy"]
         assert np.all(np.isnan(file["series/h_norm"]))
         assert "omega_final" not in file
