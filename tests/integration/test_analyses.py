@@ -313,6 +313,28 @@ def test_a_finished_sweep_can_be_analysed_later(project: Project) -> None:
     assert "did you mean `homology`?" in refused.err
 
 
+def test_a_pattern_that_fits_nothing_is_said(project: Project) -> None:
+    """By the run and by whoever asks later, with the files that there are; nothing has failed."""
+    _sweep(project, ["bare"])
+    said = "look has nothing to look at: no result has a file like results/*.txt; one has metrics.json"
+    assert said in project.run("sweep", "run", "fields.yaml", "--source", "local:1").err
+    assert said in project.run("analyze", "last", "--with", "look").err
+    assert not _inner(project).config.exists()
+
+
+def test_a_missing_script_of_an_analysis_stops_the_sweep_before_it_begins(project: Project) -> None:
+    """Not the first result of a long run tells it."""
+    _sweep(project, ["a"], ANALYSES.replace("look.py", "lock.py"))
+    for words in (
+        ("config", "validate", "fields.yaml"),
+        ("sweep", "run", "fields.yaml", "--source", "local"),
+    ):
+        refused = project.run(*words, code=2)
+        assert "analyses.look.command: lock.py is not in the project" in refused.err
+        assert "did you mean look.py?" in refused.err
+    assert not (project.root / "sweeps" / "outputs").exists()
+
+
 def test_the_frozen_sweep_holds_each_analysis_in_full(project: Project) -> None:
     """What is frozen reads as an equal spec, and the analysis as the sweep that it is."""
     _sweep(project, ["a"])
