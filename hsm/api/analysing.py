@@ -122,7 +122,10 @@ class AnalysisRun:
     async def run(self) -> None:
         """Analyse what is offered, until no more comes and all of it is done."""
         try:
-            if await self._has_work() and not self._is_leaving:
+            has_work = await self._has_work()
+            if self._is_leaving:
+                return
+            if has_work:
                 await self._drive()
             elif why := self.follower.why_nothing:
                 self._say(f"the analysis {self.name} has nothing to look at: {why}")

@@ -118,9 +118,11 @@ class Follower:
 
     @property
     def why_nothing(self) -> str:
-        """Why no result was proposed although there are some, empty where one was or there is none."""
-        if self._known or not self._passed:
+        """Why nothing was proposed, empty where something was."""
+        if self._known:
             return ""
+        if not self._passed:
+            return "there is no result with files"
         more = f" and {len(self._passed_files) - SHOWN} more" if len(self._passed_files) > SHOWN else ""
         return (
             f"no result has a file like {self._analysis.artifact}; "

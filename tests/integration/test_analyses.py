@@ -320,6 +320,20 @@ def test_a_pattern_that_fits_nothing_is_said(project: Project) -> None:
     assert said in project.run("sweep", "run", "fields.yaml", "--source", "local:1").err
     assert said in project.run("analyze", "last", "--with", "look").err
     assert not _inner(project).config.exists()
+    found = project.run("analyze", "last", "--with", "fingerprint", "--json")  # not of the sweep file
+    assert found.data["finding"] == {"done": 0, "failed": 0, "cancelled": 0, "open": 0} | {
+        "path": found.data["finding"]["path"]
+    }
+    assert "NAME_p_value" in project.run("analyze", "last").err
+
+
+def test_a_sweep_without_a_result_has_nothing_to_analyse(project: Project) -> None:
+    """Every task failed: an analysis says so, and is no error."""
+    (project.root / "simulate.py").write_text("import sys; sys.exit(3)")
+    _sweep(project, ["a"])
+    said = "look has nothing to look at: there is no result with files"
+    assert said in project.run("sweep", "run", "fields.yaml", "--source", "local:1", code=1).err
+    assert said in project.run("analyze", "last", "--with", "look").err
 
 
 def test_a_missing_script_of_an_analysis_stops_the_sweep_before_it_begins(project: Project) -> None:

@@ -68,6 +68,7 @@ def command(
 def _each(console: Console, space: Workspace, look: Look, analysis: AnalysisSpec, *, again: bool) -> ExitCode:
     """Run a program for each result, and say for how many it is done."""
     from hsm.cli.analysing import Errand
+    from hsm.results.analysed import Analysed
 
     errand = Errand(console, space, look, [analysis], again=again)
     errors = errand.run()
@@ -75,7 +76,9 @@ def _each(console: Console, space: Workspace, look: Look, analysis: AnalysisSpec
         return ExitCode.INTERRUPTED
     if errors:
         raise errors[0]
-    stands = next(one for one in analysed_of(space.world, look) if one.name == analysis.name)
+    begun = (one for one in analysed_of(space.world, look) if one.name == analysis.name)
+    not_begun = Analysed(name=analysis.name, tree=look.tree.analysis(analysis.name), tracker=None)
+    stands = next(begun, not_begun)
     _show(console, look.tree.sweep_id, analysis.name, stands.finding)
     return ExitCode.BAD_OUTCOME if stands.failed or stands.open else ExitCode.FINE
 
@@ -87,6 +90,9 @@ def _show(console: Console, sweep_id: str, name: str, finding: Finding) -> None:
         console.envelope("analysis", {"sweep_id": sweep_id, "analysis": name, "finding": finding})
     elif isinstance(finding, str):
         console.data(finding)
+    elif not finding:
+        why = ": none has a metric called NAME_p_value" if name == DEFAULT else ""
+        console.say(f"{name} has nothing to say of these results{why}")
     else:
         text = yaml.safe_dump(dict(finding), sort_keys=False, allow_unicode=True, width=100)
         for line in text.splitlines():

@@ -147,7 +147,7 @@ def test_only_whole_sealed_results_with_a_fitting_file_are_proposed(tree: SweepT
 def test_a_pattern_that_fits_no_result_is_told_with_what_there_is(tree: SweepTree) -> None:
     """Nothing to do because nothing fits is no silence; one that fits is enough for there to be no word."""
     follower = Follower(World(), tree, LOOK)
-    assert not follower.why_nothing
+    assert follower.why_nothing == "there is no result with files"
     follower.offer([result(tree, 1, name="results/a.txt")])
     follower.close()
     assert asked(follower) == []
