@@ -53,6 +53,10 @@ class Artifact:
         Raises:
             UnreadableArtifact: it is missing, damaged, unfinished or of another kind.
         """
+        if not path.is_file():
+            raise UnreadableArtifact(f"there is no file {path}")
+        if not h5py.is_hdf5(path):
+            raise UnreadableArtifact(f"{path} is no HDF5 file")
         try:
             with h5py.File(path, "r", locking=False) as file:
                 return cls._of(file)
@@ -63,13 +67,15 @@ class Artifact:
     def _of(cls, file: h5py.File) -> Self:
         schema, status = file.attrs["schema"], file.attrs["status"]
         if schema != SCHEMA:
-            raise UnreadableArtifact(f"it is of schema {schema}, not {SCHEMA}")
+            raise ValueError(
+                f"it is of schema {schema}, not {SCHEMA}: another version of hsm.physics wrote it"
+            )
         if status == RUNNING:
-            raise UnreadableArtifact("its run has not ended")
+            raise ValueError("its run has not ended")
         try:
             params = stored_params(file["identity"].attrs["params"])
         except ParameterErrors as error:
-            raise UnreadableArtifact(f"its parameters are not known here: {error}") from error
+            raise ValueError(f"its parameters are not known here: {error}") from error
         psi, kept, closing = file["psi_final"][:], file["series"], file["balance"]
         series = {name: _column(kept, name) for name in COLUMNS}
         return cls(

@@ -162,10 +162,20 @@ def test_what_one_dimension_lacks_is_null_with_a_reason(name: str, folder: Path)
 
 
 def test_a_file_that_is_no_history_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The exit code says that the input is at fault, and stderr which."""
+    """The exit code says that the input is at fault, and stderr which file and why."""
     (folder / "no.h5").write_text("no")
-    assert main(["quantules", str(folder / "no.h5")], {}) == 2
-    assert "no.h5 cannot be read" in capsys.readouterr().err
+    whole = write_history(folder / "whole.h5", [lattice(0.3)]).read_bytes()
+    (folder / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    with h5py.File(write_history(folder / "old.h5", [lattice(0.3)]), "r+") as file:
+        file.attrs["schema"] = "hsm.physics.rho_history/3"
+    for name, why in {
+        "no.h5": "no.h5 is no HDF5 file",
+        "missing.h5": "there is no file ",
+        "cut.h5": "cut.h5 cannot be read: ",
+        "old.h5": "old.h5 cannot be read: it is of schema hsm.physics.rho_history/3, not ",
+    }.items():
+        assert main(["quantules", str(folder / name)], {}) == 2
+        assert why in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["quantules", "homology"])
