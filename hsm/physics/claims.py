@@ -110,6 +110,8 @@ SAYINGS: Mapping[str, Saying] = MappingProxyType(
 def claims(artifact: Artifact, measured: Mapping[str, object]) -> dict[str, object]:
     """Return the content of claims.json; `measured` is that of metrics.json."""
     drawn = {name: list(_nulls(artifact, name, measured)) for name in SAYINGS}
+    told = measured.get("reasons")
+    reasons = told if isinstance(told, Mapping) else {}
     scores = {
         name: {
             "value": _number(measured.get(name)),
@@ -117,6 +119,7 @@ def claims(artifact: Artifact, measured: Mapping[str, object]) -> dict[str, obje
             "can": saying.can,
             "cannot": saying.cannot,
             "p_value": saying.p_value or None,
+            "reason": reasons.get(name),
             "nulls": drawn[name],
         }
         for name, saying in SAYINGS.items()

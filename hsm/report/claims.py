@@ -47,7 +47,10 @@ class Null:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One score of one task, what it can claim and what it cannot; `p_value`: the metric, if there is one."""
+    """One score of one task, what it can claim and what it cannot; `p_value`: the metric, if there is one.
+
+    `reason`: why there is no value, where that is told.
+    """
 
     name: str
     value: float | None
@@ -56,6 +59,7 @@ class Claim:
     cannot: str
     p_value: str
     nulls: tuple[Null, ...]
+    reason: str = ""
 
 
 def claimants(
@@ -105,6 +109,7 @@ def _claim(name: str, entry: Mapping[str, object]) -> Claim:
         cannot=_text(entry["cannot"]),
         p_value="" if entry["p_value"] is None else _text(entry["p_value"]),
         nulls=tuple(_null(each) for each in nulls),
+        reason=_text(entry.get("reason") or ""),
     )
 
 

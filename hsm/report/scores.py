@@ -5,6 +5,7 @@ It is written where programs say what their scores can claim (`claims.json`); of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ ROWS = 8
 GALLERY = 8
 NAME = 60
 WORDS = 400
+REASONS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ def _untested(every: list[Score]) -> Markup:
     return section(
         "untested",
         heading,
-        *(join(_title(score.claim), _sayings(score.claim)) for score in every),
+        *(join(_title(score.claim), _sayings(score.claim), _why_null(score)) for score in every),
         _side_by_side(every),
         tag("div", *panels, class_="panels") if panels else None,
     )
@@ -199,14 +201,24 @@ def _verdict(score: Score) -> Markup | None:
 
 def _table(score: Score) -> Markup:
     if all(each.claim.value is None for each in score.shown):
-        reasons = code("reasons")
-        return note("None of these runs has this score: ", reasons, " in their metrics.json say why.")
+        return join(note("None of the runs that are shown has this score."), _why_null(score))
     head = [tag("th", "task"), *(tag("th", word, class_="n") for word in ("score", "p", "q"))]
     rows = [
         tag("tr", tag("td", task_link(each.task)), _cell(each.claim.value), _cell(each.p), _cell(each.q))
         for each in score.shown[:ROWS]
     ]
-    return table(head, rows, label=f"{shorten(score.name, NAME)}, the smallest p first")
+    label = f"{shorten(score.name, NAME)}, the smallest p first"
+    return join(table(head, rows, label=label), _why_null(score))
+
+
+def _why_null(score: Score) -> Markup | None:
+    """Say why runs have no such score, the most frequent reason first."""
+    lacking = [each.claim for each in score.shown if each.claim.value is None]
+    reasons = Counter(claim.reason for claim in lacking if claim.reason).most_common(REASONS)
+    if not reasons:
+        return None
+    told = (f"{shorten(reason, WORDS)} ({count(runs, 'run')})" for reason, runs in reasons)
+    return tag("p", tag("b", "Where it is null: "), "; ".join(told), class_="note")
 
 
 def _cell(value: float | None) -> Markup:

@@ -77,14 +77,14 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
         return [low]
     power = 10.0 ** math.floor(math.log10(rough))
     enough = next(place for place, factor in enumerate(_STEPS) if factor * power >= rough * 0.999)
-    for factor in reversed(_STEPS[: enough + 1]):  # the widest step may miss the axis, the next one does not
+    found: list[float] = []
+    for factor in reversed(_STEPS[: enough + 1]):  # the widest step may meet the axis once or not at all
         step = factor * power
-        if not math.isfinite(step):
+        if not math.isfinite(step) or len(found) > 1:
             continue
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if first <= last:
-            return [tidy(index * step) for index in range(first, last + 1)]
-    return [low]
+        found = [tidy(index * step) for index in range(first, last + 1)] or found
+    return found or [low]
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:

@@ -63,6 +63,7 @@ def test_a_run_without_scores_has_sentences_and_no_nulls() -> None:
     said = claims(artifact, metrics(artifact))["scores"]
     assert isinstance(said, dict)
     assert all(score["value"] is None and score["nulls"] == [] for score in said.values())
+    assert all(score["reason"] for score in said.values())
 
 
 def test_bins_are_of_equal_width_in_the_logarithm_where_draws_span_much() -> None:

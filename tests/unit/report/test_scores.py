@@ -76,6 +76,16 @@ def test_a_score_stands_beside_its_null_with_p_and_q_and_its_words(tmp_path: Pat
     assert tested.count("<svg") >= 2
 
 
+def test_why_a_score_is_null_is_said_where_it_is_missed(tmp_path: Path) -> None:
+    """In the words of the program, once for all runs that have the same reason; other programs say none."""
+    page = render_scores(swept(tmp_path / "a", claims(value=None, nulls=[], reason="it has <1> ring")))
+    for key in ("tested", "untested"):
+        assert "Where it is null: </b>it has &lt;1&gt; ring (4 runs)" in section_of(page, key)
+    silent = render_scores(swept(tmp_path / "b", claims(value=None, nulls=[])))
+    assert "None of the runs that are shown has this score." in silent
+    assert "Where it is null" not in silent
+
+
 def test_too_few_draws_are_not_taken_for_chance(tmp_path: Path) -> None:
     """Where no draw reaches the best score, p is as small as it can be, which is said."""
     content = claims(nulls=[null(reached=0, p=0.1)])

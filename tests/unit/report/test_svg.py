@@ -58,6 +58,7 @@ def test_ticks_are_round() -> None:
     assert linear_ticks(0.0, 1.0, 5) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert linear_ticks(-0.3, 0.31, 4) == [-0.2, 0.0, 0.2]
     assert linear_ticks(0.1, 4.3, 2) == [2.0, 4.0], "no multiple of 5 lies there"
+    assert linear_ticks(2.0, 17.0, 2) == [5.0, 10.0, 15.0], "one tick alone gives no scale"
     assert log_ticks(2e-3, 40.0, 5) == [0.01, 0.1, 1.0, 10.0]
     assert log_ticks(1e-12, 1.0, 4) == pytest.approx([1e-12, 1e-8, 1e-4, 1.0])
 
