@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import StrEnum
@@ -100,6 +100,8 @@ class Console:
         self.err = err
         self.quiet = quiet
         self.as_json = as_json
+        self.above: Callable[[Line], None] | None = None
+        """How talk is written while something below it is redrawn in place, which it would tear."""
         self._out = out
         self._environment = environment
 
@@ -173,6 +175,9 @@ class Console:
     def insist(self, *spans: str | Span) -> None:
         """Write a line of talk in any case."""
         with suppress(OSError):  # the terminal may be gone
+            if self.above is not None:
+                self.above(line(*spans))
+                return
             self.err.write(self.painted(line(*spans), self.err) + "\n")
             self.err.flush()
 

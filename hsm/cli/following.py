@@ -163,7 +163,8 @@ class Screen:
     def _lines(self, width: int) -> Sequence[Line]:
         if self._tracker is None:
             return [line("starting")]
-        now = aged(self._world, self._tree, progress(self._tracker, self._world.now(), driven=True))
+        is_driven = self._tracker.released != self._tracker.epoch  # else its analyses go on without it
+        now = aged(self._world, self._tree, progress(self._tracker, self._world.now(), driven=is_driven))
         params = params_line(self._tree, self._tracker.spec, now.best.task) if now.best else ""
         scene = Scene(
             tree=self._tree,

@@ -19,9 +19,13 @@ Picture = Callable[[int], Sequence[Line]]
 
 
 class LiveScreen:
-    """Redraws a picture below what was said last, and wipes it away in the end; an event loop runs."""
+    """Redraws a picture below what was said last, and wipes it away in the end; an event loop runs.
+
+    What is said meanwhile appears above the picture.
+    """
 
     def __init__(self, console: Console, picture: Picture) -> None:
+        self._console = console
         self._rich = RichConsole(
             file=console.err,
             force_terminal=True,
@@ -44,6 +48,7 @@ class LiveScreen:
         """Draw, and go on drawing."""
         self._live.start()
         self._is_on = True
+        self._console.above = self._say
         self._tick()
 
     def stop(self) -> None:
@@ -51,10 +56,14 @@ class LiveScreen:
         if not self._is_on:
             return
         self._is_on = False
+        self._console.above = None
         if self._timer is not None:
             self._timer.cancel()
         with suppress(OSError):  # the terminal may be gone
             self._live.stop()
+
+    def _say(self, spans: Line) -> None:
+        self._rich.print(text_from([spans], is_cropped=False), soft_wrap=True)
 
     def _tick(self) -> None:
         with suppress(OSError):  # the terminal may be gone
@@ -62,9 +71,9 @@ class LiveScreen:
         self._timer = asyncio.get_running_loop().call_later(INTERVAL_S, self._tick)
 
 
-def text_from(lines: Sequence[Line]) -> Text:
+def text_from(lines: Sequence[Line], *, is_cropped: bool = True) -> Text:
     """Return lines as rich shows them; nothing in them is read as markup."""
-    text = Text(no_wrap=True, overflow="crop")
+    text = Text(no_wrap=True, overflow="crop") if is_cropped else Text()
     for number, spans in enumerate(lines):
         text.append("\n" if number else "")
         for piece, tone in spans:

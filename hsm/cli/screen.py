@@ -199,6 +199,9 @@ def best(scene: Scene, glyphs: Glyphs) -> Iterator[Line]:
     """Yield the best task of a hunt, and how the best score came to be."""
     now = scene.progress
     if now.best is None:
+        if now.metric and (results := now.counts[TaskStatus.SEALED]):
+            said = f"none of {words.plural(results, 'result')} has a score in {now.metric}"
+            yield labelled("best", (said, Tone.WARN))
         return
     spans: list[Span | str] = [
         (f"{now.metric} = {now.best.score:.6g}", Tone.GOOD),

@@ -2,14 +2,16 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hsm.cli.console import Console
-from hsm.cli.following import Plain
+from hsm.cli.following import Plain, Screen
 from hsm.core import events as ev
 from hsm.core.tracker import SweepTracker
 from hsm.core.world import World
+from tests.unit.core.resting import resting
 from tests.unit.core.worlds import made_plan, sweep_spec
 
 CUT = ev.SourceFailed(source="ssh:alpha", reason="source 'ssh:alpha': the link was cut", paused=True, at=0.0)
@@ -48,3 +50,14 @@ def test_a_source_that_is_tried_again_is_told_once_until_it_opens(world: World) 
     assert told(world, CUT, CUT, other, other) == [cut, refused]
     opened = "source ssh:alpha opened with 2 slots"
     assert told(world, CUT, OPENED, CUT) == [cut, opened, cut]
+
+
+def test_a_sweep_whose_engine_has_stopped_is_not_said_to_run(world: World, tmp_path: Path) -> None:
+    """The picture stays while its analyses go on, and says of the sweep what `status` says of it."""
+    there = resting(tmp_path)
+    screen = Screen(Console(io.StringIO(), io.StringIO(), {}), world, there.tree)
+    tracker = there.tracker()
+    assert tracker.released == tracker.epoch
+    screen.listen([], tracker)
+    head = screen._lines(100)[0][1:]
+    assert "running" not in "".join(text for text, _ in head)

@@ -166,3 +166,11 @@ def test_a_hunt_that_ended_early_says_why() -> None:
     assert text_of(counts(early, ASCII)).endswith("generation 2 of 5, ended early: the target is reached")
     whole = replace(early, generation=5)
     assert "ended early" not in text_of(counts(whole, ASCII))
+
+
+def test_a_hunt_none_of_whose_results_has_a_score_says_so() -> None:
+    """Sealed tasks alone look like success; before the first, or without an objective, nothing is missed."""
+    bare = replace(PROGRESS, best=None)
+    assert "best      none of 20 results has a score in score" in _texts(replace(SCENE, progress=bare))
+    for other in (replace(bare, counts=dict.fromkeys(TaskStatus, 0)), replace(bare, metric="")):
+        assert not any("none of" in text for text in _texts(replace(SCENE, progress=other)))
