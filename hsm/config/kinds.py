@@ -109,7 +109,7 @@ def text(node: Node) -> str:
     if isinstance(node.value, str) and node.value:
         return node.value
     quoted = f"quote it: '{node.text}'" if node.text and not isinstance(node.value, str) else ""
-    raise Unfit("text", quoted)
+    raise Unfit("text that is not empty" if node.value == "" else "text", quoted)
 
 
 def matching(pattern: re.Pattern[str], expected: str) -> Form[str]:
