@@ -124,10 +124,11 @@ def exit_code(status: Status, interruption: Interruption) -> int:
 
 
 def _complaint(error: ParameterErrors) -> str:
+    """Say what is wrong, a problem last: of a failed task the last line of stderr is quoted."""
     count = len(error.problems)
-    lines = [f"error: {count} bad parameter{'s' if count > 1 else ''}"]
-    lines += [f"  {problem}" for problem in error.problems]
-    return "\n".join([*lines, "  (python -m hsm.physics --help lists the parameters)"])
+    head = f"error: {count} bad parameter{'s' if count > 1 else ''}"
+    about = "  (python -m hsm.physics --help lists the parameters)"
+    return "\n".join([head, about, *(f"  {problem}" for problem in error.problems)])
 
 
 def usage() -> str:

@@ -90,6 +90,7 @@ def test_bad_parameters_end_with_code_2_and_every_error(tmp_path: Path) -> None:
         "h: 0.9 is not stable; the largest step for these parameters is",
     ]
     assert [part for part in told if part not in err] == []
+    assert told[-1] in err.splitlines()[-1], "of a failed task the last line is quoted"
     assert list(tmp_path.iterdir()) == []
 
 
