@@ -13,6 +13,7 @@ from hsm.physics.canvas import MAP, Canvas, linear
 from hsm.physics.colours import sequential
 from hsm.physics.measure.artifact import Artifact
 from hsm.physics.measure.spectrum import Spectrum, are_peaks
+from hsm.physics.measure.structure import EDGE
 
 PAGE, PICTURE, TABLE = "fingerprint.html", "fingerprint.png", "fingerprint.csv"
 STYLE = """
@@ -24,7 +25,7 @@ img { max-width: 100% }
 
 
 def fingerprint(path: Path) -> Made:
-    """Return the page of a history's last field.
+    """Return the page of a history's last field; its strongest peak is one above a background that is known.
 
     Raises:
         NotComputable: the density is uniform or not finite, or has too few shells.
@@ -33,7 +34,8 @@ def fingerprint(path: Path) -> Made:
     artifact = Artifact.read(path)
     found = artifact.spectrum
     peaks = np.flatnonzero(are_peaks(found.above))
-    strongest = max(peaks, key=lambda at: found.above[at], default=None)
+    known = [at for at in peaks if EDGE <= at < found.k.size - EDGE]
+    strongest = max(known, key=lambda at: found.above[at], default=None)
     metrics = {
         "peaks": len(peaks),
         "strongest_k": None if strongest is None else float(found.k[strongest]),
@@ -88,7 +90,9 @@ def page(found: Spectrum, drawn: bytes, params: str) -> str:
         f"<style>{STYLE}</style><h1>Spectrum fingerprint</h1>"
         "<p>The power of the density's modes by the length of their wave vector, less a running median "
         "over 11 shells. A peak stands at least 0.1 nats above its surroundings; noise has such peaks too, "
-        "so a peak alone claims nothing: the scores have the nulls.</p>"
+        "so a peak alone claims nothing: the scores have the nulls. Of the first "
+        f"{EDGE} shells and the last {EDGE} no background is known, and the top of a fall stands out there."
+        "</p>"
         f'<img alt="excess over the background against k" src="data:image/png;base64,{data}">{table}'
         f"<p><code>{html.escape(params)}</code></p></html>\n"
     )

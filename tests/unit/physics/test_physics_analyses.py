@@ -127,6 +127,17 @@ def test_a_fingerprint_shows_the_shell_that_was_planted(folder: Path) -> None:
     assert "data:image/png;base64," in (folder / "results" / "fingerprint.html").read_text()
 
 
+def test_the_top_of_a_fall_is_no_strongest_peak(folder: Path) -> None:
+    """Where no background is known, a peak is in the table, but is not told as the strongest."""
+    second = np.cos(tau * 2 * made.X / made.N)
+    numbers = make(
+        "fingerprint", folder, [2.0 + second + 0.5 * made.gaussian_field(3, np.exp(-made.k_squared() / 4))]
+    )
+    assert numbers["peaks"] == 1
+    assert numbers["strongest_k"] is None
+    assert rows(folder / "results" / "fingerprint.csv")[1]["peak"] == "1"
+
+
 def test_all_of_them_in_one_process_make_what_each_makes(folder: Path) -> None:
     """Files and numbers are those of the single ones; what one lacks is said, and the others are made."""
     fields = [lattice(0.1), lattice(0.2)]
