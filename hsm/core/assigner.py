@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from hsm.core import events as ev
-from hsm.core.batching import loads, ready_of
+from hsm.core.batching import Sorter, loads
 from hsm.core.command import CommandTemplate
-from hsm.core.dispatch import LaneView, dispatch, free_slots, gather, room
+from hsm.core.dispatch import LaneView, Ready, dispatch, free_slots, gather, room
 from hsm.core.job import SweepJob
 from hsm.core.lane import Lane
 from hsm.core.model import Task
@@ -29,6 +29,8 @@ class Assigner:
         self._job = job
         self._lanes = lanes
         self._commands: dict[Path, CommandTemplate] = {}
+        batch = job.spec.program.batch
+        self._sorter = Sorter(batch, (job.spec.timeout_s, job.spec.resources)) if batch else None
 
     def assign(self, turn: Turn) -> None:
         """Write down an intent for every task that can be handed to a source now."""
@@ -40,27 +42,33 @@ class Assigner:
             and lane.name not in self._job.retiring
             and not tracker.sources[lane.name].hindrance
         ]
-        batch = self._job.spec.program.batch
-        if batch is not None and all(lane.knows_batches for lane in open_lanes):
-            self._assign_batches(turn, batch, open_lanes)
+        if self._sorter is not None and all(lane.knows_batches for lane in open_lanes):
+            self._assign_batches(turn, self._sorter, open_lanes)
             return
         views = [lane.view(tracker.sources[lane.name].in_flight, now) for lane in open_lanes]
         for assignment in dispatch(self._ready(tracker, room(views)), views):
             self._intend(turn, assignment.task, assignment.source)
 
-    def _assign_batches(self, turn: Turn, batch: BatchSpec, open_lanes: Sequence[Lane]) -> None:
+    def _assign_batches(self, turn: Turn, sorter: Sorter, open_lanes: Sequence[Lane]) -> None:
         """Deal ready tasks out over the sources by batches, each of which takes one slot."""
         tracker, load = turn.tracker, loads(turn.tracker.live())
-        views = list(self._batch_views(batch, open_lanes, load))
-        ready = [
-            ready_of(batch, tracker.task(index), self._limits(tracker.task(index)))
-            for index in self._ready(tracker, room(views) * batch.size)
-        ]
+        views = list(self._batch_views(sorter.batch, open_lanes, load))
+        indices = self._ready(tracker, sorter.span(room(views)))
+        ready = [self._sorted(sorter, tracker, index) for index in indices]
         batches = gather(ready, free_slots(views))
         for assignment in dispatch(range(len(batches)), views):
             tasks, name = batches[assignment.task], self._world.token()
             for index in tasks:
                 self._intend(turn, index, assignment.source, batch=name, members=len(tasks))
+                sorter.forget(index)
+
+    def _sorted(self, sorter: Sorter, tracker: SweepTracker, index: int) -> Ready:
+        """Return a task with who may share its process; one that nothing has happened to is not even made."""
+        known = sorter.fresh(index)
+        if known is not None and tracker.tasks.is_untouched(index):
+            return known
+        task = tracker.task(index)
+        return sorter.ready(task, self._limits(task))
 
     def _batch_views(
         self, batch: BatchSpec, open_lanes: Sequence[Lane], load: Mapping[str, int]

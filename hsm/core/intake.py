@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from operator import neg
 from typing import TypeAlias
 
 from hsm.core.events import GenerationPlanned, TaskReused
@@ -73,23 +74,26 @@ class ReadyQueue:
     """Tasks that wait for an attempt, in order. Those that no longer wait are dropped when they are met."""
 
     def __init__(self) -> None:
-        self._heap: list[int] = []
+        self._waiting: list[int] = []  # falling, so that the first ones can be taken off at little cost
 
     def extend(self, indices: Iterable[int]) -> None:
         """Add tasks, in rising order and behind all that are there."""
-        self._heap.extend(indices)
+        self._waiting = [*reversed(list(indices)), *self._waiting]
 
     def add(self, index: int) -> None:
         """Add a task in its place."""
-        heapq.heappush(self._heap, index)
+        place = bisect_left(self._waiting, -index, key=neg)
+        if self._waiting[place : place + 1] != [index]:
+            self._waiting.insert(place, index)
 
     def first(self, limit: int, is_ready: Callable[[int], bool]) -> list[int]:
         """Return the first tasks, at most `limit`, that wait; they stay in the queue."""
-        found: dict[int, None] = {}
-        while self._heap and len(found) < limit:
-            index = heapq.heappop(self._heap)
-            if is_ready(index):
-                found[index] = None
-        for index in found:
-            heapq.heappush(self._heap, index)
-        return list(found)
+        found: list[int] = []
+        place = len(self._waiting)
+        while place and len(found) < limit:
+            place -= 1
+            if is_ready(self._waiting[place]):
+                found.append(self._waiting[place])
+        if len(found) < len(self._waiting) - place:
+            self._waiting[place:] = reversed(found)
+        return found
