@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hsm.report import plots
+from hsm.report.compilation import Compilation, Runs
 from hsm.report.drawn import plate
 from hsm.report.html import Markup, code, join, note, section, table, tag
 from hsm.report.performance import FILE_NAME, Performance, SourceCost, Spread, Use
@@ -27,7 +28,40 @@ def cost(view: ReportView) -> Markup:
         _sources(found),
         tag("h3", "Used against requested, per attempt"),
         _uses(found.uses),
+        None if view.compilation is None else _compilation(view.compilation),
     )
+
+
+def _compilation(found: Compilation) -> Markup:
+    titles = ("runs", "median", "nine of ten below", "most", "in all")
+    head = [tag("th", "program"), *(tag("th", title, class_="n") for title in titles)]
+    rows = [_runs("compiled", found.compiled), _runs("found compiled", found.found)]
+    words = note(
+        "As the programs themselves tell: what compiling took, or loading what an earlier run had compiled,"
+        " in the same process or in another."
+        f"{_saved(found)}{_left_out(found)}"
+    )
+    return join(tag("h3", "Compiling"), table(head, rows, label="Compiling"), words)
+
+
+def _runs(name: str, runs: Runs) -> Markup:
+    took = runs.took_s
+    times = (None,) * 4 if took is None else (took.p50, took.p90, took.highest, runs.total_s)
+    cells = [_cell(f"{runs.count:,}"), *(_cell("–" if t is None else duration(t), t) for t in times)]
+    return tag("tr", tag("td", name), *cells)
+
+
+def _saved(found: Compilation) -> str:
+    if found.saved_s is None:
+        return ""
+    runs = count(found.found.count, "run")
+    return f" That saved about {duration(found.saved_s)}: the difference of the medians, for {runs}."
+
+
+def _left_out(found: Compilation) -> str:
+    if found.read == found.results:
+        return ""
+    return f" The first {found.read:,} of {found.results:,} results were read."
 
 
 def _pace(found: Performance) -> Markup:

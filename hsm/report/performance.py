@@ -37,8 +37,8 @@ class Spread:
     def record(self) -> dict[str, float]:
         """The numbers as they are written."""
         names = ("mean", "p10", "p50", "p90")
-        numbers = {name: _tidy(getattr(self, name)) for name in names}
-        return {"count": self.n, **numbers, "max": _tidy(self.highest)}
+        numbers = {name: tidy(getattr(self, name)) for name in names}
+        return {"count": self.n, **numbers, "max": tidy(self.highest)}
 
 
 def spread(values: Sequence[float]) -> Spread | None:
@@ -54,7 +54,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCost:
-    """What one compute source did. `busy_s` is the running time of all its attempts together.
+    """What one compute source did. `busy_s` is the running time of all its programs together, a batch's one.
 
     `span_s` is the time from its first intent to its last end; `overhead_s` is the time of its slots in
     that span in which no program ran, for each attempt: HSM's own cost, and waiting for work.
@@ -152,13 +152,25 @@ def _source(name: str, slots: int, entries: Sequence[Span]) -> SourceCost:
         sealed=sum(span.state is AttemptState.SEALED for span in entries),
         ended_badly=sum(span.state in _BAD for span in entries),
         span_s=max(span.ended_at for span in entries) - min(span.intended_at for span in entries),
-        busy_s=sum(ran),
+        busy_s=_busy_s(begun),
         waiting_s=spread([span.started_at - span.intended_at for span in begun]),
         running_s=spread(ran),
         collecting_s=spread(
             [span.collected_at - span.ended_at for span in begun if span.collected_at is not None]
         ),
     )
+
+
+def _busy_s(begun: Iterable[Span]) -> float:
+    """Return how long programs ran: each attempt its own time, those of a batch the time of their process."""
+    alone, shared = 0.0, dict[str, tuple[float, float]]()
+    for span in begun:
+        if not span.batch:
+            alone += span.ended_at - span.started_at
+            continue
+        first, last = shared.get(span.batch, (span.started_at, span.ended_at))
+        shared[span.batch] = min(first, span.started_at), max(last, span.ended_at)
+    return alone + sum(last - first for first, last in shared.values())
 
 
 def _uses(spec: SweepSpec, tasks: Iterable[Task]) -> tuple[Use, ...]:
@@ -188,18 +200,18 @@ def _processors(end: Exit) -> float:
     return (end.cpu_user_s + end.cpu_system_s) / end.wall_s
 
 
-def as_yaml(cost: Performance) -> str:
-    """Return the content of `performance_analysis.yaml`."""
+def as_yaml(cost: Performance, compilation: Mapping[str, object] | None = None) -> str:
+    """Return the content of `performance_analysis.yaml`, with what programs tell of compiling."""
     sources = {
         source.name: {
             "slots": source.slots,
             "attempts": source.attempts,
             "sealed": source.sealed,
             "ended_badly": source.ended_badly,
-            "span_s": _tidy(source.span_s),
-            "busy_s": _tidy(source.busy_s),
-            "slot_utilisation": _tidy(source.utilisation),
-            "overhead_per_attempt_s": _tidy(source.overhead_s),
+            "span_s": tidy(source.span_s),
+            "busy_s": tidy(source.busy_s),
+            "slot_utilisation": tidy(source.utilisation),
+            "overhead_per_attempt_s": tidy(source.overhead_s),
             "waiting_s": source.waiting_s and source.waiting_s.record,
             "running_s": source.running_s and source.running_s.record,
             "collecting_s": source.collecting_s and source.collecting_s.record,
@@ -211,17 +223,18 @@ def as_yaml(cost: Performance) -> str:
         "finished_tasks": cost.finished,
         "attempts": cost.attempts,
         "further_attempts": cost.made_again,
-        "elapsed_s": _tidy(cost.elapsed_s),
-        "finished_tasks_per_s": _tidy(cost.rate_hz),
+        "elapsed_s": tidy(cost.elapsed_s),
+        "finished_tasks_per_s": tidy(cost.rate_hz),
     }
     resources = {
         f"{use.name.replace(' ', '_')}_{use.unit}": {
-            "requested": _tidy(use.requested),
+            "requested": tidy(use.requested),
             "used": use.used and use.used.record,
         }
         for use in cost.uses
     }
-    return f"{yaml_lines(head)}resources:\n{_nested(resources)}sources:{_block(sources)}"
+    told = f"compilation:\n{_nested(compilation)}" if compilation else ""
+    return f"{yaml_lines(head)}resources:\n{_nested(resources)}{told}sources:{_block(sources)}"
 
 
 def _block(entries: Mapping[str, Mapping[str, object]]) -> str:
@@ -241,14 +254,14 @@ def _indented(text: str, *, by: str) -> str:
 
 
 @overload
-def _tidy(value: None) -> None: ...
+def tidy(value: None) -> None: ...
 
 
 @overload
-def _tidy(value: float) -> float: ...
+def tidy(value: float) -> float: ...
 
 
-def _tidy(value: float | None) -> float | None:
+def tidy(value: float | None) -> float | None:
     """Return a whole number as it is and any other to six digits: times are not known better."""
     if value is None or isinstance(value, int):
         return value

@@ -14,7 +14,8 @@ class Span(NamedTuple):
     """One attempt in time, in seconds since the epoch, never running backwards.
 
     Clocks of two machines may differ: where a later moment is told as an earlier one, it is taken for the
-    one before. What has not ended yet lasts until the last event of the sweep. A tuple, because a large
+    one before. What has not ended yet lasts until the last event of the sweep. Those of a `batch` shared a
+    process. A tuple, because a large
     sweep has so many of them that making them costs more than all the rest.
     """
 
@@ -27,6 +28,7 @@ class Span(NamedTuple):
     started_at: float
     ended_at: float
     collected_at: float | None
+    batch: str = ""
 
     @property
     def task_id(self) -> str:
@@ -58,6 +60,7 @@ def _span(index: int, attempt: Attempt, intended: float, until: float) -> Span:
         begin,
         end,
         None if home is None else max(end, home),
+        attempt.batch,
     )
 
 

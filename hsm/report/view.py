@@ -19,6 +19,7 @@ from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
 from hsm.report.analysed import AnalysisShown
 from hsm.report.claims import Claim, claimants, claims_of
+from hsm.report.compilation import Compilation, read_compilation
 from hsm.report.coordinates import Coordinate, coordinates
 from hsm.report.evidence import LogTail, Picture, list_pictures, read_host, read_picture, read_tail
 from hsm.report.groups import FailedAlike, group_failures
@@ -47,6 +48,7 @@ class Limits:
     picture_misses: int = 400
     pictures_per_analysis: int = 6
     claims: int = 16
+    compilations: int = 1_000
 
     def picture(self, root: Path, path: Path) -> Picture | None:
         """Return a picture inside `root`; None if it is too large, or none."""
@@ -95,6 +97,7 @@ class ReportView:
     pictures_sought: int = 0
     analyses: tuple[AnalysisShown, ...] = ()
     claims: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
+    compilation: Compilation | None = None
 
     @classmethod
     def of(
@@ -196,6 +199,7 @@ class ReportView:
             pictures_left_out=left_out,
             pictures_sought=sought,
             claims=self._read_claims(),
+            compilation=self._read_compilation(),
             analyses=tuple(
                 one.with_pictures(self.sweep_dir, self.ranking(), self.limits) for one in self.analyses
             ),
@@ -270,6 +274,10 @@ class ReportView:
         p_values = [self.values_of(name) for name in self.metric_names if is_p_value(name)]
         shown = islice(claimants(self.tasks, self.ranking(), p_values), self.limits.claims)
         return claims_of(self.sweep_dir, shown)
+
+    def _read_compilation(self) -> Compilation | None:
+        sealed = (task.task_id for task in self.tasks if task.status is TaskStatus.SEALED)
+        return read_compilation(self.sweep_dir, sealed, most=self.limits.compilations)
 
     def _read_logs(self) -> dict[str, LogTail]:
         groups = self.failures()[: self.limits.failure_groups]

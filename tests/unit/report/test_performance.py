@@ -55,6 +55,19 @@ def test_times_and_slots_are_counted_from_the_ledger(tmp_path: Path) -> None:
     assert source.overhead_s == pytest.approx(5.2)
 
 
+def test_attempts_that_share_a_process_take_one_slot(tmp_path: Path) -> None:
+    """The time of a batch counts once, from its beginning to its last end."""
+    tasks = []
+    for index, (batch, run_s) in enumerate([("a", 2.0), ("a", 6.0), ("b", 4.0), ("", 3.0)], 1):
+        made = replace(attempt(index, wall_s=run_s), started_at=STARTED, intended_at=STARTED, batch=batch)
+        tasks.append(task(index, {"b": float(index)}, {"pcs": 1.0}, attempts=(made,)))
+    (source,) = view(tmp_path, tasks=tasks, slots={"local": 3}).performance.sources
+    assert source.busy_s == pytest.approx(6.0 + 4.0 + 3.0)
+    assert source.utilisation == pytest.approx(13.0 / 18.0)
+    assert source.running_s is not None
+    assert source.running_s.highest == pytest.approx(6.0)
+
+
 def test_use_is_set_against_the_request(tmp_path: Path) -> None:
     """The tighter of two time limits counts; processors are processor time by wall time."""
     wall, processors, memory = measured(tmp_path).performance.uses
