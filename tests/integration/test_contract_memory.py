@@ -68,6 +68,9 @@ def test_what_the_fake_cannot_show_is_listed() -> None:
         test_half_an_hdf5_file_is_a_failure
         test_the_programs_own_report_is_embedded
         test_reserved_names_cannot_be_misused
+        test_members_of_a_batch_have_an_end_and_a_report_each
+        test_a_later_manager_adopts_a_batch_and_cancels_one_of_it_alone
+        test_a_lost_batch_is_found_by_its_tokens
         """.split()
     )
 

@@ -12,6 +12,7 @@ class Ability(StrEnum):
     LIMITS = "limits on time and memory are enforced"
     DIRECTORIES = "attempts run in a directory of their own and leave files in it"
     AGENT = "between manager and attempts stands an agent that can die"
+    BATCHES = "attempts of a batch share a process"
 
 
 EVERYTHING = frozenset(Ability)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from hsm.compute.testing.case import cases, not_shown
 from hsm.compute.testing.cases.artifacts import ArtifactCases
+from hsm.compute.testing.cases.batches import BatchCases
 from hsm.compute.testing.cases.endings import EndingCases
 from hsm.compute.testing.cases.handover import HandoverCases
 from hsm.compute.testing.cases.observing import ObservingCases
@@ -32,5 +33,6 @@ class SourceContract(
     SurvivalCases,
     ResolutionCases,
     ObservingCases,
+    BatchCases,
 ):
     """Everything that a compute source promises."""
