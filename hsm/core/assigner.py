@@ -60,12 +60,10 @@ class Assigner:
             tasks, name = batches[assignment.task], self._world.token()
             for index in tasks:
                 self._intend(turn, index, assignment.source, batch=name, members=len(tasks))
-                sorter.forget(index)
 
     def _sorted(self, sorter: Sorter, tracker: SweepTracker, index: int) -> Ready:
         """Return a task with who may share its process; one that nothing has happened to is not even made."""
-        known = sorter.fresh(index)
-        if known is not None and tracker.tasks.is_untouched(index):
+        if (known := sorter.fresh(index)) is not None:
             return known
         task = tracker.task(index)
         return sorter.ready(task, self._limits(task))
@@ -96,6 +94,8 @@ class Assigner:
             at=self._world.now(),
         )
         turn.take(intent)
+        if self._sorter is not None:
+            self._sorter.forget(index)
         turn.submissions.setdefault(source, []).append(self._order(task, intent))
 
     def _is_wanted(self, index: int) -> bool:

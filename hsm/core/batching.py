@@ -34,7 +34,7 @@ class Sorter:
         return max(room * self.batch.size, LOOK_AHEAD if self.batch.by else 0)
 
     def fresh(self, index: int) -> Ready | None:
-        """Return a task that never had an attempt, None when it has not been read yet."""
+        """Return a task that has never had an attempt; None for others, and before it has been read."""
         return self._fresh.get(index)
 
     def ready(self, task: Task, limits: Hashable) -> Ready:
@@ -49,7 +49,7 @@ class Sorter:
         return ready
 
     def forget(self, index: int) -> None:
-        """Let go of what was read of a task that waits no longer."""
+        """Let go of what was read of a task that gets an attempt."""
         self._agreed.pop(index, None)
         self._fresh.pop(index, None)
 

@@ -116,10 +116,6 @@ class TaskTable(Sequence[Task]):
         found = self._open.get(place)
         return TaskStatus.RECEIVED if found is None else found.status
 
-    def is_untouched(self, index: int) -> bool:
-        """Tell whether nothing has happened to a task."""
-        return self._rows[index - 1] is None and index - 1 not in self._open
-
     def statuses(self) -> Iterator[TaskStatus]:
         """Yield the status of every task, in order."""
         return map(self.status, range(len(self)))

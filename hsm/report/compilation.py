@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsm.core.model import Task
+from hsm.core.states import TaskStatus
 from hsm.report.evidence import PROVENANCE_BYTES, read_inside
 from hsm.report.performance import Spread, spread, tidy
 
@@ -76,12 +78,12 @@ class Compilation:
         }
 
 
-def read_compilation(root: Path, task_ids: Iterable[str], *, most: int) -> Compilation | None:
+def read_compilation(root: Path, tasks: Iterable[Task], *, most: int) -> Compilation | None:
     """Return what the results of these tasks tell of compiling, None if nothing; at most `most` are read."""
-    places = list(task_ids)
+    results = [task for task in tasks if task.status is TaskStatus.SEALED]
     told, read, silent = [], 0, 0
-    for task_id in places[:most]:
-        one = read_told(root, f"tasks/{task_id}")
+    for task in results[:most]:
+        one = read_told(root, f"tasks/{task.task_id}")
         read += 1
         silent = silent + 1 if one is None else 0
         told += [] if one is None else [one]
@@ -93,7 +95,7 @@ def read_compilation(root: Path, task_ids: Iterable[str], *, most: int) -> Compi
         compiled=_runs(one for one in told if not one.is_hit),
         found=_runs(one for one in told if one.is_hit),
         read=read,
-        results=len(places),
+        results=len(results),
     )
 
 

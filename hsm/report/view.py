@@ -199,7 +199,7 @@ class ReportView:
             pictures_left_out=left_out,
             pictures_sought=sought,
             claims=self._read_claims(),
-            compilation=self._read_compilation(),
+            compilation=read_compilation(self.sweep_dir, self.tasks, most=self.limits.compilations),
             analyses=tuple(
                 one.with_pictures(self.sweep_dir, self.ranking(), self.limits) for one in self.analyses
             ),
@@ -275,10 +275,6 @@ class ReportView:
         shown = islice(claimants(self.tasks, self.ranking(), p_values), self.limits.claims)
         return claims_of(self.sweep_dir, shown)
 
-    def _read_compilation(self) -> Compilation | None:
-        sealed = (task.task_id for task in self.tasks if task.status is TaskStatus.SEALED)
-        return read_compilation(self.sweep_dir, sealed, most=self.limits.compilations)
-
     def _read_logs(self) -> dict[str, LogTail]:
         groups = self.failures()[: self.limits.failure_groups]
         found = (
@@ -315,16 +311,14 @@ class ReportView:
             if misses >= self.limits.picture_misses:
                 break
             wanted = paths[: min(self.limits.pictures_per_task, places)] if room > 0 else []
-            kept = fitting(filter(None, map(self._picture, wanted)), room)
+            read = (self.limits.picture(self.sweep_dir, path) for path in wanted)
+            kept = fitting(filter(None, read), room)
             room -= sum(len(picture.data) for picture in kept)
             places -= len(kept)
             left_out += len(paths) - len(kept)
             if kept:
                 found[task.task_id] = kept
         return found, left_out, sought
-
-    def _picture(self, path: Path) -> Picture | None:
-        return self.limits.picture(self.sweep_dir, path)
 
 
 def has_result(task: Task) -> bool:
