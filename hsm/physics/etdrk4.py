@@ -25,7 +25,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from hsm.physics.contour import circle_mean
+from hsm.physics.contour import circle_means
 from hsm.physics.exponential import State, Toll
 from hsm.physics.grid import ComplexField
 from hsm.physics.rates import Rates
@@ -73,22 +73,22 @@ def etdrk4(symbol: ComplexField, active: np.ndarray, h: float, real: np.dtype[np
     active, which is how products are truncated.
     """
     z, kind = h * symbol, np.result_type(real, np.complex64)
+    means = [np.where(active, h * mean, 0) for mean in circle_means(_quotients, z)]
+    numbers = [np.exp(z), np.exp(z / 2), *means]
+    whole, half, q, f1, f2_twice, f3, step = jax.device_put(
+        [*(values.astype(kind) for values in numbers), np.float64(h)]
+    )
+    return Etdrk4(whole=whole, half=half, q=q, f1=f1, f2_twice=f2_twice, f3=f3, h=step)
 
-    def cast(values: ComplexField) -> Array:
-        array: Array = jax.device_put(values.astype(kind))
-        return array
 
-    def mean(function: Callable[[ComplexField], ComplexField]) -> Array:
-        return cast(np.where(active, h * circle_mean(function, z), 0))
-
-    return Etdrk4(
-        whole=cast(np.exp(z)),
-        half=cast(np.exp(z / 2)),
-        q=mean(lambda w: (np.exp(w / 2) - 1) / w),
-        f1=mean(lambda w: (-4 - w + np.exp(w) * (4 - 3 * w + w**2)) / w**3),
-        f2_twice=mean(lambda w: 2 * (2 + w + np.exp(w) * (w - 2)) / w**3),
-        f3=mean(lambda w: (-4 - 3 * w - w**2 + np.exp(w) * (4 - w)) / w**3),
-        h=jax.device_put(np.float64(h)),
+def _quotients(w: ComplexField) -> tuple[ComplexField, ...]:
+    """Return what Q, f1, 2 f2 and f3 are means of, each over h."""
+    grown, square, cube = np.exp(w), w**2, w**3
+    return (
+        (np.exp(w / 2) - 1) / w,
+        (-4 - w + grown * (4 - 3 * w + square)) / cube,
+        2 * (2 + w + grown * (w - 2)) / cube,
+        (-4 - 3 * w - square + grown * (4 - w)) / cube,
     )
 
 

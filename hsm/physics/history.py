@@ -49,8 +49,8 @@ class HistoryFile:
     def __init__(self, path: Path, shape: tuple[int, ...], identity: Mapping[str, str | int | float]) -> None:
         self._path = path
         self._file = h5py.File(part_of(path), "w", libver=FORMAT, locking=False)
-        self._file.attrs.update({"schema": SCHEMA, "status": RUNNING, "reason": ""})
-        self._file.create_group("identity").attrs.update(identity)
+        _describe(self._file, {"schema": SCHEMA, "status": RUNNING, "reason": ""})
+        _describe(self._file.create_group("identity"), identity)
         series = self._file.create_group("series")
         self._rho = _Column(self._file, "rho", np.float32, (1, *shape))
         self._t = _Column(self._file, "t", np.float64, (SERIES_CHUNK,))
@@ -59,10 +59,11 @@ class HistoryFile:
 
     def append(self, record: Record) -> None:
         """Add one frame and make it visible to readers."""
+        row = _place(self.count, ())
         for name, value in record.row().items():
-            self._series[name].append(value)
-        self._rho.append(record.rho)
-        self._t.append(record.t)  # last: its length says how many frames are whole
+            self._series[name].append(value, row)
+        self._rho.append(record.rho, _place(self.count, record.rho.shape))
+        self._t.append(record.t, row)  # last: its length says how many frames are whole
         self._file.flush()
 
     def records(self, first: int) -> Iterator[Record]:
@@ -115,20 +116,34 @@ class _Column:
     """A growing dataset, by the low-level calls: the others take a tenth of a small run."""
 
     def __init__(self, group: h5py.Group, name: str, dtype: type[np.generic], chunk: tuple[int, ...]) -> None:
-        self._shape, kind = chunk[1:], h5py.h5t.py_create(np.dtype(dtype), logical=True)
+        self._shape, self._kind = chunk[1:], h5py.h5t.py_create(np.dtype(dtype), logical=True)
         empty = h5py.h5s.create_simple((0, *self._shape), (h5py.h5s.UNLIMITED, *self._shape))
         layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         layout.set_chunk(chunk)
         layout.set_obj_track_times(False)
-        self.dataset = h5py.Dataset(h5py.h5d.create(group.id, name.encode(), kind, empty, layout))
+        self.dataset = h5py.Dataset(h5py.h5d.create(group.id, name.encode(), self._kind, empty, layout))
         self._dtype, self._one = dtype, h5py.h5s.create_simple((1, *self._shape))
         self.count = 0
 
-    def append(self, value: object) -> None:
-        """Add one entry."""
-        dataset, origin = self.dataset.id, (0,) * len(self._shape)
+    def append(self, value: object, place: h5py.h5s.SpaceID) -> None:
+        """Add one entry; `place` is its own (`_place`)."""
+        dataset, entry = self.dataset.id, np.ascontiguousarray(value, self._dtype)
         dataset.set_extent((self.count + 1, *self._shape))
-        place = dataset.get_space()
-        place.select_hyperslab((self.count, *origin), (1, *self._shape))
-        dataset.write(self._one, place, np.ascontiguousarray(value, self._dtype).reshape(1, *self._shape))
+        dataset.write(self._one, place, entry.reshape(1, *self._shape), self._kind)
         self.count += 1
+
+
+def _place(count: int, shape: tuple[int, ...]) -> h5py.h5s.SpaceID:
+    """Return where the next entry of a dataset lies that has so many entries of a shape."""
+    place = h5py.h5s.create_simple((count + 1, *shape))
+    place.select_hyperslab((count, *(0 for _ in shape)), (1, *shape))
+    return place
+
+
+def _describe(group: h5py.Group, attributes: Mapping[str, str | int | float]) -> None:
+    """Add attributes that a group does not have, by the low-level calls too."""
+    scalar, text = h5py.h5s.create(h5py.h5s.SCALAR), h5py.string_dtype()
+    for name, value in attributes.items():
+        content = np.array(value, text if isinstance(value, str) else None)
+        kind = h5py.h5t.py_create(content.dtype, logical=True)
+        h5py.h5a.create(group.id, name.encode(), kind, scalar).write(content)

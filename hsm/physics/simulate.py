@@ -180,8 +180,9 @@ class _Run:
             self._fine = halves.starter or halves.main  # it needs no past
         whole, _, _ = _advanced(self._next(self._step + 1)[0], self._state, self._step, 1)
         halved, _, _ = _advanced(self._fine, self._state, 2 * self._step, 2)
+        once, twice = np.asarray(whole.v), np.asarray(halved.v)
         with np.errstate(all="ignore"):
-            apart = np.linalg.norm(whole.v - halved.v) / np.linalg.norm(halved.v)
+            apart = np.linalg.norm(once - twice) / np.linalg.norm(twice)
         return float(np.nan_to_num(16 / 15 * apart / h, nan=np.inf))
 
     def _next(self, target: int) -> tuple[Stepper, int]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsm.physics.contour import adams_bashforth_weights, circle_mean, phi
+from hsm.physics.contour import adams_bashforth_weights, circle_means, phi
 from hsm.physics.equation import Equation
 from hsm.physics.grid import ComplexField, Grid
 from hsm.physics.parameters import InitialKind, Integrator, Params, SourceKind
@@ -124,9 +124,10 @@ def turns_with_phase(equation: Equation) -> bool:
 def _runge_kutta(h: float, symbol: ComplexField, b: Matrix) -> Matrix:
     """Return the matrix of one step of ETDRK4 (`etdrk4` has the formulas)."""
     z = h * symbol
-    p1, p2, p3 = (circle_mean(partial(phi, order), z) for order in (1, 2, 3))
+    p1, p2, p3 = circle_means(partial(phi, 3), z)
+    (p1_half,) = circle_means(partial(phi, 1), z / 2)
     whole, half = _diagonal(np.exp(z)), _diagonal(np.exp(z / 2))
-    q = _diagonal(h / 2 * circle_mean(partial(phi, 1), z / 2))
+    q = _diagonal(h / 2 * p1_half)
     f1, f2, f3 = (_diagonal(h * f) for f in (p1 - 3 * p2 + 4 * p3, 2 * p2 - 4 * p3, 4 * p3 - p2))
     stage_a = half + q @ b
     stage_b = half + q @ b @ stage_a

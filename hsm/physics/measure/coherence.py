@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hsm.physics.grid import Grid
 from hsm.physics.measure.chance import NotComputable
-from hsm.physics.metrics import Field, windings
+from hsm.physics.metrics import Field, defects, unit_phases
 
 Numbers = NDArray[np.floating]
 RANGE = 2.0  # ℓ, length
@@ -52,13 +52,6 @@ def weights(grid: Grid) -> Numbers:
     """Return |Ĝ_ℓ|² of each mode, shape (N, …)."""
     found: Numbers = np.exp(-(RANGE**2) * grid.k_squared_full())
     return found
-
-
-def unit_phases(psi: Field) -> Field:
-    """Return e^{iθ}; where ψ is zero, 1."""
-    modulus = np.abs(psi)
-    phases: Field = np.divide(psi, modulus, out=np.ones_like(psi), where=modulus > 0)
-    return phases
 
 
 def correlation_length(psi: Field, grid: Grid) -> float:
@@ -106,5 +99,5 @@ def order_of(psi: Field, grid: Grid) -> Numbers:
     power = amplitudes.real**2 + amplitudes.imag**2
     scale = 1 / power.shape[1] ** 2
     local = np.nan if misfit_of_range(grid) else scale * np.einsum("ij,j->i", power, weights(grid).ravel())
-    defects = sum(np.count_nonzero(windings(psi, axes), axis=space) for axes in combinations(space, 2))
-    return np.stack(np.broadcast_arrays(scale * power.max(axis=-1), local, defects), axis=-1)
+    turning = sum(np.count_nonzero(defects(psi, axes), axis=space) for axes in combinations(space, 2))
+    return np.stack(np.broadcast_arrays(scale * power.max(axis=-1), local, turning), axis=-1)
