@@ -126,7 +126,8 @@ class Canvas:
                 draw.ellipse([x - 1.5 * FINE, y - 1.5 * FINE, x + 1.5 * FINE, y + 1.5 * FINE], fill=255)
         strength = np.asarray(fine.reduce(FINE))
         plot = self._pixels[TOP : TOP + SIDE, LEFT : LEFT + self._across]
-        np.copyto(plot, _levels(ACCENT)[strength], where=strength > 0)
+        drawn = strength.nonzero()
+        plot[drawn] = _levels(ACCENT)[strength[drawn]]
 
     def rule(self, x: float, text: str) -> None:
         """Draw a dashed upright line at a share of the plot's width, and what it means."""
@@ -137,8 +138,9 @@ class Canvas:
 
     def png(self, palette: Colours, caption: str) -> bytes:
         """Return the file; `caption` is stored in it (PNG text `Description`), not drawn."""
-        pixels = np.where(self._labels > 0, _levels(GREY)[self._labels], self._pixels)
-        image = Image.fromarray(pixels)
+        written = self._labels.nonzero()  # a few in a hundred
+        self._pixels[written] = _levels(GREY)[self._labels[written]]
+        image = Image.fromarray(self._pixels)
         shades = np.repeat(np.linspace(0, 255, MARKS).astype(np.uint8)[:, None], 3, axis=1)
         plain = [np.tile(np.array(colour, np.uint8), (LEVELS, 1)) for colour in (ACCENT_COLOUR, GREY_COLOUR)]
         image.putpalette(np.vstack([palette, shades, *plain]).tobytes())

@@ -13,7 +13,7 @@ import enum
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hsm.physics.equation import Equation
@@ -151,8 +151,9 @@ class Params:
 
     def flat(self) -> dict[str, Any]:
         """Return every parameter by the name users write, enumerations by value."""
-        values = asdict(self)
-        values |= values.pop("equation")
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        equation = values.pop("equation")
+        values |= {f.name: getattr(equation, f.name) for f in fields(equation)}
         return {n: v.value if isinstance(v, enum.Enum) else v for n, v in values.items()}
 
     def canonical_json(self) -> str:
