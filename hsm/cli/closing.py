@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hsm.cli import screen, words
 from hsm.cli.console import Console, Glyphs, Line, Tone, line
 from hsm.cli.workspace import Look, Workspace, analysed_of, params_line
+from hsm.config.words import did_you_mean
 from hsm.core.errors import ExitCode
 from hsm.core.monitor import failures_of
 from hsm.core.projection import moment
@@ -63,12 +64,26 @@ def lines_of(space: Workspace, outcome: Outcome, report: Path | None, glyphs: Gl
     every = analysed_of(space.world, look, telling=True)
     yield from screen.analyses(every, glyphs)
     yield from screen.best(scene, glyphs)
+    yield from unscored(look)
     yield from screen.failures(now, glyphs)
     yield from remedies(look)
     yield line(("results   ", Tone.DIM), near(look.tree.root))
     if report is not None:
         yield line(("report    ", Tone.DIM), near(report))
     yield from _next_step(space, outcome, every)
+
+
+def unscored(look: Look) -> Iterator[Line]:
+    """Yield why no result of a hunt has a score: what was meant, or what the first of them says."""
+    hunt, tracker = look.spec.hunt, look.tracker
+    if hunt is None or tracker.best is not None:
+        return
+    first = next((task for task in tracker.tasks if task.status is TaskStatus.SEALED), None)
+    if first is None:
+        return
+    metric, known = hunt.objective.metric, first.metrics or {}
+    meant = did_you_mean(metric, known) if metric not in known else ""
+    yield line(("hint: ", Tone.ACTIVE), meant or f"{task_id(first.index)}: {tracker.outcome(first).reason}")
 
 
 def remedies(look: Look) -> Iterator[Line]:
