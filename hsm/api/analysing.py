@@ -131,8 +131,6 @@ class AnalysisRun:
                 self._say(f"the analysis {self.name} has nothing to look at: {why}")
         except HsmError as error:
             self.error = error
-            hint = f" ({error.hint})" if error.hint else ""
-            self._say(f"the analysis {self._analysis.name} does not go on: {error.message}{hint}")
 
     async def _has_work(self) -> bool:
         known = self._tracker = await self._world.blocking(self._known)
@@ -188,6 +186,12 @@ class AnalysisRun:
         await self._world.blocking(link, self._world.files, self._of.tree, self._inner, tasks)
 
 
+def obstacle(name: str, error: HsmError) -> str:
+    """Return the sentence that tells why an analysis does not go on."""
+    hint = f" ({error.hint})" if error.hint else ""
+    return f"the analysis {name} does not go on: {error.message}{hint}"
+
+
 class Analysing:
     """An engine at a sweep, and the sweep's analyses beside it."""
 
@@ -213,7 +217,7 @@ class Analysing:
         outcome: list[T | HsmError] = []
         async with asyncio.TaskGroup() as group:
             for run in self._runs:
-                group.create_task(run.run())
+                group.create_task(self._follow(run))
             try:
                 outcome.append(await act(self._engine, self._job))
                 self._tell()
@@ -240,6 +244,11 @@ class Analysing:
     def close(self) -> None:
         """Let go of threads."""
         self._engine.close()
+
+    async def _follow(self, run: AnalysisRun) -> None:
+        await run.run()
+        if run.error is not None:
+            self._say(obstacle(run.name, run.error))
 
     def _tell(self) -> None:
         """Say what is still to come, now that the sweep itself is not gone on with."""
@@ -288,15 +297,15 @@ class Reanalysing:
         """Return how the analyses stand."""
         return [run.standing for run in self._runs]
 
-    async def run(self, tracker: SweepTracker) -> list[HsmError]:
-        """Analyse every result of the tracker; return what kept an analysis from going on."""
+    async def run(self, tracker: SweepTracker) -> dict[str, HsmError]:
+        """Analyse every result of the tracker; return by name what kept an analysis from going on."""
         results = list(results_of(tracker.tasks))
         async with asyncio.TaskGroup() as group:
             for run in self._runs:
                 run.follower.offer(results)
                 run.follower.close()
                 group.create_task(run.run())
-        return [run.error for run in self._runs if run.error is not None]
+        return {run.name: run.error for run in self._runs if run.error is not None}
 
     def detach(self, reason: str = "the user left") -> None:
         """Begin nothing new and leave; what runs goes on."""

@@ -159,8 +159,9 @@ class AsyncSweep:
         project = project_of(tree, find_project(Path.cwd()).root)
         tracker, _ = await world.blocking(summary.replay, world.files, tree, spec)
         analysing = Reanalysing(world, Followed(tree=tree, spec=spec, project=project), [analysis])
-        for error in await analysing.run(tracker):
-            raise error
+        errors = await analysing.run(tracker)
+        if analysis.name in errors:
+            raise errors[analysis.name]
         return analysing.standing()[0].finding
 
     async def plot(self, name: str) -> Plot:

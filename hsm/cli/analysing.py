@@ -35,14 +35,14 @@ class Errand:
         self._look = look
         self._analysing = Reanalysing(space.world, of, analyses, say=self._say, retry_failed=again)
 
-    def run(self) -> list[HsmError]:
-        """Analyse every result that the look shows; return what kept an analysis from going on."""
+    def run(self) -> dict[str, HsmError]:
+        """Analyse every result that the look shows; return by name what kept an analysis from going on."""
         try:
             return asyncio.run(self._run())
         finally:
             self._space.world.close()
 
-    async def _run(self) -> list[HsmError]:
+    async def _run(self) -> dict[str, HsmError]:
         async with interruptible(self._analysing, self._interrupted):
             return await self._analysing.run(self._look.tracker)
 

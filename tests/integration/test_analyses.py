@@ -153,6 +153,8 @@ def test_no_simulation_waits_for_an_analysis(project: Project) -> None:
     sealed = [event for event in _events(SweepTree(project.tree())) if isinstance(event, ev.AttemptSealed)]
     assert len(sealed) == 6
     until(lambda: "its analyses go on: look" in running.said(), "it says what it waits for")
+    refused = project.run("analyze", "last", "--with", "look", code=None).err
+    assert refused.count("drives this sweep") == 1, "why it is not analysed twice is told once"
     (project.root / "hold").unlink()
     assert running.end().code == 0
     assert len(_looked(project)) == 6

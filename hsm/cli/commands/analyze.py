@@ -74,8 +74,8 @@ def _each(console: Console, space: Workspace, look: Look, analysis: AnalysisSpec
     errors = errand.run()
     if errand.is_interrupted:
         return ExitCode.INTERRUPTED
-    if errors:
-        raise errors[0]
+    if analysis.name in errors:
+        raise errors[analysis.name]
     begun = (one for one in analysed_of(space.world, look) if one.name == analysis.name)
     not_begun = Analysed(name=analysis.name, tree=look.tree.analysis(analysis.name), tracker=None)
     stands = next(begun, not_begun)

@@ -171,14 +171,15 @@ def _rows(look: Look, plan: CompletionPlan) -> Iterator[tuple[str, int, str]]:
 
 
 def _nothing(console: Console, space: Workspace, look: Look) -> ExitCode:
+    from hsm.api.analysing import obstacle
     from hsm.cli.analysing import Errand
     from hsm.cli.closing import Outcome
     from hsm.cli.driving import finish
 
     analyses = [_analysis(look, one) for one in analysed_of(space.world, look)]
     errand = Errand(console, space, look, analyses)
-    if analyses:
-        errand.run()
+    for name, error in errand.run().items() if analyses else ():
+        console.say((obstacle(name, error), Tone.WARN))
     console.say("nothing is left to run")
     if errand.is_interrupted:
         return ExitCode.INTERRUPTED
