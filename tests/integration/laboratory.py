@@ -26,7 +26,7 @@ from hsm.core.engine import SweepEngine, SweepResult
 from hsm.core.job import Origin, SweepJob, Wishes
 from hsm.core.ledger_reader import LedgerReader
 from hsm.core.model import History, Proposal
-from hsm.core.spec import BatchSpec, ProgramSpec, SourceSpec, SweepSpec
+from hsm.core.spec import BatchSpec, ProgramSpec, Resources, SourceSpec, SweepSpec
 from hsm.core.summary import replay
 from hsm.core.tracker import SweepTracker
 from hsm.core.tree import SweepTree
@@ -60,6 +60,7 @@ import json, os, signal, sys, time
 from pathlib import Path
 
 project = Path(os.environ["HSM_PROJECT"])
+kept = []
 
 def run(member, mode):
     directory = Path(member["directory"])
@@ -87,6 +88,15 @@ def run(member, mode):
     elif mode == "mute":
         os.close(int(os.environ["HSM_BATCH_FD"]))
         time.sleep(60)
+    elif mode == "late":
+        return 124
+    elif mode == "hog":
+        kept.append(bytes(b"x") * (200 << 20))
+        time.sleep(60)
+    elif mode == "keep":
+        kept.append(bytes(b"x") * (40 << 20))
+        while not (project / "gate").exists():
+            time.sleep(0.02)
     elif mode == "listen":
         assert json.loads(sys.stdin.readline()) == {"cancel": [member["token"]]}
         return 1
@@ -125,11 +135,12 @@ class Laboratory:
     modes: list[str]
     timeout_s: float | None = None
     size: int = 0
+    memory_bytes: int | None = None
     heard: list[ev.Event] = field(default_factory=list)
 
     @property
     def spec(self) -> SweepSpec:
-        return spec_of(self.timeout_s, self.size)
+        return spec_of(self.timeout_s, self.size, self.memory_bytes)
 
     @property
     def executed(self) -> Counter[str]:
@@ -181,7 +192,9 @@ class Laboratory:
 
     def manager(self, action: str = "go", count: int = 0) -> subprocess.Popen[bytes]:
         """Start a manager as a process of its own."""
-        (self.project / "modes.json").write_text(json.dumps([self.modes, self.timeout_s, self.size]))
+        (self.project / "modes.json").write_text(
+            json.dumps([self.modes, self.timeout_s, self.size, self.memory_bytes])
+        )
         argv = [sys.executable, __file__, str(self.tree.root), str(self.project), action, str(count)]
         root = str(Path(__file__).resolve().parents[2])
         with (self.project / "manager.log").open("ab") as log:
@@ -217,13 +230,14 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def spec_of(timeout_s: float | None, size: int = 0) -> SweepSpec:
+def spec_of(timeout_s: float | None, size: int = 0, memory_bytes: int | None = None) -> SweepSpec:
     single = ProgramSpec(command=("/bin/sh", "{project}/program.sh", "{mode}"))
     shared = ProgramSpec(command=(sys.executable, "{project}/worker.py"), batch=BatchSpec(size=max(1, size)))
     return SweepSpec(
         name="lab",
         program=shared if size else single,
         timeout_s=timeout_s,
+        resources=Resources(memory_bytes=memory_bytes),
         grace_s=0.2,
         max_failure_rate=1.0,
         config_digest="c" * 64,
@@ -237,6 +251,7 @@ async def new_laboratory(
     outputs: Path | None = None,
     timeout_s: float | None = None,
     size: int = 0,
+    memory_bytes: int | None = None,
 ) -> Laboratory:
     """Make a project with a sweep; with a `size` its tasks share processes, in one slot."""
     project.mkdir(exist_ok=True)
@@ -245,11 +260,11 @@ async def new_laboratory(
     engine = SweepEngine(World())
     tree = await engine.create_sweep(
         outputs or project / "outputs",
-        spec_of(timeout_s, size),
+        spec_of(timeout_s, size, memory_bytes),
         Origin(project=project, frozen_config="name: lab\n"),
     )
     engine.close()
-    return Laboratory(project, tree, modes, timeout_s, size)
+    return Laboratory(project, tree, modes, timeout_s, size, memory_bytes)
 
 
 def wait_for(condition: Callable[[], object], what: str = "", limit_s: float = LIMIT_S) -> None:
@@ -317,8 +332,7 @@ async def manage(root: Path, project: Path, action: str, count: int) -> None:
         for event in events:
             bomb.tick(f"event:{event.kind}")
 
-    modes, timeout_s, size = json.loads((project / "modes.json").read_text())
-    here = Laboratory(project, SweepTree(root), modes, timeout_s, size)
+    here = Laboratory(project, SweepTree(root), *json.loads((project / "modes.json").read_text()))
     engine = SweepEngine(world, listen=listen)
     try:
         await engine.complete_sweep(here.job(world))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -24,7 +25,10 @@ from hsm.core.source import ComputeSource
 from hsm.core.spec import SourceSpec
 from hsm.core.states import AttemptState, Cause, SweepStatus, TaskStatus
 from hsm.core.world import World
-from tests.integration.laboratory import Laboratory, happens, is_alive, new_laboratory, wait_for
+from tests.integration.cli_project import Project
+from tests.integration.disks import small_disk
+from tests.integration.laboratory import WORKER, Laboratory, happens, is_alive, new_laboratory, wait_for
+from tests.integration.test_faults import fill, is_hindered
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +40,7 @@ Make = Callable[..., Awaitable[Laboratory]]
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
     made: list[Laboratory] = []
 
-    async def new(modes: list[str], size: int = 8, **more: float) -> Laboratory:
+    async def new(modes: list[str], size: int = 8, **more: float | Path) -> Laboratory:
         made.append(await new_laboratory(tmp_path / "project", modes, size=size, **more))  # type: ignore[arg-type]
         return made[-1]
 
@@ -55,24 +59,25 @@ def report(here: Laboratory, task: Task) -> dict[str, object]:
 
 
 async def test_members_of_a_batch_have_ends_of_their_own(make: Make) -> None:
-    """One fails, one has a score that cannot be computed; all in one process, each its own result."""
-    here = await make(["quick", "fail", "nan", "quick"])
+    """One fails, one has a score that cannot be computed, one stops for time: each for itself."""
+    here = await make(["quick", "fail", "nan", "quick", "late"], timeout_s=30.0)
     result = await here.complete()
-    tasks = list(result.tracker.tasks)
+    *tasks, late = result.tracker.tasks
     assert [task.status for task in tasks] == [
         TaskStatus.SEALED,
         TaskStatus.FAILED,
         TaskStatus.SEALED,
         TaskStatus.SEALED,
     ]
+    assert (late.status, late.attempts[0].cause) == (TaskStatus.FAILED, Cause.TIME)
     assert len(set(here.pids)) == 1
     assert tasks[1].attempts[0].cause is Cause.APPLICATION
     assert tasks[1].reason == "exit code 1: boom at step #"
     assert tasks[2].metrics is not None
     assert tasks[2].metrics["g"] == 2.5
     assert len({task.attempts[0].batch for task in tasks}) == 1
-    assert {task.attempts[0].members for task in tasks} == {4}
-    assert report(here, tasks[3])["batch"] == {"id": tasks[3].attempts[0].batch, "members": 4}
+    assert {task.attempts[0].members for task in tasks} == {5}
+    assert report(here, tasks[3])["batch"] == {"id": tasks[3].attempts[0].batch, "members": 5}
     assert (here.tree.task(4) / "stdout.log").read_text() == "one went well\n" * 3
     assert (here.tree.task(4) / "params.yaml").is_file()
 
@@ -123,6 +128,119 @@ async def test_one_that_takes_too_long_is_found_too(make: Make) -> None:
     result = await here.complete()
     assert statuses(here) == [TaskStatus.SEALED, TaskStatus.FAILED, TaskStatus.SEALED]
     assert result.tracker.task(2).attempts[-1].cause is Cause.TIME
+
+
+async def test_one_that_eats_the_memory_of_its_batch_is_found_and_charged(make: Make) -> None:
+    """The process is killed; the others are tried again without it, and it alone is over its limit."""
+    here = await make(["quick", "hog", "quick", "quick"], size=4, memory_bytes=100 << 20)
+    result = await here.complete()
+    assert statuses(here) == [TaskStatus.SEALED, TaskStatus.FAILED, TaskStatus.SEALED, TaskStatus.SEALED]
+    hog, *others = (result.tracker.task(index) for index in (2, 1, 3, 4))
+    *before, last = hog.attempts
+    assert {attempt.cause for attempt in before} == {Cause.BATCH}
+    assert last.cause is Cause.MEMORY
+    assert {attempt.cause for task in others for attempt in task.attempts} <= {None, Cause.BATCH}
+
+
+async def test_who_comes_last_into_a_process_that_has_grown_is_not_charged_for_it(make: Make) -> None:
+    """What earlier batches kept is not the doing of one that is alone: it gets a process of its own start."""
+    here = await make(["keep"] * 3, size=1, memory_bytes=100 << 20)
+    manager = here.manager()
+    try:
+        for count in (1, 2):
+            wait_for(lambda: len(here.pids) == count, "it has begun")  # noqa: B023
+            here.open_gate()
+            wait_for(lambda: here.count(ev.AttemptSealed) == count, "it has ended")  # noqa: B023
+            (here.project / "gate").unlink()
+        wait_for(lambda: len(here.pids) == 4, "the third was killed and is tried again")
+        here.open_gate()
+        wait_for(lambda: here.count(ev.SweepSealed) == 1, "the sweep is over")
+    finally:
+        manager.kill()
+        manager.wait()
+    assert set(statuses(here)) == {TaskStatus.SEALED}
+    doubtful, alone = here.tracker.task(3).attempts
+    assert doubtful.cause is Cause.BATCH
+    assert "memory" in doubtful.reason
+    assert alone.cause is None
+    assert here.pids[0] == here.pids[1] == here.pids[2] != here.pids[3]
+
+
+async def test_a_full_disk_charges_nobody_of_a_batch(make: Make, tmp_path: Path) -> None:
+    """Its process ends for want of room: all that were open are run again, when there is some."""
+    with small_disk(tmp_path / "disk", "12m") as disk:
+        here = await make(["quick", "gate", "quick"], outputs=disk / "outputs")
+        running = asyncio.create_task(here.complete())
+        await happens(lambda: here.count(ev.AttemptSealed) >= 1 and len(here.pids) == 2, "one waits")
+        log = here.tree.logs / "sources" / "local.log"
+        log.write_text("(so that there is room for a few words more)\n")
+        filler = fill(disk)
+        here.open_gate()
+        await happens(lambda: not is_alive(here.pids[0]), "its process ends")
+        await happens(lambda: "lacks something" in log.read_text() or is_hindered(here), "somebody noticed")
+        filler.unlink()
+        result = await running
+        assert result.status is SweepStatus.COMPLETE
+        assert result.tracker.task(1).attempts[0].state is AttemptState.SEALED
+        for index in (2, 3):
+            *starved, last = result.tracker.task(index).attempts
+            assert starved
+            assert {(one.state, one.cause) for one in starved} == {(AttemptState.LOST, None)}
+            assert last.members == 2, "nobody is looked for"
+        assert here.executed["task_0001"] == 1
+
+
+async def test_a_batch_that_has_to_make_room_goes_again_as_it_was(make: Make) -> None:
+    """TERM of the agent: what had ended stays ended, the others are preempted and share a process again."""
+    here = await make(["quick", "gate", "quick"])
+    manager = here.manager()
+    try:
+        wait_for(lambda: here.count(ev.AttemptSealed) >= 1 and len(here.pids) == 2, "one ended, one waits")
+        agent = here.agent_pid()
+        assert agent is not None
+        os.kill(agent, signal.SIGTERM)
+        wait_for(lambda: len(here.pids) == 3, "it is tried again")
+        here.open_gate()
+        wait_for(lambda: here.count(ev.SweepSealed) == 1, "the sweep is over")
+    finally:
+        manager.kill()
+        manager.wait()
+    assert set(statuses(here)) == {TaskStatus.SEALED}
+    assert here.executed == Counter(task_0001=1, task_0002=2, task_0003=1)
+    for index in (2, 3):
+        preempted, again = here.tracker.task(index).attempts
+        assert preempted.cause is Cause.PREEMPTED
+        assert again.members == 2
+
+
+SWEEP = """\
+name: shared
+program: {command: [python, "{project}/worker.py"], batch: {size: 3}}
+sweep: {grid: {mode: [gate, quick], n: [1, 2, 3]}}
+sources: ["local:1"]
+"""
+
+
+def test_a_manager_that_is_told_to_stop_lets_a_batch_end_and_takes_back_the_next(
+    tmp_path: Path, hsm_command: Path
+) -> None:
+    """TERM: the agent finishes what is in the process, what waits is not begun, nothing is run twice."""
+    (tmp_path / "hsm.yaml").touch()
+    (tmp_path / "worker.py").write_text(WORKER)
+    (tmp_path / "shared.yaml").write_text(SWEEP)
+    project = Project(root=tmp_path, hsm=hsm_command)
+    executed = tmp_path / "executed"
+    running = project.start("sweep", "run", "shared.yaml")
+    wait_for(lambda: executed.exists() and project.status()["counts"]["running"] == 3, "a batch runs")
+    os.kill(running.process.pid, signal.SIGTERM)
+    answer = running.end()
+    assert answer.code == 130
+    assert "3 running attempts are finished by the agent" in answer.err
+    (tmp_path / "gate").touch()
+    wait_for(lambda: len(executed.read_text().splitlines()) == 3, "the whole batch was begun")
+    assert project.run("sweep", "complete", "last", "-q").code == 0
+    counts = Counter(line.split()[0] for line in executed.read_text().splitlines())
+    assert counts == Counter(f"task_000{number}" for number in range(1, 7))
 
 
 async def test_a_killed_manager_leaves_its_batch_running(make: Make) -> None:

@@ -91,7 +91,7 @@ class Closing:
         says who filled the disk. `was_full` tells whether that is known to have been full while it ran.
         """
         ended, running, files = self._ended, self._running, self._host.files
-        if ended.cause != "application" or running.fault or self._report is not None:
+        if ended.cause not in ("application", "batch") or running.fault or self._report is not None:
             return None
         words = last_words(files, f"{running.directory}/stderr.log", 0)
         said = f"{ended.reason}{': ' if words else ''}{words}"

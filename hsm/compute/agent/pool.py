@@ -70,7 +70,12 @@ class Pool:
     # Beginning
 
     def idle_for(self, hello: Hello, run: Run) -> Optional[SharedProcess]:
-        """Return an idle process that was started as this attempt would start one."""
+        """Return an idle process that was started as this attempt would start one.
+
+        What is tried again gets a process of its own start, so that nothing of earlier batches is in it.
+        """
+        if run.attempt > 1:
+            return None
         key = key_of(hello, run)
         return next((one for one in self.processes.values() if one.is_idle and one.key == key), None)
 

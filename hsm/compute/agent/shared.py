@@ -82,6 +82,7 @@ class SharedProcess:
         self.cancelled: Set[str] = set()
         self.idle_since = 0.0
         self.kill_at: Optional[float] = None
+        self._batches = 0
         self._host = host
         self._bell = bell
         self._orders: Optional[int] = spoken.orders
@@ -115,6 +116,7 @@ class SharedProcess:
         """Give it a batch."""
         self.open = {member.running.run.token: member.running for member in members}
         self.cancelled = set()
+        self._batches += 1
         self._used = self._host.usage(self.pid)
         for name in OUTPUTS:
             self._empty(os.path.join(self.directory, name))
@@ -202,14 +204,15 @@ class SharedProcess:
     def fates(self, status: int, verdict: Verdict) -> Dict[str, Optional[Verdict]]:
         """Return why those ended that a process left open at its end, None where that says nothing of them.
 
-        Of several it is not known whose doing that was: they are tried again with fewer. One alone has its
-        own end. Those who are killed because of another's cancel go again as they are.
+        Of several it is not known whose doing that was: they are tried again with fewer. Neither is it of one
+        alone, but for its time, in a process that earlier batches may have left something in. In a fresh one
+        it has its own end. Those who are killed because of another's cancel go again as they are.
         """
         left = [token for token in self.open if token not in self.cancelled]
         fate: Optional[Verdict] = verdict
         if verdict == CANCELLED:
             fate = None
-        elif len(left) > 1 and verdict != PREEMPTED:
+        elif verdict != PREEMPTED and (len(left) > 1 or (self._batches > 1 and verdict.cause != "time")):
             why = verdict.reason or words_of(status)
             fate = Verdict("batch", f"its process ended before {len(left)} of its batch had: {why}")
         elif not verdict.cause and not status:
