@@ -95,8 +95,8 @@ def run(member, mode):
         time.sleep(60)
     elif mode == "keep":
         kept.append(bytes(b"x") * (40 << 20))
-        while not (project / "gate").exists():
-            time.sleep(0.02)
+        if len(kept) == 3:
+            time.sleep(60)
     elif mode == "listen":
         assert json.loads(sys.stdin.readline()) == {"cancel": [member["token"]]}
         return 1

@@ -145,19 +145,7 @@ async def test_one_that_eats_the_memory_of_its_batch_is_found_and_charged(make: 
 async def test_who_comes_last_into_a_process_that_has_grown_is_not_charged_for_it(make: Make) -> None:
     """What earlier batches kept is not the doing of one that is alone: it gets a process of its own start."""
     here = await make(["keep"] * 3, size=1, memory_bytes=100 << 20)
-    manager = here.manager()
-    try:
-        for count in (1, 2):
-            wait_for(lambda: len(here.pids) == count, "it has begun")  # noqa: B023
-            here.open_gate()
-            wait_for(lambda: here.count(ev.AttemptSealed) == count, "it has ended")  # noqa: B023
-            (here.project / "gate").unlink()
-        wait_for(lambda: len(here.pids) == 4, "the third was killed and is tried again")
-        here.open_gate()
-        wait_for(lambda: here.count(ev.SweepSealed) == 1, "the sweep is over")
-    finally:
-        manager.kill()
-        manager.wait()
+    await here.complete()
     assert set(statuses(here)) == {TaskStatus.SEALED}
     doubtful, alone = here.tracker.task(3).attempts
     assert doubtful.cause is Cause.BATCH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hsm.compute.testing.ability import Ability
 from hsm.compute.testing.case import CaseBase, case
@@ -42,11 +43,14 @@ with open(int(os.environ["HSM_BATCH_FD"]), "w") as ends:
 COMMAND = (sys.executable, "-I", "-S", "-c", WORKER)
 
 
-async def submit(site: Site, *acts: str, batch: str, gate: Gate | None = None) -> list[AttemptOrder]:
+async def submit(
+    site: Site, *acts: str, batch: str, gate: Gate | None = None, attempt: int = 1
+) -> list[AttemptOrder]:
     """Hand over the attempts of one batch, by what each of them does."""
     assert site.session.capabilities.batches, "it knows no batches: leave Ability.BATCHES out of `abilities`"
     told = {"log": str(site.log), "gate": str(gate.path) if gate else ""}
-    orders = [site.order(COMMAND, params={**told, "act": act}, batch=batch) for act in acts]
+    made = (site.order(COMMAND, params={**told, "act": act}, batch=batch) for act in acts)
+    orders = [replace(order, attempt=attempt) for order in made]
     await site.session.submit(orders)
     return orders
 
@@ -79,21 +83,23 @@ class BatchCases(CaseBase):
         known.
         """
         first = await submit(site, "do", "fail", "do", batch="first")
+        again = await submit(site, "do", batch="again", attempt=2)
         second = await submit(site, "do", "crash", "do", batch="second")
         third = await submit(site, "crash", batch="third")
-        orders = [*first, *second, *third]
+        orders = [*first, *again, *second, *third]
         endings = await site.ended(orders)
         own, batch = Cause.APPLICATION, Cause.BATCH
-        assert [seen.cause for seen in endings] == [None, own, None, None, batch, batch, own]
-        assert [exit_of(seen).code for seen in endings[:4]] == [0, 3, 0, 0]
-        assert "SIGSEGV" in endings[4].reason
-        assert exit_of(endings[6]).signal == signal.SIGSEGV
-        one, other = processes(site, [*first, *second[:2]]), processes(site, third)
-        assert (len(one), len(one | other)) == (1, 2)
+        assert [seen.cause for seen in endings] == [None, own, None, None, None, batch, batch, own]
+        assert [exit_of(seen).code for seen in endings[:5]] == [0, 3, 0, 0, 0]
+        assert "SIGSEGV" in endings[5].reason
+        assert exit_of(endings[7]).signal == signal.SIGSEGV
+        used = [processes(site, group) for group in (first, [*again, *second[:2]], third)]
+        assert [len(each) for each in used] == [1, 1, 1]
+        assert len(set.union(*used)) == 3, "what is tried again is not begun in a process that has served"
         for order, seen in zip(orders, endings, strict=True):
             directory, report = await fetched_report(site, order, seen)
             assert (report["token"], report["config_hash"]) == (order.token, order.config_hash)
-            assert report["batch"] == {"id": order.batch, "members": 1 if order.batch == "third" else 3}
+            assert report["batch"] == {"id": order.batch, "members": 1 if order in [*again, *third] else 3}
             if seen.cause is None:
                 assert (directory / "results" / "answer").read_text() == f"task_{order.task:04}"
 
