@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any, ClassVar, TypeAlias, TypeGuard, get_args
 
 from hsm.core import recording
@@ -489,7 +490,7 @@ class UnknownEvent(ValueError):
 
 def to_record(event: Event) -> Record:
     """Return the ledger's record of an event. Fields that have their default are left out."""
-    form = _FORMS[event.kind]
+    form = _form(event.kind)
     layout, defaults = form.layout, form.defaults
     record: Record = {"t": event.kind}
     for name, value in zip(layout.names, layout.values(event), strict=True):
@@ -511,9 +512,10 @@ def from_record(record: Record) -> Event:
     Raises:
         UnknownEvent: its kind or its fields are not those of this version.
     """
-    form = _FORMS.get(record.get("t", ""))
-    if form is None:
-        raise UnknownEvent(f"event of unknown kind {record.get('t')!r}")
+    try:
+        form = _form(record.get("t", ""))
+    except KeyError:
+        raise UnknownEvent(f"event of unknown kind {record.get('t')!r}") from None
     try:
         return form.read(record)
     except (TypeError, ValueError) as error:
@@ -556,4 +558,7 @@ class _Form:
         return self.layout.make([tuple(value) if type(value) is list else value for value in listed])
 
 
-_FORMS: Mapping[str, _Form] = {kind: _Form(cls) for kind, cls in EVENTS.items()}
+@cache
+def _form(kind: str) -> _Form:
+    """Return the form of a kind, made when the first event of it is read or written."""
+    return _Form(EVENTS[kind])

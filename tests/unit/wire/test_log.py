@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from hsm.wire import frames
 from hsm.wire.files import Files
-from hsm.wire.log import LogChanged, LogReader, LogWriter, Position, decode_record, encode_record
+from hsm.wire.log import (
+    LogChanged,
+    LogReader,
+    LogWriter,
+    Position,
+    UnreadableRecord,
+    decode_record,
+    encode_record,
+)
 from tests.unit.wire.faulty import FaultyFiles
 
 HEADER = {"t": "header"}
@@ -273,3 +281,10 @@ def test_a_record_is_one_line_of_ascii_and_comes_back(record: dict) -> None:
     assert payload.isascii()
     assert b"\n" not in payload
     assert decode_record(payload) == record
+
+
+@pytest.mark.parametrize("payload", [b"{} {}", b"{}\n", b" {}", b'{"t":1}x'])
+def test_a_payload_is_one_object_and_nothing_around_it(payload: bytes) -> None:
+    """Not even a blank: no writer of ours leaves one."""
+    with pytest.raises(UnreadableRecord):
+        decode_record(payload)
