@@ -13,7 +13,7 @@ from hsm.compute.carrier import FileCarrier
 from hsm.compute.deaths import Deaths
 from hsm.compute.environment import Environment, prepare, prepared
 from hsm.core.errors import SourceError
-from hsm.core.limits import remedy
+from hsm.core.limits import remedy, remedy_of
 from hsm.core.source import (
     Capabilities,
     Check,
@@ -128,7 +128,7 @@ def silence(files: Files, log: Path, heard: int, free: int | None) -> tuple[str,
     """Return why an agent does not answer and what to do: its last words behind byte `heard` of its log."""
     words = last_words(files, log, heard)
     message = f"its agent does not answer: {words}" if words else "its agent does not answer"
-    return message, no_room(log.parent, free) or f"see {log}"
+    return message, no_room(log.parent, free) or remedy_of(words) or f"see {log}"
 
 
 def last_words(files: Files, log: Path, start: int) -> str:

@@ -35,26 +35,27 @@ class PowerlessDisk:
 
     def restart(self, *places: Path) -> None:
         """End every process that works here or in `places`, as a power cut does, and mount what is left."""
-        self._end_all([self.mount, *places])
+        self._end_all(*places)
         self._call("umount", str(self.mount))
         self._attach()
 
     def remove(self) -> None:
         """Unmount it for good."""
-        self._end_all([self.mount])
+        self._end_all()
         self._call("umount", "-l", str(self.mount))
         self._image.unlink()
 
     def _attach(self) -> None:
         self._call("mount", "-o", "loop", "-t", self.kind, str(self._image), str(self.mount))
 
-    def _end_all(self, places: list[Path]) -> None:
-        def users() -> list[int]:
-            return [pid for pid in _processes() if any(_uses(pid, place) for place in places)]
+    def users(self, *places: Path) -> list[int]:
+        """Return every process that works here or in `places`."""
+        return [pid for pid in _processes() if any(_uses(pid, place) for place in (self.mount, *places))]
 
-        for pid in users():
+    def _end_all(self, *places: Path) -> None:
+        for pid in self.users(*places):
             _kill(pid)
-        until(lambda: not users(), "the end of all who used the disk")
+        until(lambda: not self.users(*places), "the end of all who used the disk")
 
     def _call(self, *argv: str) -> None:
         program = shutil.which(argv[0], path=PATH)

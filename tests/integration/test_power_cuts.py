@@ -86,11 +86,18 @@ def new_project(folder: Path, disk: PowerlessDisk, death: Death) -> Project:
 
 
 def run_until_cut(project: Project, disk: PowerlessDisk, *words: str) -> bool:
-    """Run a command; when the power goes, end everybody and let it come back. Tells whether it went."""
+    """Run a command; when the power goes, end everybody and let it come back. Tells whether it went.
+
+    An agent may be at its last acts when the command is over, and it is of them that the power may go.
+    """
     mark = project.root / "dead"
     before = deaths(mark)
     running = project.start(*words)
-    until(lambda: running.process.poll() is not None or deaths(mark) > before, "the end, or a power cut")
+
+    def is_over() -> bool:
+        return running.process.poll() is not None and not disk.users(project.root)
+
+    until(lambda: deaths(mark) > before or is_over(), "the end of all, or a power cut")
     if deaths(mark) == before:
         assert running.process.returncode in (0, 2, 3), running.said()
         return False

@@ -82,6 +82,21 @@ def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert no_room(tmp_path, AGENT_SPACE_BYTES) == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [
+        ("RuntimeError: can't start new thread", "ulimit -u"),
+        ("BlockingIOError: [Errno 11] Resource temporarily unavailable", "ulimit -u"),
+        ("OSError: [Errno 24] Too many open files: '/etc/hosts'", "ulimit -n"),
+    ],
+)
+def test_an_agent_that_died_of_a_limit_is_told_with_the_limit(tmp_path: Path, words: str, limit: str) -> None:
+    """Its last words name what was lacking; the hint names what to raise, not the log alone."""
+    log = tmp_path / "local.log"
+    log.write_text(f"Traceback (most recent call last):\n{words}\n")
+    assert limit in silence(Files(), log, 0, None)[1]
+
+
 def test_last_words_are_one_short_harmless_line(tmp_path: Path) -> None:
     """However long a log is and whatever bytes it has, a message stays a line."""
     log = tmp_path / "local.log"
