@@ -1,10 +1,12 @@
 """What all tests share: repeatable property tests, the installed command, a browser where there is one."""
 
 import atexit
+import gc
 import os
 import shutil
 import sysconfig
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,21 @@ settings.register_profile("thorough", deadline=None, database=None, max_examples
 settings.load_profile("hsm")
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage neither while tests are collected, nor ever again among what is there by then.
+
+    Modules and thousands of tests stay to the end: each search would walk over all of them.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

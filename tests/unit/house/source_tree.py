@@ -1,6 +1,7 @@
 """The source tree as the house tests see it: every module parsed once, names resolved through its imports."""
 
 import ast
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +35,15 @@ class Module:
 def modules(package: str = "hsm") -> tuple[Module, ...]:
     """Parse every Python file below `package`, in order of path; outputs of sweeps are no source."""
     paths = sorted((ROOT / package).rglob("*.py"))
-    return tuple(_parse(path) for path in paths if "outputs" not in path.parts)
+    gc.collect()
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return tuple(_parse(path) for path in paths if "outputs" not in path.parts)
+    finally:
+        gc.freeze()  # syntax trees stay, and there is much to look through in them
+        if is_enabled:
+            gc.enable()
 
 
 def _parse(path: Path) -> Module:
