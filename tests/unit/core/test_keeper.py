@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import Counter
 from pathlib import Path
@@ -97,7 +96,8 @@ async def test_a_snapshot_waits_for_what_was_to_be_placed(
     """All that it knows of has its place then, for the next engine does not look there again."""
     monkeypatch.setattr("hsm.core.keeper.SNAPSHOT_RECORDS", 40)
     here, ordered, written = lab(tmp_path, files=True), set[int](), set[int]()
-    asked, missing = threading.Event(), list[set[int]]()
+    going = threading.Event()
+    awaited, missing = list[set[int]](), list[set[int]]()
     write_status, project_later, projected = (
         Projector.write_status,
         Homing.project_later,
@@ -105,22 +105,26 @@ async def test_a_snapshot_waits_for_what_was_to_be_placed(
     )
 
     def late(projector: Projector, task: Task) -> None:
-        if task.index == 5:
-            asked.wait(10)
+        if task.index in ordered:
+            assert going.wait(10), "no snapshot asks for what is not placed"
         write_status(projector, task)
         written.add(task.index)
 
     def order(homing: Homing, item: Order | Task) -> None:
         if not isinstance(item, Task) and item[1] is Command.PLACE:
             ordered.add(item[0].index)
+        if len(ordered) == 60:
+            going.set()  # the end asks for the rest
         project_later(homing, item)
 
     async def wait(homing: Homing) -> bool:
         before = ordered.copy()
-        if 5 in before:
-            asyncio.get_running_loop().call_soon(asked.set)
+        awaited.append(before - written)
+        going.set()
         is_done = await projected(homing)
         missing.append(before - written)
+        if len(ordered) < 60:
+            going.clear()
         return is_done
 
     monkeypatch.setattr(Projector, "write_status", late)
@@ -129,6 +133,7 @@ async def test_a_snapshot_waits_for_what_was_to_be_placed(
     result = await drive(here.job(numbered(60)))
     assert result.tracker.finished == 60
     assert kept(Files(), here.tree)
+    assert any(awaited), "no snapshot had anything to wait for"
     assert any(missing) is False
     assert written == set(range(1, 61))
 
