@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hsm.physics.batch import Orders
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
 COMMON = ["N=16", "save_every=1"]
@@ -90,7 +90,6 @@ def fields(directory: Path) -> dict[str, Any]:
         return {name: np.asarray(file[name]).tobytes() for name in names} | {"status": file.attrs["status"]}
 
 
-@pytest.mark.slow
 def test_a_batch_equals_single_runs(tmp_path: Path) -> None:
     """Bit for bit, in either order; one that ends early, a dead one and a wrong one stop no other."""
     with warm(tmp_path) as served:
@@ -116,7 +115,6 @@ def test_a_batch_equals_single_runs(tmp_path: Path) -> None:
     assert timing["compilation_cache_hit"]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="NO /proc: memory is not told here")
 def test_the_memory_of_a_batch_does_not_grow_with_its_runs(tmp_path: Path) -> None:
     """That of the process and of its largest run, however many there are: here a run has 1.6 MB of frames."""
@@ -133,7 +131,6 @@ def test_the_memory_of_a_batch_does_not_grow_with_its_runs(tmp_path: Path) -> No
         assert resident_mb(served) - begun < 8, "twelve runs more, which would be 20 MB if frames stayed"
 
 
-@pytest.mark.slow
 def test_a_cancelled_run_ends_and_the_next_goes_on(tmp_path: Path) -> None:
     """One that is cancelled while it runs closes its files; one that waits does not begin."""
     endless, waits = (
@@ -153,19 +150,3 @@ def test_a_cancelled_run_ends_and_the_next_goes_on(tmp_path: Path) -> None:
     assert ends == {"endless": 143, "waits": 143, "last": 0}
     assert not (tmp_path / "waits" / "metrics.json").exists()
     assert fields(tmp_path / "endless")["status"] == "cancelled"
-
-
-def test_orders_come_in_pieces(tmp_path: Path) -> None:
-    """Lines may be cut anywhere; what is not known is passed over; the time of a batch is shared out."""
-    reading, writing = os.pipe()
-    told = [{"token": name, "directory": "/", "variables": {"HSM_DEADLINE": "160.0"}} for name in "ab"]
-    text = json.dumps({"new": 1}) + "\n" + json.dumps({"members": told}) + "\n" + '{"cancel": ["a"]}\n'
-    orders = Orders(reading, lambda: 100.0)
-    for letter in text.encode():
-        os.write(writing, bytes([letter]))
-        orders.look()
-    os.close(writing)
-    (batch,) = list(orders)
-    assert [(one.token, one.limit_s) for one in batch] == [("a", 30.0), ("b", 30.0)]
-    assert orders.cancelled == {"a"}
-    os.close(reading)
