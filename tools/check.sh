@@ -45,7 +45,10 @@ if wants docs; then step "site" python -m sphinx -b html -W --keep-going -q docs
 # In the order of their folders: the files with few tests, which would come last, are those that take long.
 if wants unit; then step "unit tests" python -m pytest tests/unit -n 2 --dist loadfile --no-loadscope-reorder; fi
 if wants integration; then
-    step "integration tests" python -m pytest tests/integration
+    step "integration tests" python -m pytest tests/integration --ignore=tests/integration/physics
+    # Computation on small grids, which keeps one core busy, with no deadline of less than a minute and nothing shared
+    # outside of the folder of each test: two at a time. The others wait for each other's processes and measure time.
+    step "physics at length" python -m pytest tests/integration/physics -n 2 --dist loadfile --no-loadscope-reorder
     step "simulation" python -m hsm.sim run --seeds 2000 --jobs 2
     step "planted bugs" python -m hsm.sim mutants --jobs 2
 fi
