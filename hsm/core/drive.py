@@ -85,28 +85,17 @@ class Drive:
             SourceError: no source can be opened, or none is left.
             LedgerError: the ledger cannot be written; nothing that was acknowledged is lost.
         """
-        job, post, world = self._job, self.mailbox.put, self._world
-        self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
-        self._planner = _planner(world, job, self._ledger, program_digest)
-        self._homing = Homing(world, self._projector, self._lanes, self._tenure, post, placed=job.placed)
-        self._keeper = Keeper(world, job.tree, post, self._homing.projected)
-        self._resolver = Resolver(world, self._lanes)
-        self._deeds = Deeds(self.tracker, self._lanes, self._homing, self._projector)
-        self._reactions = Reactions(world, self._lanes, self._planner, self._homing, self._resolver)
-        self._react = self._reactions.react  # bound once: a dispatching method is made anew at each look
-        self._assigner = Assigner(world, job, self._lanes)
+        self._equip(program_digest)
+        parts = self._homing.collect(), self._planner.work(self.mailbox.put), self._keeper.work()
         async with asyncio.TaskGroup() as group:
             projecting = group.create_task(self._homing.project())
-            running = [
-                group.create_task(work)
-                for work in (self._homing.collect(), self._planner.work(post), self._keeper.work())
-            ]
+            running = [group.create_task(work) for work in parts]
             running += [
                 group.create_task(lane.run(self._context(context, lane), self._cursor(lane)))
                 for lane in self._lanes.values()
             ]
             try:
-                if self.tracker.created is None and not job.wishes.cancel:
+                if self.tracker.created is None and not self._job.wishes.cancel:
                     self._planner.ask_if_due(self.tracker)
                 for lane in self._lanes.values():
                     await lane.tried()
@@ -125,6 +114,19 @@ class Drive:
         if self._reactions.failure is not None:
             raise self._reactions.failure
         return status
+
+    def _equip(self, program_digest: str) -> None:
+        """Make the parts, each of which knows the ones before it."""
+        job, post, world = self._job, self.mailbox.put, self._world
+        self._lanes = {s.name: Lane(world, s, self._tenure, post) for s in job.sources}
+        self._planner = _planner(world, job, self._ledger, program_digest)
+        self._homing = Homing(world, self._projector, self._lanes, self._tenure, post, placed=job.placed)
+        self._keeper = Keeper(world, job.tree, post, self._homing.projected)
+        self._resolver = Resolver(world, self._lanes)
+        self._deeds = Deeds(self.tracker, self._lanes, self._homing, self._projector)
+        self._reactions = Reactions(world, self._lanes, self._planner, self._homing, self._resolver)
+        self._react = self._reactions.react  # bound once: a dispatching method is made anew at each look
+        self._assigner = Assigner(world, job, self._lanes)
 
     def _to_give_up(self) -> set[str]:
         """Return the tokens of the attempts that the user wants to be given up."""
