@@ -126,7 +126,7 @@ class Canvas:
                 draw.ellipse([x - 1.5 * FINE, y - 1.5 * FINE, x + 1.5 * FINE, y + 1.5 * FINE], fill=255)
         strength = np.asarray(fine.reduce(FINE))
         plot = self._pixels[TOP : TOP + SIDE, LEFT : LEFT + self._across]
-        drawn = strength.nonzero()
+        drawn = np.unravel_index(np.flatnonzero(strength > 0), strength.shape)
         plot[drawn] = _levels(ACCENT)[strength[drawn]]
 
     def rule(self, x: float, text: str) -> None:
@@ -138,8 +138,8 @@ class Canvas:
 
     def png(self, palette: Colours, caption: str) -> bytes:
         """Return the file; `caption` is stored in it (PNG text `Description`), not drawn."""
-        written = self._labels.nonzero()  # a few in a hundred
-        self._pixels[written] = _levels(GREY)[self._labels[written]]
+        written = np.flatnonzero(self._labels > 0)  # a few in a hundred
+        self._pixels.ravel()[written] = _levels(GREY)[self._labels.ravel()[written]]
         image = Image.fromarray(self._pixels)
         shades = np.repeat(np.linspace(0, 255, MARKS).astype(np.uint8)[:, None], 3, axis=1)
         plain = [np.tile(np.array(colour, np.uint8), (LEVELS, 1)) for colour in (ACCENT_COLOUR, GREY_COLOUR)]

@@ -44,8 +44,8 @@ def circle_means(
         found = functions(points + radius * DIRECTIONS[begun : begun + at_once, None])
         totals = totals or [np.zeros_like(points) for _ in found]
         for total, values in zip(totals, found, strict=True):
-            for row in values:
-                total += row  # in this order, however many are evaluated at once: sums differ by rounding
+            for row in values:  # in this order, however many are evaluated at once: sums differ by rounding
+                np.add(total, row, out=total)
     return [(total / CONTOUR_POINTS)[place].reshape(z.shape) for total in totals]
 
 

@@ -107,11 +107,12 @@ def windings(psi: Field, axes: tuple[int, int] = (0, 1)) -> NDArray[np.int64]:
     Entry (i, j) is the square from x_ij to its next neighbours. Each edge is computed once and shared by its
     two squares, so the sum over the torus is exactly zero.
     """
-    return np.rint(_turn(psi, axes) / (2 * np.pi)).astype(np.int64)
+    turns: NDArray[np.int64] = np.rint(_turn(psi, axes) / (2 * np.pi)).astype(np.int64)
+    return turns
 
 
 def _turn(psi: Field, axes: tuple[int, int]) -> NDArray[np.floating]:
-    """Return by how much the phase rises around each plaquette, radians: a multiple of 2π, but for rounding."""
+    """Return by how much the phase rises around each plaquette, radians: multiples of 2π up to rounding."""
     theta, (one, other) = np.angle(psi), axes
     along_one, along_other = _wrap(_rise(theta, one)), _wrap(_rise(theta, other))
     turn = _rise(along_other, one)

@@ -208,7 +208,8 @@ def _read(given: Mapping[str, object]) -> tuple[Params, set[str], list[str]]:
     equation = _equation(named.get("model", DEFAULT), problems)
     rules = {name: rule for name, (rule, _) in parameter_table(equation).items()}
     values = _values(named, rules, problems)
-    own = {name: value for name, value in values.items() if name in rules_of(equation)}
+    known = rules_of(equation)
+    own = {name: value for name, value in values.items() if name in known}
     rest = {name: value for name, value in values.items() if name not in own}
     return Params(equation=equation(**own), **rest), set(named) - set(values), problems
 

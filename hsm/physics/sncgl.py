@@ -86,13 +86,13 @@ class Sncgl(Equation):
         seen from a frame that turns.
         """
         k2 = grid.k_squared_full()
-        linear, saturation = k2 - self.mu, 1.0
+        linear, rho = k2 - self.mu, psi.real.astype(float) ** 2 + psi.imag.astype(float) ** 2
+        saturation = grid.spectrum(rho)
         if self.chi:
             linear -= self.chi * np.expm1(-(self.ell**2) * k2 / 2)
         if self.eta:
-            saturation = (1 - self.eta) + self.eta * np.exp(-(self.sigma**2) * k2 / 2)
-        rho = psi.real.astype(float) ** 2 + psi.imag.astype(float) ** 2
-        mean = np.sum(linear * grid.spectrum(psi)) + np.sum(saturation * grid.spectrum(rho)) / 2
+            saturation *= (1 - self.eta) + self.eta * np.exp(-(self.sigma**2) * k2 / 2)
+        mean = np.sum(linear * grid.spectrum(psi)) + np.sum(saturation) / 2
         return float(mean) * grid.length**grid.dimension
 
     @property

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import factorial, tau
 
 import numpy as np
 import pytest
 
 from hsm.physics import contour
-from hsm.physics.contour import circle_mean
+from hsm.physics.contour import circle_mean, circle_means
 from hsm.physics.etdrk4 import etdrk4
 from hsm.physics.parameters import Params
 from hsm.physics.plan import plan
@@ -70,6 +71,17 @@ def test_how_many_points_of_a_circle_are_evaluated_together_changes_no_bit(
     together = circle_mean(np.exp, POINTS)
     monkeypatch.setattr(contour, "AT_ONCE", 3 * POINTS.size)
     assert circle_mean(np.exp, POINTS).tobytes() == together.tobytes()
+
+
+def test_means_that_share_a_circle_are_what_each_has_alone() -> None:
+    """Coefficients may not depend on which others are asked for with them."""
+    both = circle_means(lambda w: (np.exp(w), w**2 / 3), POINTS)
+    alone = circle_mean(np.exp, POINTS), circle_mean(lambda w: w**2 / 3, POINTS)
+    assert [mean.tobytes() for mean in both] == [mean.tobytes() for mean in alone]
+    assert [mean.tobytes() for mean in circle_means(partial(contour.phi, 2), POINTS)] == [
+        circle_mean(function, POINTS).tobytes()
+        for function in (lambda w: (np.exp(w) - 1) / w, lambda w: (np.exp(w) - (1 + w)) / w**2)
+    ]
 
 
 def test_the_steppers_of_a_plan_are_built_once(params: Make) -> None:

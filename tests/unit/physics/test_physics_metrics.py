@@ -10,9 +10,11 @@ from hsm.physics import outcome
 from hsm.physics.metrics import (
     Diagnostics,
     defect_density,
+    defects,
     diagnose,
     phase_coherence,
     spectral_tail,
+    unit_phases,
     windings,
 )
 from hsm.physics.outcome import Ending
@@ -87,6 +89,26 @@ def test_total_winding_is_exactly_zero_on_the_torus() -> None:
     assert np.count_nonzero(found) > 500
     assert found.sum() == 0
     assert set(np.unique(found)) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("kind", [np.complex64, np.complex128])
+def test_phases_are_the_quotient_by_the_modulus_to_the_last_bit(kind: type[np.complexfloating]) -> None:
+    """Scores may not change with how a quotient is taken; where the field is zero it is 1."""
+    rng = np.random.default_rng(5)
+    psi = (rng.normal(size=(N, N)) + 1j * rng.normal(size=(N, N))).astype(kind)
+    assert unit_phases(psi).tobytes() == (psi / np.abs(psi)).tobytes()
+    psi[3, 5] = 0
+    phases = unit_phases(psi)
+    assert phases[3, 5] == 1
+    assert phases.dtype == kind
+    assert np.abs(np.abs(phases) - 1).max() < 1e-6
+
+
+def test_defects_are_where_the_phase_winds() -> None:
+    """Both in noise, with hundreds of either charge."""
+    rng = np.random.default_rng(6)
+    noise = rng.normal(size=(N, N)) + 1j * rng.normal(size=(N, N))
+    assert np.array_equal(defects(noise), windings(noise) != 0)
 
 
 def test_vortex_lattice_has_four_vortices_a_cell() -> None:
