@@ -101,6 +101,17 @@ class Copy:
                 self._files.truncate(descriptor, end)
         return descriptor
 
+    def drop_behind_short(self, there: Mapping[str, int]) -> None:
+        """Have logs come anew that follow one which is shorter here than `there`: readers never go back.
+
+        A power cut here may take the end of a log and leave the next one. What the host lacks is kept.
+        """
+        short = min((name for name, end in there.items() if self._ends.get(name, 0) < end), default="")
+        for name in [name for name in self._ends if short and name > short]:
+            if there.get(name, 0) >= self._ends[name]:
+                self._files.remove(self._path(name))
+                del self._ends[name]
+
     def close(self) -> None:
         """Close the files."""
         while self._open:

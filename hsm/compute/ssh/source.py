@@ -121,6 +121,7 @@ class SSHSource(ComputeSource):
         known = await self._world.blocking(copy.recall)
         asked = {"sweep": context.sweep_id, "source": self.name, "records": known}
         host = _host(self.name, (await _answer(link, "open", asked)).fields)
+        copy.drop_behind_short(host.records)
         mirror = Mirror(self._world, home, context.epoch, link, copy)
         try:
             lost = {} if host.has_agent else {name: host.records.get(name, 0) for name in known}

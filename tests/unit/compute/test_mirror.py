@@ -307,3 +307,16 @@ class TestRecords:
                 copy.write(name, offset, b"x")
         copy.close()
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"000001.log": b"abc"}
+
+
+def test_what_follows_a_log_whose_end_was_lost_here_comes_anew(tmp_path: Path) -> None:
+    """Readers never go back (seed 55234). What the host itself has lost stays."""
+    for name in ("000001.log", "000002.log", "000003.log"):
+        LogWriter.create(Files(), str(tmp_path / name), {"t": "opened"}).close()
+    copy = Copy(SOURCE, Files(), str(tmp_path))
+    ends = {name: end for name, (end, _) in copy.recall().items()}
+    copy.drop_behind_short(ends)
+    assert copy.ends == ends
+    copy.drop_behind_short({**ends, "000001.log": ends["000001.log"] + 100, "000003.log": 0})
+    assert set(copy.ends) == {"000001.log", "000003.log"}
+    assert not (tmp_path / "000002.log").exists()
