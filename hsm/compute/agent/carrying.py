@@ -177,8 +177,10 @@ class Carrying(Service):
             self.send(Packet("gone", 0, {"words": self._line.last_words() if self._line is not None else ""}))
 
     def _push(self, followed: "Dict[str, int]") -> bool:
-        """Push a piece of every log that has grown; tell whether there is more."""
-        is_more = False
+        """Push what has grown, no log before all of the one ahead of it; tell whether there is more.
+
+        Who reads at home goes on to the next log where there is one, and never back.
+        """
         for name in self._files.list(self._path(RECORDS)):
             offset, path = followed.get(name, 0), self._path(RECORDS, name)
             data = self._files.read(path, offset, CHUNK_BYTES)
@@ -186,8 +188,9 @@ class Carrying(Service):
                 self._sync(path)
                 followed[name] = offset + len(data)
                 self.send(Packet("records", 0, {"log": name, "offset": offset}, data))
-            is_more |= len(data) == CHUNK_BYTES
-        return is_more
+            if len(data) == CHUNK_BYTES:
+                return True
+        return False
 
     def _sync(self, path: str) -> None:
         """Make a log durable as it is: nobody may count on a record that a power cut here can take back."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm.compute.agent.carrying import Carrying
+from hsm.compute.agent.carrying import CHUNK_BYTES, Carrying
 from hsm.compute.agent.host import Host
 from hsm.compute.agent.relay import Answer, Service
 from hsm.compute.agent_session import START
@@ -204,6 +204,24 @@ class TestRecords:
             more, _ = await read(mirror, place, 3)
         assert (found, more) == (["opened", "started", "ended"], ["lost", "opened", "withdrawn"])
         assert sides.logs(sides.home, "records") == sides.logs(sides.there, "records")
+
+    async def test_no_log_comes_home_before_all_of_the_one_ahead_of_it(
+        self, sides: Sides, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Though it takes several pieces: readers go on to the next log, and never back."""
+        sides.record(None, *("x" * 1000 for _ in range(2 * CHUNK_BYTES // 1000)))
+        sides.record(None, "lost")
+        pieces, write = list[str](), Copy.write
+
+        def noted(copy: Copy, name: str, offset: int, data: bytes) -> None:
+            pieces.append(name)
+            write(copy, name, offset, data)
+
+        monkeypatch.setattr(Copy, "write", noted)
+        async with sides.mirror(1) as (mirror, _):
+            found, _ = await read(mirror, START, 2 * CHUNK_BYTES // 1000 + 3)
+        assert pieces == ["000001.log"] * 3 + ["000002.log"]
+        assert found[-2:] == ["opened", "lost"]
 
     async def test_what_a_power_cut_left_at_home_is_cut_off_and_comes_anew(self, sides: Sides) -> None:
         """A tail of zeros, or half a group, is none of the agent's words."""
