@@ -89,9 +89,7 @@ class Drive:
         parts = self._homing.collect(), self._planner.work(self.mailbox.put), self._keeper.work()
         async with asyncio.TaskGroup() as group:
             projecting = group.create_task(self._homing.project())
-            lanes = (
-                lane.run(self._context(context, lane), self._cursor(lane)) for lane in self._lanes.values()
-            )
+            lanes = (one.run(self._context(context, one), self._cursor(one)) for one in self._lanes.values())
             running = [group.create_task(work) for work in (*parts, *lanes)]
             try:
                 if self.tracker.created is None and not self._job.wishes.cancel:
