@@ -36,6 +36,7 @@ class Backlog:
         self._to_withdraw: List[Run] = []
         self._known: Set[str] = set()
         self._counted_on: List[str] = []
+        self._wanted: Optional[Set[str]] = None
 
     def replay(self, message: Message) -> None:
         """Take in one record of a predecessor. Must come before what the inbox says."""
@@ -55,10 +56,12 @@ class Backlog:
             return
         if isinstance(message, Hello):
             self.hello, self.closed, self._counted_on = message, False, list(message.adopted or ())
-            self._forget_what_is_not_wanted(message)
+            self._wanted = None if message.adopted is None else set(message.adopted)
+            self._forget_what_is_not_wanted()
         elif isinstance(message, Run):
-            is_wanted = not is_old or self._is_wanted(message.token)
-            if is_wanted and message.token not in self._known:
+            if not is_old and self._wanted is not None:
+                self._wanted.add(message.token)
+            if self._is_wanted(message.token) and message.token not in self._known:
                 self._known.add(message.token)
                 self.waiting[message.token] = message
         elif isinstance(message, (Cancel, Recall)):
@@ -67,10 +70,10 @@ class Backlog:
             self.closed = True
 
     def _is_wanted(self, token: str) -> bool:
-        adopted = self.hello.adopted if self.hello is not None else None
-        return adopted is None or token in adopted
+        """Tell whether the last manager counts on an attempt: adopted when it greeted, or ordered since."""
+        return self._wanted is None or token in self._wanted
 
-    def _forget_what_is_not_wanted(self, hello: Hello) -> None:
+    def _forget_what_is_not_wanted(self) -> None:
         """Drop what waits and what a new manager does not count on; it may order it anew."""
         for token in [token for token in self.waiting if not self._is_wanted(token)]:
             del self.waiting[token]

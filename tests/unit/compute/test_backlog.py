@@ -174,6 +174,18 @@ def test_what_ran_elsewhere_is_forgotten_when_nobody_counts_on_it() -> None:
     assert list(backlog.unfinished) == ["a" * 32]
 
 
+def test_what_was_ordered_after_the_greeting_is_counted_on_too() -> None:
+    """An agent that a superseded manager brings up on another host must not forget it (seed 85157)."""
+    backlog = Backlog()
+    token = "a" * 32
+    backlog.replay(Started(token, 1, "1", 0.0))
+    backlog.hear(2, hello(2)._replace(adopted=[]))
+    backlog.hear(2, Run(token, 1, 1, "d", ["true"], "{}", 0, "c", "k", None, None, 0))
+    assert not backlog.give_up(token)
+    backlog.hear(3, hello(3)._replace(adopted=[]))
+    assert backlog.give_up(token), "the next manager does not"
+
+
 def test_a_new_manager_reopens_what_was_closed() -> None:
     """An agent that was told to leave stays when another manager comes."""
     backlog = Backlog()
