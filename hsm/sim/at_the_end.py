@@ -63,11 +63,12 @@ def budgets_hold(facts: Facts) -> Iterator[str]:
 
 
 def companions_are_left_alone(facts: Facts) -> Iterator[str]:
-    """I8: what was in a process that ended early goes again with half as many, until it is alone."""
+    """I8: what was in a process that ended early goes again with half as many, until it is alone.
+
+    And once where it was alone, in a process that had served batches before.
+    """
     batch = facts.stage.spec.program.batch
-    halves = (
-        max(1, (batch.size - 1).bit_length()) if batch else 0
-    )  # once where it was alone in a warm process
+    halves = max(1, (batch.size - 1).bit_length()) if batch else 0
     for task in facts.tracker.tasks:
         count = sum(attempt.cause is Cause.BATCH for attempt in task.attempts[task.spent :])
         if count > halves:
