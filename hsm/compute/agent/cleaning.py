@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from typing import Callable, Dict, Iterator, List, Mapping
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping
 
 from hsm.compute.agent.apart import apart
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.pool import bury
 from hsm.compute.agent.premises import MARKER, Premises
 from hsm.compute.agent.relay import Answer, Refusal, Service
 from hsm.compute.agent.retention import Removal, Retention, is_gone
 from hsm.compute.agent.shelf import Shelf
-from hsm.compute.agent.tenants import Tenants
+from hsm.compute.agent.tenants import Tenant, Tenants
 from hsm.wire.bundle import SHA256
 from hsm.wire.files import Kind
 from hsm.wire.link import Packet
@@ -74,7 +75,14 @@ class Cleaning(Service):
         for path in chosen.values():
             self._lock(path, locks, is_forced=wish.get("force") is True, is_dry=retention.is_dry)
         for name, path in chosen.items():
+            if not retention.is_dry:
+                self._bury(self._tenants.of(path))
             yield Packet(REMOVED, 0, retention.take(path, f"sweeps/{name}")._asdict())
+
+    def _bury(self, tenants: Iterable[Tenant]) -> None:
+        """End what agents that died have left running for batches: no agent comes back to do it."""
+        for tenant in tenants:
+            bury(self._host, tenant.home)
 
     def _lock(self, sweep: str, locks: ExitStack, *, is_forced: bool, is_dry: bool) -> None:
         """Make sure that no agent of a sweep runs, nor can begin to.
@@ -163,6 +171,7 @@ class Cleaning(Service):
                     yield _kept(Removal(name, 0, 0), RUNS)
                     return
                 locks.callback(self._files.close, lock)
+            self._bury(mine)
             if mine == everybody:
                 yield from self._end(
                     retention, path, name, keeps=packet.fields.get("keep_checkpoints") is True

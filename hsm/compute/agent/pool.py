@@ -46,26 +46,32 @@ def mark_of(home: str) -> str:
     return f"shared-{sha256(os.fsencode(home)).hexdigest()[:24]}-"
 
 
+def bury(host: Host, home: str) -> None:
+    """Kill what serves batches of a source whose agent died here; on other hosts, agents there will know."""
+    places = os.path.join(home, "shared")
+    if not host.files.is_directory(places):
+        return
+    for pid in host.bearers(mark_of(home)):
+        host.signal_session(pid, 9)
+        host.kill(pid)
+    _remove(host, os.path.join(places, host.name()))
+
+
 class Pool:
     """All of them, by pid. `home` is where the agent's logs are, on a disk that other hosts may share."""
 
     def __init__(self, host: Host, home: str, bell: Bell) -> None:
         self._host = host
         self._bell = bell
-        self._places = os.path.join(home, "shared")
-        self._place = os.path.join(self._places, host.name())
+        self._home = home
+        self._place = os.path.join(home, "shared", host.name())
         self._mark = mark_of(home)
         self._grace_s = 0.0
         self.processes: Dict[int, SharedProcess] = {}
 
     def bury(self) -> None:
-        """Kill the processes of an agent that died here; of those on other hosts, agents there will know."""
-        if not self._host.files.is_directory(self._places):
-            return
-        for pid in self._host.bearers(self._mark):
-            self._host.signal_session(pid, 9)
-            self._host.kill(pid)
-        _remove(self._host, self._place)
+        """Kill the processes of an agent that died here."""
+        bury(self._host, self._home)
 
     # Beginning
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from hsm.compute.agent import retention
 from hsm.compute.agent.__main__ import main as agent_main
 from hsm.compute.agent.cleaning import Cleaning
 from hsm.compute.agent.host import Host
+from hsm.compute.agent.pool import mark_of
 from hsm.compute.agent.premises import MARKER, Premises, remove_tree
 from hsm.compute.agent.relay import Refusal
 from hsm.compute.agent.shelf import Shelf
@@ -260,6 +264,31 @@ async def test_a_sweep_that_is_over_leaves_its_bundle_alone(root: Path) -> None:
     assert list((root / "sweeps").iterdir()) == []
     assert (root / "bundles" / digest / "a").exists()
     assert await over(root) == {}
+
+
+@contextmanager
+def left_by_a_batch(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Let a process run that a batch of this agent left, as one does whose agent was killed."""
+    (home / "shared" / Host().name()).mkdir(parents=True)
+    environment = {**os.environ, "HSM_TOKEN": f"{mark_of(str(home))}1w1"}
+    with subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("is_asked", [True, False], ids=["clean", "over"])
+async def test_what_a_batch_left_running_ends_before_its_sweep_is_removed(root: Path, is_asked: bool) -> None:
+    """Its agent was killed, and none comes back for a sweep that is gone (seed 94899)."""
+    sweep, other = use(root, SWEEP, "x" * 64), use(root, OTHER, "x" * 64)
+    with left_by_a_batch(tenant(sweep)) as left, left_by_a_batch(tenant(other)) as stays:
+        await cleaned(root, CleaningWish(sweep=SWEEP, is_dry=True))
+        assert left.poll() is None, "a dry run ends nothing"
+        await (cleaned(root, CleaningWish(sweep=SWEEP)) if is_asked else over(root))
+        assert left.wait(10) == -signal.SIGKILL
+        assert stays.poll() is None, "it is of another sweep"
+    assert not sweep.exists()
 
 
 async def test_checkpoints_stay_where_tasks_may_be_tried_again(root: Path) -> None:
