@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -178,21 +179,28 @@ async def test_a_full_disk_charges_nobody_of_a_batch(make: Make, tmp_path: Path)
         assert here.executed["task_0001"] == 1
 
 
-async def test_a_batch_that_has_to_make_room_goes_again_as_it_was(make: Make) -> None:
-    """TERM of the agent: what had ended stays ended, the others are preempted and share a process again."""
-    here = await make(["quick", "gate", "quick"])
+@contextmanager
+def half_a_batch(here: Laboratory) -> Iterator[int]:
+    """Have a manager at a batch of which one has ended and one waits; give the pid of its agent."""
     manager = here.manager()
     try:
         wait_for(lambda: here.count(ev.AttemptSealed) >= 1 and len(here.pids) == 2, "one ended, one waits")
         agent = here.agent_pid()
         assert agent is not None
+        yield agent
+    finally:
+        manager.kill()
+        manager.wait()
+
+
+async def test_a_batch_that_has_to_make_room_goes_again_as_it_was(make: Make) -> None:
+    """TERM of the agent: what had ended stays ended, the others are preempted and share a process again."""
+    here = await make(["quick", "gate", "quick"])
+    with half_a_batch(here) as agent:
         os.kill(agent, signal.SIGTERM)
         wait_for(lambda: len(here.pids) == 3, "it is tried again")
         here.open_gate()
         wait_for(lambda: here.count(ev.SweepSealed) == 1, "the sweep is over")
-    finally:
-        manager.kill()
-        manager.wait()
     assert set(statuses(here)) == {TaskStatus.SEALED}
     assert here.executed == Counter(task_0001=1, task_0002=2, task_0003=1)
     for index in (2, 3):
@@ -249,18 +257,12 @@ async def test_a_killed_manager_leaves_its_batch_running(make: Make) -> None:
 async def test_a_killed_agent_loses_its_batch_and_its_process(make: Make) -> None:
     """Kill -9 of an agent: its process is ended, what had ended stays ended, the others are tried again."""
     here = await make(["quick", "gate", "quick"])
-    manager = here.manager()
-    try:
-        wait_for(lambda: here.count(ev.AttemptSealed) >= 1 and len(here.pids) == 2, "one ended, one waits")
-        first, agent = here.pids[0], here.agent_pid()
-        assert agent is not None
+    with half_a_batch(here) as agent:
+        first = here.pids[0]
         os.kill(agent, signal.SIGKILL)
         wait_for(lambda: not is_alive(first), "the process of its batch is ended")
         here.open_gate()
         wait_for(lambda: here.count(ev.SweepSealed) == 1, "the sweep is over")
-    finally:
-        manager.kill()
-        manager.wait()
     assert set(statuses(here)) == {TaskStatus.SEALED}
     assert here.executed == Counter(task_0001=1, task_0002=2, task_0003=1)
     states = [[attempt.state for attempt in task.attempts] for task in here.tracker.tasks]
